@@ -1,0 +1,72 @@
+# `make` lists what there is. Two environments: .venv runs the gateway and stays free of torch,
+# .venv-dev has everything that training, export and the tests need.
+PYTHON ?= python3
+DEV := .venv-dev/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+.PHONY: serve
+serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, ONEGAUGE_PORT)
+	@.venv/bin/onegauge serve
+
+.PHONY: test
+test: .venv-dev/installed ## Run all tests
+	$(DEV)/python -m pytest
+
+.PHONY: lint
+lint: .venv-dev/installed ## Check style
+	$(DEV)/ruff check
+	$(DEV)/ruff format --check
+
+.PHONY: types
+types: .venv-dev/installed ## Check types
+	$(DEV)/mypy
+
+.PHONY: check
+check: lint types ## Check style and types
+
+.PHONY: demo-model
+demo-model: .venv-dev/installed ## Render products, train the bundled model on them and publish it
+	rm -rf runs/demo
+	$(DEV)/python -m training.products --out runs/demo/products
+	$(DEV)/onegauge train --data runs/demo/products --out runs/demo/run
+	$(DEV)/onegauge export runs/demo/run --repository runs/demo/repository --name onegauge
+	rm -rf model_repository/onegauge
+	mv runs/demo/repository/onegauge model_repository/onegauge
+
+.PHONY: samples
+samples: .venv-dev/installed ## Render the sample images
+	$(DEV)/python -m training.products --samples docs/samples
+
+.PHONY: picture
+picture: .venv-dev/installed ## Draw the README's picture with the bundled model
+	$(DEV)/python docs/picture.py model_repository docs/images/inspection.jpg
+
+.PHONY: clean
+clean: ## Remove environments, caches and build products
+	rm -rf .venv .venv-dev .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -r {} +
+
+.venv/installed: EXTRAS := cpu
+.venv-dev/installed: EXTRAS := cpu,train,dev
+
+# Installed anew only when pyproject.toml changed
+.venv/installed .venv-dev/installed: pyproject.toml
+	$(require_python)
+	@echo "Installing onegauge[$(EXTRAS)] into $(@D)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $@
+
+# Debian and Ubuntu ship Python without what `python -m venv` needs; root can be helped at once
+define require_python
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq $$package; } || \
+		{ echo "Install the missing package first: sudo apt-get install $$package"; exit 1; }
+endef
