@@ -1,0 +1,10 @@
+"""The gateway: bytes → image → backend → decision, regions, map → HTTP. Runs without torch.
+
+image        encoded bytes → upright RGB pixels, the one reader for serving and training
+contract     Triton's model configuration → what the graph takes and promises
+backends     pixels → the graph's outputs: embedded onnxruntime or OpenVINO, or a Triton server
+decision     outputs → decision and regions in the pixels of the original image
+anomaly_map  outputs → PNG, NumPy or overlay picture of the anomaly map
+inspection   one request's images through the steps above
+app, routes  the HTTP side; settings, schemas, errors, metrics and logs beside it
+"""

@@ -1,0 +1,91 @@
+"""What runs the graph: one narrow protocol, and a file for each way to run it.
+
+embedded  a model of the repository in this process, by ONNX Runtime (onnx) or OpenVINO (openvino)
+triton    a Triton Inference Server
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract import ANOMALY_MAP, SCALARS, Contract
+from service.errors import BackendFailed
+from service.settings import Settings
+
+OUTPUTS = (*SCALARS, ANOMALY_MAP)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The graph's answer for a batch, float32; the scalars are (B,), the map is (B, h, w)."""
+
+    score: NDArray[np.float32]
+    p_value: NDArray[np.float32]
+    raw_score: NDArray[np.float32]
+    normal_location: NDArray[np.float32]
+    normal_scale: NDArray[np.float32]
+    novelty: NDArray[np.float32]
+    anomaly_map: NDArray[np.float32]
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]], batch_size: int) -> Self:
+        """Check what a backend returned; raises BackendFailed rather than judge by a NaN."""
+        for name in OUTPUTS:
+            if len(tensors[name]) != batch_size:
+                raise BackendFailed(
+                    f"{name} has shape {tensors[name].shape} for {batch_size} images."
+                )
+            if not np.isfinite(tensors[name]).all():
+                raise BackendFailed(f"{name} has values that are not finite numbers.")
+        scalars = {name: tensors[name].ravel() for name in SCALARS}
+        return cls(anomaly_map=tensors[ANOMALY_MAP], **scalars)
+
+
+class Backend(Protocol):
+    """Runs one gauge model. Raises subclasses of `service.errors.BackendError`."""
+
+    async def start(self) -> None:
+        """Connect or warm up, inside the event loop that will use the backend."""
+
+    async def stop(self) -> None:
+        """Release what `start` took."""
+
+    async def ready(self) -> None:
+        """Return when the model would answer, raise otherwise."""
+
+    async def contract(self) -> Contract:
+        """The model version that answers now."""
+
+    async def infer(self, images: NDArray[np.uint8]) -> Outputs:
+        """Inspect a batch (B, H, W, 3), B at most the contract's max_batch_size."""
+
+
+async def infer_all(backend: Backend, images: NDArray[np.uint8], max_batch_size: int) -> Outputs:
+    """Inspect any number of images (N, H, W, 3), in batches that the model accepts.
+
+    One after the other, so that a large request alone cannot fill the backend's queue.
+    """
+    starts = range(0, len(images), max_batch_size)
+    batches = [await backend.infer(images[i : i + max_batch_size]) for i in starts]
+    return Outputs(
+        *(np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(Outputs))
+    )
+
+
+def load_backend(settings: Settings) -> Backend:
+    """The backend that the settings ask for, an embedded one with its model loaded."""
+    if settings.backend == "triton":
+        from service.backends.triton import TritonBackend
+
+        return TritonBackend(settings.triton_url, settings.model, settings.inference_timeout)
+
+    from service.backends.embedded import EmbeddedBackend
+
+    if settings.backend == "openvino":
+        from service.backends.openvino import compile_model
+    else:
+        from service.backends.onnx import compile_model
+    return EmbeddedBackend(settings, compile_model)

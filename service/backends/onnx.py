@@ -1,0 +1,47 @@
+"""ONNX Runtime in this process, on the GPU where onnxruntime-gpu finds one, else on the CPU."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from service.backends import OUTPUTS
+from service.backends.embedded import Run
+from service.contract import IMAGE
+from service.errors import BackendFailed, ContractError
+
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_LOG_ERRORS_ONLY = 3
+_ERRORS = (  # onnxruntime gives its exceptions no base class of their own
+    state.EPFail,
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NotImplemented,
+    state.RuntimeException,
+)
+
+
+def compile_model(model_file: Path, threads: int) -> Run:
+    """Load the model; raises ContractError when ONNX Runtime cannot."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    available = onnxruntime.get_available_providers()
+    providers = [p for p in _PROVIDERS if p in available]
+    try:
+        session = onnxruntime.InferenceSession(model_file, options, providers)
+    except _ERRORS as exc:
+        raise ContractError(f"ONNX Runtime cannot load {model_file}: {exc}") from exc
+
+    def run(images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        try:
+            return dict(zip(OUTPUTS, session.run(OUTPUTS, {IMAGE: images}), strict=True))
+        except _ERRORS as exc:
+            raise BackendFailed(f"ONNX Runtime failed: {exc}") from exc
+
+    return run

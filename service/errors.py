@@ -1,0 +1,170 @@
+"""Everything the gateway refuses or fails at, each with its HTTP status.
+
+Problem
+├── ImageError              one image cannot be inspected; the others of the request can
+│   ├── ImageTooLarge         413  more bytes than allowed
+│   ├── TooManyPixels         413  a header that announces more pixels than allowed
+│   ├── UnsupportedImage      415  not JPEG, PNG, WebP, BMP or TIFF, or an exotic pixel format
+│   ├── MultiFrameImage       422  an animation or several pages
+│   └── UnreadableImage       422  empty, truncated or corrupt
+├── RequestError            the request as a whole cannot be answered
+│   ├── MalformedBody         400
+│   ├── BodyTimeout           408  the body did not arrive in time
+│   ├── BodyTooLarge          413
+│   ├── TooManyImages         413
+│   ├── UnsupportedBody       415  neither multipart/form-data nor image/*
+│   ├── MissingImage          422
+│   ├── InvalidOption         422
+│   └── GatewayBusy           503  as many requests as allowed are in flight
+└── BackendError            the model cannot answer now
+    ├── BackendFailed         502  the backend answered with an error
+    ├── ContractError         502  the model is not one of ours
+    ├── BackendUnavailable    503
+    ├── BackendOverloaded     503  its queue is full; try again after `retry_after` seconds
+    └── BackendTimeout        504
+"""
+
+from typing import ClassVar
+
+
+class Problem(Exception):
+    """A refusal or failure that is told to the client as RFC 9457 problem details."""
+
+    status: ClassVar[int]
+    reason: ClassVar[str]  # last part of the problem's type, and its label in the metrics
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, **extensions: int | float) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extensions = extensions
+
+    def details(self) -> dict[str, int | float | str]:
+        """The members of the problem details, extensions included."""
+        return {
+            "type": f"/problems/{self.reason}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extensions,
+        }
+
+
+class ImageError(Problem):
+    """One image cannot be inspected."""
+
+
+class ImageTooLarge(ImageError):
+    """The encoded image has more bytes than allowed."""
+
+    status, reason, title = 413, "image-too-large", "Image too large"
+
+
+class TooManyPixels(ImageError):
+    """The image's header announces more pixels than allowed."""
+
+    status, reason, title = 413, "too-many-pixels", "Too many pixels"
+
+
+class UnsupportedImage(ImageError):
+    """The content is not of a supported image or pixel format."""
+
+    status, reason, title = 415, "unsupported-image", "Unsupported image format"
+
+
+class MultiFrameImage(ImageError):
+    """The file holds an animation or several pages."""
+
+    status, reason, title = 422, "multi-frame-image", "More than one frame"
+
+
+class UnreadableImage(ImageError):
+    """The image is empty, truncated or corrupt."""
+
+    status, reason, title = 422, "unreadable-image", "Unreadable image"
+
+
+class RequestError(Problem):
+    """The request as a whole cannot be answered."""
+
+
+class MalformedBody(RequestError):
+    """The form cannot be parsed."""
+
+    status, reason, title = 400, "malformed-body", "Malformed request body"
+
+
+class BodyTimeout(RequestError):
+    """The body did not arrive in time."""
+
+    status, reason, title = 408, "body-timeout", "Request body too slow"
+
+
+class BodyTooLarge(RequestError):
+    """The request body has more bytes than allowed."""
+
+    status, reason, title = 413, "body-too-large", "Request body too large"
+
+
+class TooManyImages(RequestError):
+    """The request carries more images than allowed."""
+
+    status, reason, title = 413, "too-many-images", "Too many images"
+
+
+class UnsupportedBody(RequestError):
+    """The request body is neither a form nor an image."""
+
+    status, reason, title = 415, "unsupported-body", "Unsupported request body"
+
+
+class MissingImage(RequestError):
+    """The request carries no image."""
+
+    status, reason, title = 422, "missing-image", "No image in the request"
+
+
+class InvalidOption(RequestError):
+    """A request option has a value that cannot be honoured."""
+
+    status, reason, title = 422, "invalid-option", "Invalid option"
+
+
+class GatewayBusy(RequestError):
+    """As many requests as allowed are in flight; come back after `retry_after` seconds."""
+
+    status, reason, title = 503, "gateway-busy", "Gateway busy"
+
+
+class BackendError(Problem):
+    """The model cannot answer."""
+
+
+class BackendFailed(BackendError):
+    """The backend answered with an error."""
+
+    status, reason, title = 502, "backend-failed", "Inference failed"
+
+
+class ContractError(BackendError):
+    """The backend serves a model that does not follow the graph's contract."""
+
+    status, reason, title = 502, "contract-violated", "Not a gauge model"
+
+
+class BackendUnavailable(BackendError):
+    """The backend cannot be reached or is not ready."""
+
+    status, reason, title = 503, "backend-unavailable", "Inference backend unavailable"
+
+
+class BackendOverloaded(BackendError):
+    """The backend's queue is full; `retry_after` (seconds) says when to come back."""
+
+    status, reason, title = 503, "backend-overloaded", "Inference backend overloaded"
+
+
+class BackendTimeout(BackendError):
+    """The backend did not answer before the deadline."""
+
+    status, reason, title = 504, "backend-timeout", "Inference deadline exceeded"

@@ -1,0 +1,92 @@
+"""Every error of the HTTP side as RFC 9457 `application/problem+json`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service.access import REQUEST_ID_HEADER
+from service.errors import InvalidOption, Problem
+from service.schemas import Options
+
+MEDIA_TYPE = "application/problem+json"
+CLIENT_CLOSED_REQUEST = 499  # never seen by the client, which is gone, but by the access log
+
+
+def problem_response(request: Request, details: dict[str, Any]) -> Response:
+    """Problem details as a response that names its request."""
+    request_id = request.state.request_id
+    headers = {REQUEST_ID_HEADER: request_id}
+    if "retry_after" in details:
+        headers["Retry-After"] = str(details["retry_after"])
+    return JSONResponse(
+        {**details, "request_id": request_id}, details["status"], headers, MEDIA_TYPE
+    )
+
+
+def merge_options(query: Options, form: Mapping[str, str]) -> Options:
+    """Options from the query and from form fields; raises InvalidOption."""
+    given = query.model_dump(exclude_unset=True)
+    if twice := given.keys() & form.keys():
+        raise InvalidOption(f"Given both as query and as form field: {', '.join(sorted(twice))}.")
+    try:
+        return Options.model_validate({**given, **form})
+    except ValidationError as exc:
+        raise _invalid_option(exc) from exc
+
+
+def _invalid_option(error: RequestValidationError | ValidationError) -> InvalidOption:
+    """Our own error for what pydantic found wrong."""
+    found = []
+    for e in error.errors():
+        where = ".".join(str(part) for part in e["loc"] if part != "query")
+        found.append(": ".join(filter(None, (where, e["msg"].removeprefix("Value error, ")))))
+    return InvalidOption("; ".join(found))
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Turn everything that a route may raise into problem details."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+async def _on_problem(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, Problem)
+    request.app.state.inspector.metrics.rejected(exc.reason)
+    return problem_response(request, exc.details())
+
+
+async def _on_validation_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    return await _on_problem(request, _invalid_option(exc))
+
+
+async def _on_http_exception(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    response = problem_response(request, _untyped(exc.status_code, exc.detail))
+    response.headers.update(exc.headers or {})
+    return response
+
+
+async def _on_disconnect(_request: Request, _exc: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _on_unexpected(request: Request, _exc: Exception) -> Response:
+    """Tell nothing of the cause, which the log holds under the same request id."""
+    request.app.state.inspector.metrics.rejected("internal-error")
+    return problem_response(request, _untyped(500, "An unexpected error; see the gateway's log."))
+
+
+def _untyped(status: int, detail: str) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail}

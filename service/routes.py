@@ -1,0 +1,96 @@
+"""The gateway's routes: parse, call, answer."""
+
+from collections import Counter
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.inspection import Inspector
+from service.problems import MEDIA_TYPE, merge_options, problem_response
+from service.schemas import Answer, Decision, ModelCard, Options, ProblemDetails
+from service.upload import IMAGE_FIELD, read_body
+
+_BINARY = {"type": "string", "format": "binary"}
+_FORM = {
+    "type": "object",
+    "required": [IMAGE_FIELD],
+    "properties": {
+        IMAGE_FIELD: {"type": "array", "items": _BINARY},
+        **Options.model_json_schema()["properties"],
+    },
+}
+_BODY = {
+    "required": True,
+    "content": {"multipart/form-data": {"schema": _FORM}, "image/*": {"schema": _BINARY}},
+}
+_PROBLEM = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        s: {"description": "Problem details", "content": {MEDIA_TYPE: _PROBLEM}} for s in statuses
+    }
+
+
+async def _inspector(request: Request) -> Inspector:
+    return cast(Inspector, request.app.state.inspector)
+
+
+InspectorDep = Annotated[Inspector, Depends(_inspector)]
+router = APIRouter()
+
+
+@router.post(
+    "/inspect",
+    response_model=Answer,
+    responses=_problems(400, 408, 413, 415, 422, 502, 503, 504),
+    openapi_extra={"requestBody": _BODY},
+)
+async def inspect(
+    request: Request, query: Annotated[Options, Query()], inspector: InspectorDep
+) -> Response:
+    """Decide on one image or many: is it like the normal images of any product?"""
+    timing_ms: dict[str, float] = {}
+    async with inspector.slot():
+        with inspector.metrics.stage("read", timing_ms):
+            body = await read_body(request, inspector.settings)
+        options = merge_options(query, body.options)
+        request.state.access.update(line=options.line, images=len(body.images))
+        answer = await inspector.inspect(body.images, options, timing_ms)
+        return _respond(request, answer)
+
+
+def _respond(request: Request, answer: Answer) -> Response:
+    """The answer, or the first image's problem when no image could be inspected."""
+    decided = [result for result in answer.results if isinstance(result, Decision)]
+    request.state.access["decisions"] = Counter(result.decision for result in decided)
+    if decided:
+        return Response(answer.model_dump_json(), media_type="application/json")
+    results = [result.model_dump() for result in answer.results]
+    return problem_response(request, {**results[0]["problem"], "results": results})
+
+
+@router.get("/model", responses=_problems(502, 503, 504))
+async def model(inspector: InspectorDep) -> ModelCard:
+    """Name, version, sizes, criterion and provenance of the served model."""
+    return await inspector.model()
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses=_problems(502, 503, 504))
+async def readyz(inspector: InspectorDep) -> dict[str, str]:
+    """The model is loaded and the backend answers."""
+    await inspector.ready()
+    return {"status": "ready"}
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(inspector: InspectorDep) -> Response:
+    """Prometheus metrics."""
+    return Response(inspector.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,139 @@
+"""The wire format of requests and answers; see docs/api.md."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.anomaly_map import HIGH, LOW
+from service.decision import Box, Verdict
+
+LINE_MAX_LENGTH = 64
+
+
+class Options(BaseModel):
+    """Options of an inspection, as query parameters or form fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    line: Annotated[
+        str | None,
+        Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
+    ] = None
+    map: Annotated[
+        Literal["none", "png", "png16", "npy", "overlay"],
+        Field(description="Encoding of the anomaly map in the answer"),
+    ] = "none"
+    threshold: Annotated[
+        float | None,
+        Field(allow_inf_nan=False, description="Least score of an anomalous image"),
+    ] = None
+    max_false_alarm_rate: Annotated[
+        float | None,
+        Field(gt=0, lt=1, description="Decide by the p-value, at this false-alarm rate"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_criterion(self) -> Self:
+        if self.threshold is not None and self.max_false_alarm_rate is not None:
+            raise ValueError("give threshold or max_false_alarm_rate, not both")
+        return self
+
+
+class ModelCard(BaseModel):
+    """What is served."""
+
+    name: str
+    version: str
+    backend: str
+    height: int
+    width: int
+    map_height: int
+    map_width: int
+    max_batch_size: int
+    threshold: float | None
+    max_false_alarm_rate: float | None
+    parameters: dict[str, str]
+
+
+class ModelVersion(BaseModel):
+    """The model version that decided."""
+
+    name: str
+    version: str
+
+
+class Normal(BaseModel):
+    """Location and scale of raw scores of normal images like this one."""
+
+    location: float
+    scale: float
+
+
+class RegionAnswer(BaseModel):
+    """A connected anomalous region in the pixels of the original image."""
+
+    box: Annotated[Box, Field(description="x, y, width, height")]
+    area: int
+    peak: Annotated[float, Field(description="Highest map value, in score units")]
+
+
+class Scale(BaseModel):
+    """Map values, in score units, of the darkest and the brightest level of a picture."""
+
+    low: float = LOW
+    high: float = HIGH
+
+
+class MapAnswer(BaseModel):
+    """The anomaly map as base64 of a PNG, JPEG or .npy file."""
+
+    encoding: str
+    width: int
+    height: int
+    scale: Scale | None
+    data: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details; a problem may have further members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class Rejection(BaseModel):
+    """An image that could not be inspected."""
+
+    index: int
+    filename: str | None
+    problem: ProblemDetails
+
+
+class Decision(BaseModel):
+    """An inspected image."""
+
+    index: int
+    filename: str | None
+    decision: Verdict
+    score: float
+    threshold: float | None
+    max_false_alarm_rate: float | None
+    p_value: float
+    novelty: float
+    unknown_product: bool
+    raw_score: float
+    normal: Normal
+    regions: list[RegionAnswer]
+    anomaly_map: MapAnswer | None
+    timing_ms: dict[str, float]
+
+
+class Answer(BaseModel):
+    """What an inspection found, image by image, in the order sent."""
+
+    model: ModelVersion
+    results: list[Decision | Rejection]

@@ -1,0 +1,185 @@
+"""The body of an inspection request → its images and option fields, within limits while it flows.
+
+Built on python-multipart's event parser, because the form parsers above it write large files to
+disk and cannot give up one image at a limit without giving up the whole request.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    ImageTooLarge,
+    InvalidOption,
+    MalformedBody,
+    MissingImage,
+    TooManyImages,
+    UnsupportedBody,
+)
+from service.schemas import Options
+from service.settings import Settings
+
+IMAGE_FIELD = "image"
+MAX_OPTION_BYTES = 1024
+
+
+@dataclass
+class Upload:
+    """One image as it was sent; what exceeds `limit` bytes is counted but not kept."""
+
+    filename: str | None
+    limit: int
+    size: int = 0
+    data: bytearray = field(default_factory=bytearray)
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self.size += len(chunk)
+        if self.size <= self.limit:
+            self.data += chunk
+        else:
+            self.data.clear()
+
+    def read(self) -> bytes:
+        """The whole image; raises ImageTooLarge when it did not fit."""
+        if self.size > self.limit:
+            raise ImageTooLarge(
+                f"The image has {self.size} bytes; at most {self.limit} are allowed.",
+                limit_bytes=self.limit,
+            )
+        return bytes(self.data)
+
+
+@dataclass(frozen=True)
+class Body:
+    """The images of a request, in the order sent, and its option fields as text."""
+
+    images: list[Upload]
+    options: dict[str, str]
+
+
+async def read_body(request: Request, settings: Settings) -> Body:
+    """Read a form or a raw image; raises subclasses of `service.errors.RequestError`."""
+    media_type, parameters = parse_options_header(request.headers.get("content-type"))
+    try:
+        async with asyncio.timeout(settings.read_timeout):
+            if media_type == b"multipart/form-data":
+                form = _Form(settings)
+                return await form.read(request, parameters.get(b"boundary", b""))
+            if media_type.startswith(b"image/"):
+                return await _read_raw(request, settings)
+    except TimeoutError as exc:
+        raise BodyTimeout(f"The body took longer than {settings.read_timeout} s.") from exc
+    raise UnsupportedBody(
+        f"The content type is {media_type.decode('latin-1')!r}; send multipart/form-data with "
+        f"parts named {IMAGE_FIELD!r}, or one image with its own type, such as image/jpeg."
+    )
+
+
+async def _read_raw(request: Request, settings: Settings) -> Body:
+    upload = Upload(None, settings.max_image_bytes)
+    async for chunk in _chunks(request, settings.max_request_bytes):
+        upload.write(chunk)
+    return Body([upload], {})
+
+
+async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body, until it exceeds `limit` bytes, announced or received."""
+    announced = request.headers.get("content-length", "")
+    received = 0
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit:
+            raise _too_large(limit)
+        yield chunk
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {limit} bytes.", limit_bytes=limit)
+
+
+class _Form:
+    """Collects the parts of a multipart form: images, and each option at most once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._images: list[Upload] = []
+        self._options: dict[str, bytes] = {}
+        self._write: Callable[[bytes], None]
+        self._name = self._value = self._disposition = b""
+        self._complete = False
+
+    async def read(self, request: Request, boundary: bytes) -> Body:
+        """Feed the body to the parser."""
+        try:
+            parser = MultipartParser(
+                boundary,
+                {
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers_finished,
+                    "on_part_data": lambda data, start, end: self._write(data[start:end]),
+                    "on_end": self._on_end,
+                },
+            )
+            async for chunk in _chunks(request, self._settings.max_request_bytes):
+                parser.write(chunk)
+        except FormParserError as exc:
+            raise MalformedBody(f"The form cannot be parsed: {exc}") from exc
+        if not self._complete:
+            raise MalformedBody("The form ends before its closing boundary.")
+        if not self._images:
+            raise MissingImage(f"The form has no part named {IMAGE_FIELD!r}.")
+        return Body(self._images, {k: v.decode(errors="replace") for k, v in self._options.items()})
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end].lower()
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._name == b"content-disposition":
+            self._disposition = self._value
+        self._name = self._value = b""
+
+    def _on_headers_finished(self) -> None:
+        """Choose where the part's data goes by its name."""
+        _, parameters = parse_options_header(self._disposition)
+        name = parameters.get(b"name", b"").decode(errors="replace")
+        if name == IMAGE_FIELD:
+            self._write = self._add_image(parameters.get(b"filename")).write
+        elif name in Options.model_fields and name not in self._options:
+            self._options[name] = b""
+            self._write = partial(self._write_option, name)
+        else:
+            raise InvalidOption(
+                f"Unexpected field {name!r}: images are sent as {IMAGE_FIELD!r}, "
+                f"options, each at most once, are {', '.join(Options.model_fields)}."
+            )
+
+    def _add_image(self, filename: bytes | None) -> Upload:
+        limit = self._settings.max_images
+        if len(self._images) == limit:
+            raise TooManyImages(f"At most {limit} images are allowed.", limit_images=limit)
+        decoded = None if filename is None else filename.decode(errors="replace")
+        self._images.append(Upload(decoded, self._settings.max_image_bytes))
+        return self._images[-1]
+
+    def _write_option(self, name: str, chunk: bytes) -> None:
+        self._options[name] += chunk
+        if len(self._options[name]) > MAX_OPTION_BYTES:
+            raise InvalidOption(f"Option {name} has more than {MAX_OPTION_BYTES} bytes.")
+
+    def _on_end(self) -> None:
+        self._complete = True

@@ -1,0 +1,107 @@
+"""A tiny gauge model that obeys the graph's contract, and a small run that was really trained."""
+
+import os
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from export.repository import ModelSpec, model_config, publish
+from service.contract import SCALARS
+
+HEIGHT, WIDTH, CELL = 32, 48, 4
+MAX_BATCH_SIZE = 4
+PROVENANCE = {
+    "detector": "brightness",
+    "backbone": "none",
+    "calibration_images": "99",
+    "false_alarm_rate": "0.01",
+}
+
+
+def pytest_configure() -> None:
+    """One thread for torch, whose tensors are tiny here: more only wait for each other."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def gauge_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file whose anomaly map is the mean brightness of cells of 4 x 4 pixels.
+
+    A cell of grey 128 has the map value 1.0, white 255/128; the image score is the map's maximum,
+    so that a bright spot on a dark part is a defect. The p-value is 1.01 - score, at least 0.01.
+    The novelty is the mean difference of red and blue in units of 64: a red part is unknown.
+    """
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["float", "threshold_grey"], ["pixels"]),  # (B, H, W, 3)
+        helper.make_node("ReduceMean", ["pixels"], ["grey"], axes=[3], keepdims=0),
+        helper.make_node("Unsqueeze", ["grey", "axis_1"], ["channel"]),  # (B, 1, H, W)
+        helper.make_node(
+            "AveragePool", ["channel"], ["cells"], kernel_shape=[CELL] * 2, strides=[CELL] * 2
+        ),
+        helper.make_node("Squeeze", ["cells", "axis_1"], ["anomaly_map"]),  # (B, h, w)
+        helper.make_node("ReduceMax", ["anomaly_map"], ["score"], axes=[1, 2], keepdims=0),
+        helper.make_node("Sub", ["p_limit", "score"], ["p_open"]),
+        helper.make_node("Max", ["p_open", "p_least"], ["p_value"]),
+        helper.make_node("Mul", ["score", "two"], ["raw_score"]),
+        helper.make_node("Mul", ["score", "zero"], ["normal_location"]),
+        helper.make_node("Add", ["normal_location", "two"], ["normal_scale"]),
+        helper.make_node("Gather", ["float", "first"], ["red"], axis=3),
+        helper.make_node("Gather", ["float", "third"], ["blue"], axis=3),
+        helper.make_node("Sub", ["red", "blue"], ["difference"]),
+        helper.make_node("Div", ["difference", "novel"], ["strange"]),
+        helper.make_node("ReduceMean", ["strange"], ["novelty"], axes=[1, 2], keepdims=0),
+    ]
+    numbers = {"threshold_grey": 128, "p_limit": 1.01, "p_least": 0.01}
+    numbers |= {"two": 2, "zero": 0, "novel": 64}
+    constants = [helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in numbers.items()]
+    constants += [
+        helper.make_tensor("axis_1", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("first", TensorProto.INT64, [], [0]),
+        helper.make_tensor("third", TensorProto.INT64, [], [2]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["B", HEIGHT, WIDTH, 3])
+    map_shape = ["B", HEIGHT // CELL, WIDTH // CELL]
+    outputs = [helper.make_tensor_value_info("anomaly_map", TensorProto.FLOAT, map_shape)]
+    outputs += [helper.make_tensor_value_info(s, TensorProto.FLOAT, ["B"]) for s in SCALARS]
+    graph = helper.make_graph(nodes, "gauge", [image], outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model, full_check=True)
+    file = tmp_path_factory.mktemp("gauge") / "model.onnx"
+    onnx.save(model, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def gauge_repository(gauge_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the gauge as `onegauge`."""
+    repository = tmp_path_factory.mktemp("repository")
+    sizes = (HEIGHT, WIDTH), (HEIGHT // CELL, WIDTH // CELL)
+    spec = ModelSpec("onegauge", *sizes, MAX_BATCH_SIZE, "onnxruntime", PROVENANCE)
+    publish(repository, model_config(spec), gauge_model)
+    return repository
+
+
+@pytest.fixture(scope="session")
+def product_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MVTec-style tree of three procedural products, pictures of 128 x 128 pixels."""
+    from training.products.tree import write_tree
+
+    root = tmp_path_factory.mktemp("products")
+    counts = {"train": 20, "test_good": 6, "test_defective": 6}
+    write_tree(root, **counts, seed=0, size=128, products=("cloth", "metal", "wood"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PatchCore with a tiny memory bank on `product_tree`; a test must not change it."""
+    from training.config import TrainConfig
+    from training.train import train
+
+    out = tmp_path_factory.mktemp("trained") / "run"
+    options = {"image_size": 128, "bank_size": 500, "false_alarm_rate": 0.05}
+    train(TrainConfig(product_tree, out, **options, device="cpu"))
+    return out

@@ -1,0 +1,233 @@
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from service.errors import (
+    ImageError,
+    MultiFrameImage,
+    TooManyPixels,
+    UnreadableImage,
+    UnsupportedImage,
+)
+from service.image import InputImage, read_image, read_original
+
+LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
+ORIENTATION = 0x0112
+RAMP = np.arange(0, 2**16, 257, dtype=np.uint16).reshape(16, 16)  # every 8-bit level once
+
+
+def encode(image: Image.Image, encoding: str = "PNG", **options: object) -> bytes:
+    file = BytesIO()
+    image.save(file, encoding, **options)
+    return file.getvalue()
+
+
+def read(data: bytes, size: tuple[int, int] = (16, 16), max_pixels: int = 10**6) -> InputImage:
+    return read_image(data, size, max_pixels=max_pixels)
+
+
+def picture(width: int = 60, height: int = 40) -> Image.Image:
+    """Upper left quarter red, lower right quarter blue, the rest grey."""
+    image = Image.new("RGB", (width, height), (90, 90, 90))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, width // 2 - 1, height // 2 - 1), (250, 10, 10))
+    draw.rectangle((width // 2, height // 2, width, height), (10, 10, 250))
+    return image
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A valid PNG that announces pixels which never come."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b""))
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize("encoding", LOSSLESS)
+def test_lossless_formats_give_the_same_pixels(encoding):
+    image = picture()
+    read_back = read(encode(image, encoding, **LOSSLESS[encoding]), (40, 60))
+    np.testing.assert_array_equal(read_back.pixels, np.array(image))
+
+
+def test_resizes_to_height_and_width_whatever_the_aspect_ratio():
+    result = read(encode(picture(60, 40)), (30, 20))
+    assert result.pixels.shape == (30, 20, 3)
+    assert result.pixels.dtype == np.uint8
+    assert (result.width, result.height) == (60, 40)
+    np.testing.assert_array_equal(result.pixels[0, 0], (250, 10, 10))
+    np.testing.assert_array_equal(result.pixels[-1, -1], (10, 10, 250))
+
+
+def test_resizing_averages_fine_detail_instead_of_sampling_it():
+    stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (64, 32)))
+    pixels = read(encode(stripes), (8, 8)).pixels
+    assert abs(pixels.astype(int) - 127).max() <= 8
+
+
+@pytest.mark.parametrize("encoding", ["PNG", "TIFF"])
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
+def test_16_bit_grey_keeps_its_full_range(encoding, dtype):
+    data = encode(Image.fromarray(RAMP.astype(dtype)), encoding)
+    np.testing.assert_array_equal(read(data).pixels[..., 1], np.arange(256).reshape(16, 16))
+
+
+def test_16_bit_grey_is_rounded():
+    values = np.array([[128, 129], [65406, 65407]], np.uint16)
+    pixels = read(encode(Image.fromarray(values)), (2, 2)).pixels[..., 0]
+    assert pixels.tolist() == [[0, 1], [254, 255]]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
+def test_opaque_modes_become_the_same_rgb(mode):
+    white = Image.new("L", (16, 16), 255).convert(mode)
+    data = encode(white, "TIFF")
+    assert Image.open(BytesIO(data)).mode == mode
+    assert (read(data).pixels == 255).all()
+
+
+def test_cmyk_jpeg_is_read():
+    pixels = read(encode(Image.new("CMYK", (32, 32), (0, 255, 255, 0)), "JPEG")).pixels
+    assert pixels[..., 0].min() > 240
+    assert pixels[..., 1:].max() < 15
+
+
+def test_alpha_is_composited_onto_black():
+    half = Image.new("RGBA", (16, 16), (200, 100, 50, 128))
+    np.testing.assert_allclose(read(encode(half)).pixels[0, 0], (100, 50, 25), atol=1)
+
+
+def test_grey_alpha_is_composited_onto_black():
+    assert (read(encode(Image.new("LA", (16, 16), (255, 0)))).pixels == 0).all()
+
+
+def test_transparent_palette_entry_becomes_black():
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    assert (read(encode(image)).pixels == 255).all()
+    assert (read(encode(image, transparency=1)).pixels == 0).all()
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(encoding, orientation):
+    stored = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    upright = picture()
+    image = upright if orientation == 1 else upright.transpose(stored[orientation])
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    result = read(encode(image, encoding, exif=exif), (40, 60))
+    assert (result.width, result.height) == (60, 40)
+    np.testing.assert_allclose(result.pixels[2::35, 2::55], np.array(upright)[2::35, 2::55], atol=6)
+
+
+def test_damaged_exif_does_not_matter():
+    data = encode(picture(), exif=b"Exif\x00\x00nonsense")
+    np.testing.assert_array_equal(read(data, (40, 60)).pixels, np.array(picture()))
+
+
+def test_large_jpeg_is_decoded_at_reduced_scale_with_the_original_size_reported():
+    noise = np.random.default_rng(0).integers(0, 255, (1201, 1600, 3), np.uint8)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    data = encode(Image.fromarray(noise), "JPEG", exif=exif)
+    result = read(data, max_pixels=2_000_000)
+    assert (result.width, result.height) == (1201, 1600)
+    full = np.array(read_original(data, max_pixels=2_000_000).resize((16, 16), Image.BILINEAR))
+    difference = abs(result.pixels.astype(int) - full)
+    assert 0 < difference.max() <= 4
+
+
+def test_original_is_upright_and_at_full_size():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    original = read_original(encode(picture(600, 400), "JPEG", exif=exif), max_pixels=240_000)
+    assert (original.mode, original.size) == ("RGB", (400, 600))
+
+
+def test_one_pixel_fills_the_input():
+    result = read(encode(Image.new("RGB", (1, 1), (7, 8, 9))))
+    assert (result.width, result.height) == (1, 1)
+    assert (result.pixels == (7, 8, 9)).all()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"just a text",
+        b"\x00\x00\x00\x1cftypavif",
+        encode(picture(), "GIF"),
+        encode(Image.new("F", (4, 4)), "TIFF"),
+        encode(Image.new("I", (4, 4)), "TIFF"),
+    ],
+    ids=["text", "avif", "gif", "float", "32-bit"],
+)
+def test_other_content_is_unsupported(data):
+    with pytest.raises(UnsupportedImage):
+        read(data)
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+def test_truncated_files_are_unreadable(encoding, share):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    data = encode(Image.fromarray(noise), encoding)
+    with pytest.raises(UnreadableImage):
+        read(data[: max(12, int(share * len(data)))])
+
+
+def test_empty_file_is_unreadable():
+    with pytest.raises(UnreadableImage, match="0 bytes"):
+        read(b"")
+
+
+@pytest.mark.parametrize("encoding", ["PNG", "WEBP", "TIFF"])
+def test_animations_and_pages_are_refused(encoding):
+    frames = [Image.new("RGB", (8, 8), (level, 0, 0)) for level in (0, 250)]
+    data = encode(frames[0], encoding, save_all=True, append_images=frames[1:])
+    with pytest.raises(MultiFrameImage, match="2 frames"):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_header(30_000, 30_000),
+        png_header(10_000, 10_000),
+        encode(Image.new("1", (1000, 1001)), "TIFF"),
+        b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff",
+    ],
+    ids=["beyond Pillow's error", "beyond Pillow's warning", "one row too many", "webp"],
+)
+def test_pixels_are_counted_from_the_header(data):
+    with pytest.raises(TooManyPixels) as raised:
+        read(data, max_pixels=10**6)
+    assert raised.value.status == 413
+
+
+def test_damage_of_any_kind_is_an_image_error():
+    rng = np.random.default_rng(0)
+    files = [encode(picture(), e) for e in ("JPEG", "PNG", "WEBP", "BMP", "TIFF")]
+    for trial in range(500):
+        data = bytearray(files[trial % len(files)])
+        for position in rng.integers(0, min(len(data), 300), 5):
+            data[position] = rng.integers(256)
+        try:
+            result = read(bytes(data))
+        except ImageError:
+            continue
+        assert result.pixels.shape == (16, 16, 3)

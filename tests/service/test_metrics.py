@@ -1,0 +1,97 @@
+import pytest
+
+from service.contract import Contract
+from service.metrics import MAX_LINES, Metrics
+from service.schemas import Decision, Normal
+
+
+def decision(score: float = 0.5, *, unknown: bool = False) -> Decision:
+    return Decision(
+        index=0,
+        filename=None,
+        decision="anomalous" if score >= 1 else "normal",
+        score=score,
+        threshold=1.0,
+        max_false_alarm_rate=None,
+        p_value=0.5,
+        novelty=float(unknown),
+        unknown_product=unknown,
+        raw_score=0.0,
+        normal=Normal(location=0.0, scale=1.0),
+        regions=[],
+        anomaly_map=None,
+        timing_ms={},
+    )
+
+
+def contract(version: str) -> Contract:
+    provenance = {"detector": "revdist", "backbone": "resnet18"}
+    return Contract("gauge", version, 32, 48, 8, 12, 4, "onnxruntime", provenance)
+
+
+def samples(metrics: Metrics) -> list[str]:
+    return metrics.exposition().decode().splitlines()
+
+
+def test_decisions_are_counted_by_line():
+    metrics = Metrics()
+    for score, line in [(0.5, "press-3"), (1.5, "press-3"), (1.5, None)]:
+        metrics.decided(decision(score), line)
+    found = samples(metrics)
+    assert 'onegauge_decisions_total{decision="normal",line="press-3"} 1.0' in found
+    assert 'onegauge_decisions_total{decision="anomalous",line="press-3"} 1.0' in found
+    assert 'onegauge_decisions_total{decision="anomalous",line="none"} 1.0' in found
+    assert 'onegauge_image_score_bucket{le="1.0",line="press-3"} 1.0' in found
+    assert 'onegauge_image_score_count{line="press-3"} 2.0' in found
+
+
+def test_unknown_products_are_counted():
+    metrics = Metrics()
+    metrics.decided(decision(unknown=True), "a")
+    metrics.decided(decision(), "a")
+    assert 'onegauge_unknown_products_total{line="a"} 1.0' in samples(metrics)
+
+
+def test_line_labels_are_bounded():
+    metrics = Metrics()
+    for index in range(3 * MAX_LINES):
+        metrics.decided(decision(), f"line-{index}")
+    metrics.decided(decision(), "line-0")
+    counted = [s for s in samples(metrics) if s.startswith("onegauge_decisions_total")]
+    assert len(counted) == MAX_LINES + 1
+    assert 'onegauge_decisions_total{decision="normal",line="line-0"} 2.0' in counted
+    assert (
+        f'onegauge_decisions_total{{decision="normal",line="other"}} {2 * MAX_LINES}.0' in counted
+    )
+
+
+@pytest.mark.parametrize("line", ["", "a\nb", 'a"b', "\u00e9", "x" * 65])
+def test_odd_lines_count_as_other(line):
+    metrics = Metrics()
+    metrics.decided(decision(), line)
+    assert 'onegauge_decisions_total{decision="normal",line="other"} 1.0' in samples(metrics)
+
+
+def test_model_info_follows_the_version():
+    metrics = Metrics()
+    for version in ("1", "2", "2"):
+        metrics.serves(contract(version))
+    infos = [s for s in samples(metrics) if s.startswith("onegauge_model_info{")]
+    assert len(infos) == 1
+    assert 'version="2"' in infos[0]
+    assert 'detector="revdist"' in infos[0]
+
+
+def test_stages_are_measured_and_told():
+    metrics = Metrics()
+    timing_ms: dict[str, float] = {}
+    with metrics.stage("decode", timing_ms):
+        pass
+    assert 0 <= timing_ms["decode"] < 1000
+    assert 'onegauge_stage_duration_seconds_count{stage="decode"} 1.0' in samples(metrics)
+
+
+def test_gateways_count_for_themselves():
+    first, second = Metrics(), Metrics()
+    first.rejected("x")
+    assert not any('reason="x"' in sample for sample in samples(second))

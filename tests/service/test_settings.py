@@ -1,0 +1,61 @@
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings, default_repository
+
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("ONEGAUGE_")]:
+        monkeypatch.delenv(name)
+
+
+def test_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("ONEGAUGE_BACKEND", "triton")
+    monkeypatch.setenv("ONEGAUGE_PORT", "9000")
+    settings = Settings()
+    assert (settings.backend, settings.port) == ("triton", 9000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("backend", "tensorflow"),
+        ("max_pixels", "1000000000"),
+        ("max_images", "0"),
+        ("threshold", "nan"),
+        ("max_false_alarm_rate", "1.5"),
+        ("inference_timeout", "0"),
+    ],
+)
+def test_refuse_what_makes_no_sense(monkeypatch, name, value):
+    monkeypatch.setenv(f"ONEGAUGE_{name.upper()}", value)
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+def test_threshold_and_rate_exclude_each_other():
+    assert Settings(max_false_alarm_rate=0.1).threshold == 1.0
+    with pytest.raises(ValidationError, match="not both"):
+        Settings(max_false_alarm_rate=0.1, threshold=1.2)
+
+
+def test_repository_of_the_current_directory_comes_first(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert default_repository() == Path(__file__).parents[2] / "model_repository"
+    (tmp_path / "model_repository").mkdir()
+    assert default_repository().resolve() == tmp_path / "model_repository"
+
+
+def test_every_setting_is_documented_with_its_default():
+    rows = dict(re.findall(r"^\| `(ONEGAUGE_\w+)` \| (.+?) \|", DOCS.read_text(), re.MULTILINE))
+    assert rows.keys() == {f"ONEGAUGE_{name.upper()}" for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.default is not None and field.default_factory is None:
+            assert rows[f"ONEGAUGE_{name.upper()}"] == f"`{field.default}`"

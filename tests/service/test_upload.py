@@ -1,0 +1,176 @@
+import asyncio
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive
+
+from service.upload import Upload
+
+PROBLEM = "application/problem+json"
+
+
+def refused(response, status: int, reason: str) -> dict:
+    """The problem, once it is seen to be one."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == PROBLEM
+    assert response.json()["type"] == f"/problems/{reason}"
+    return response.json()
+
+
+def status_of_raw_post(app: ASGIApp, receive: Receive, content_length: int = 10) -> int:
+    """Post an image whose body is what `receive` says."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"image/png"), (b"content-length", b"%d" % content_length)]
+    scope = {"type": "http", "method": "POST", "path": "/inspect", "query_string": b""}
+    asyncio.run(app({**scope, "headers": headers}, receive, send))
+    return sent[0]["status"]
+
+
+def test_options_may_be_form_fields(client, normal):
+    fields = {"threshold": "0.2", "map": "png", "line": "press-3"}
+    response = client.post("/inspect", files=[("image", normal)], data=fields)
+    (result,) = response.json()["results"]
+    assert (result["threshold"], result["anomaly_map"]["encoding"]) == (0.2, "png")
+    assert 'line="press-3"' in client.get("/metrics").text
+
+
+def test_options_may_follow_the_images(client, normal):
+    parts = [("image", ("a.png", normal)), ("threshold", (None, "0.2"))]
+    assert client.post("/inspect", files=parts).json()["results"][0]["threshold"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "named"),
+    [
+        ("?threshold=1&max_false_alarm_rate=0.1", {}, "not both"),
+        ("?threshold=1", {"max_false_alarm_rate": "0.1"}, "not both"),
+        ("?threshold=1", {"threshold": "2"}, "threshold"),
+        ("?threshold=nan", {}, "threshold"),
+        ("?threshold=high", {}, "threshold"),
+        ("?treshold=2", {}, "treshold"),
+        ("", {"treshold": "2"}, "treshold"),
+        ("?max_false_alarm_rate=0", {}, "max_false_alarm_rate"),
+        ("?max_false_alarm_rate=1", {}, "max_false_alarm_rate"),
+        ("?map=gif", {}, "map"),
+        ("", {"map": ""}, "map"),
+        ("", {"line": "x" * 65}, "line"),
+        ("", {"line": "x" * 2000}, "1024 bytes"),
+    ],
+)
+def test_options_that_cannot_be_honoured_are_named(client, normal, query, fields, named):
+    response = client.post(f"/inspect{query}", files=[("image", normal)], data=fields)
+    assert named in refused(response, 422, "invalid-option")["detail"]
+
+
+def test_option_given_twice_in_the_form_is_refused(client, normal):
+    parts = [("image", normal), ("map", (None, "png")), ("map", (None, "npy"))]
+    refused(client.post("/inspect", files=parts), 422, "invalid-option")
+
+
+def test_wrong_field_name_is_named_with_the_right_one(client, normal):
+    problem = refused(client.post("/inspect", files=[("file", normal)]), 422, "invalid-option")
+    assert "'file'" in problem["detail"]
+    assert "'image'" in problem["detail"]
+
+
+def test_form_without_an_image_is_refused(client):
+    response = client.post("/inspect", files={"map": (None, "png")})
+    refused(response, 422, "missing-image")
+
+
+def test_empty_image_has_its_own_problem(client):
+    response = client.post("/inspect", files=[("image", ("a.png", b""))])
+    refused(response, 422, "unreadable-image")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", None])
+def test_other_bodies_are_refused(client, normal, content_type):
+    headers = {"Content-Type": content_type} if content_type else {}
+    response = client.post("/inspect", content=normal, headers=headers)
+    assert "multipart/form-data" in refused(response, 415, "unsupported-body")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--x--"),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"no form"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="image"'),
+        ("multipart/form-data; boundary=" + "x" * 300, b"--x--"),
+    ],
+)
+def test_broken_forms_are_malformed(client, content_type, body):
+    response = client.post("/inspect", content=body, headers={"Content-Type": content_type})
+    refused(response, 400, "malformed-body")
+
+
+def test_one_hundred_images_are_too_many(client, normal):
+    response = client.post("/inspect", files=[("image", normal)] * 100)
+    assert refused(response, 413, "too-many-images")["limit_images"] == 64
+
+
+def test_as_many_images_as_allowed_are_inspected(gateway, normal):
+    client = gateway(max_images=3)
+    assert client.post("/inspect", files=[("image", normal)] * 3).status_code == 200
+    refused(client.post("/inspect", files=[("image", normal)] * 4), 413, "too-many-images")
+
+
+def test_large_image_is_refused_in_its_place(gateway, normal):
+    client = gateway(max_image_bytes=1000)
+    files = [("image", ("large.png", normal + b" " * 1000)), ("image", ("a.png", normal))]
+    large, fine = client.post("/inspect", files=files).json()["results"]
+    assert large["problem"]["type"] == "/problems/image-too-large"
+    assert large["problem"]["limit_bytes"] == 1000
+    assert fine["decision"] == "normal"
+
+
+def test_bytes_beyond_the_limit_are_not_kept():
+    upload = Upload("a.png", limit=10)
+    for _ in range(3):
+        upload.write(b"12345678")
+    assert (upload.size, len(upload.data)) == (24, 0)
+
+
+def test_raw_image_obeys_the_limit_for_images(gateway, normal):
+    client = gateway(max_image_bytes=len(normal) - 1)
+    response = client.post("/inspect", content=normal, headers={"Content-Type": "image/png"})
+    refused(response, 413, "image-too-large")
+
+
+def test_announced_length_is_refused_before_the_body_is_read(gateway):
+    async def receive() -> dict:
+        raise AssertionError("the body was read")
+
+    app = gateway(max_request_bytes=1000).app
+    assert status_of_raw_post(app, receive, content_length=1001) == 413
+
+
+def test_body_of_unknown_length_is_cut_at_the_limit(gateway):
+    client = gateway(max_request_bytes=1000)
+    body = (b"x" * 100 for _ in range(11))
+    response = client.post("/inspect", content=body, headers={"Content-Type": "image/png"})
+    assert refused(response, 413, "body-too-large")["limit_bytes"] == 1000
+
+
+def test_filename_is_echoed_as_it_is(client, normal):
+    name = "Teil 7 / größe \u4e2d.png"
+    response = client.post("/inspect", files=[("image", (name, normal))])
+    assert response.json()["results"][0]["filename"] == name
+
+
+def test_slow_body_is_given_up(gateway):
+    async def receive() -> dict:
+        return await asyncio.Future()
+
+    assert status_of_raw_post(gateway(read_timeout=0.05).app, receive) == 408
+
+
+def test_client_that_goes_away_is_no_error(gateway):
+    async def receive() -> dict:
+        return {"type": "http.disconnect"}
+
+    assert status_of_raw_post(gateway().app, receive) == 499
