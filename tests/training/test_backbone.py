@@ -1,0 +1,86 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from training.backbone import load_backbone
+from training.errors import BackboneError
+
+ROOT = Path(__file__).parents[2]
+SMALL = "test_resnet"  # a model that timm keeps for tests
+
+
+def weights(folder: Path, **changes: torch.Tensor | None) -> Path:
+    """A weights file of the whole small model, some tensors replaced or, by None, left out."""
+    torch.manual_seed(3)
+    state = timm.create_model(SMALL).state_dict() | changes
+    save_file({k: v for k, v in state.items() if v is not None}, folder / "w.safetensors")
+    return folder / "w.safetensors"
+
+
+def test_the_starter_gives_three_stages_of_an_image():
+    backbone = load_backbone("starter", (1, 2, 3))
+    features = backbone(torch.zeros(2, 64, 64, 3, dtype=torch.uint8))
+    assert [tuple(f.shape) for f in features] == [(2, 64, 16, 16), (2, 128, 8, 8), (2, 256, 4, 4)]
+    assert not any(p.requires_grad for p in backbone.parameters())
+    assert not backbone.train().network.training
+
+
+def test_the_starter_takes_no_other_weights_or_stages(tmp_path):
+    with pytest.raises(BackboneError, match="starter"):
+        load_backbone("starter", (1, 2))
+    with pytest.raises(BackboneError, match="starter"):
+        load_backbone("starter", (1, 2, 3), weights(tmp_path))
+
+
+def test_weights_of_a_file_are_the_networks(tmp_path):
+    backbone = load_backbone(SMALL, (1, 2), weights(tmp_path))
+    torch.manual_seed(3)
+    expected = timm.create_model(SMALL).state_dict()
+    found = backbone.network.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    sizes = [f.shape[-1] for f in backbone(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))]
+    assert sizes == [64 // stride for stride in backbone.strides]
+
+
+@pytest.mark.parametrize("change", [None, torch.zeros(1, 2, 3)])
+def test_a_missing_or_misshapen_tensor_is_named(tmp_path, change):
+    file = weights(tmp_path, **{"layer1.0.conv1.weight": change})
+    with pytest.raises(BackboneError, match=r"w\.safetensors.*1 of .*layer1\.0\.conv1\.weight"):
+        load_backbone(SMALL, (1, 2), file)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"nothing")
+    for name in ("w.safetensors", "absent"):
+        with pytest.raises(BackboneError, match=name):
+            load_backbone(SMALL, (1, 2), tmp_path / name)
+
+
+def test_an_unknown_model_and_stage_are_named():
+    with pytest.raises(BackboneError, match="'resnet81'; close names: .*resnet"):
+        load_backbone("resnet81", (1, 2, 3))
+    with pytest.raises(BackboneError, match="(?s)stages.*9"):
+        load_backbone(SMALL, (1, 9), pretrained=False)
+
+
+def test_without_a_network_the_command_names_the_model_and_the_way_out(tmp_path):
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "onegauge", "train", "--backbone", "resnet18"]
+    told = subprocess.run(
+        [*command, "--data", str(tmp_path), "--out", str(tmp_path / "run")],
+        cwd=ROOT,
+        env=os.environ | offline,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "'resnet18'" in told.stderr
+    assert "--backbone-weights" in told.stderr
+    assert "Traceback" not in told.stderr
