@@ -1,0 +1,70 @@
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from training.alignments import ALIGNMENTS, image_score
+from training.alignments.alignment import Unaligned, normalised
+
+ALIGNING = sorted(set(ALIGNMENTS) - {"none"})
+BY_NEIGHBOURS = ("cada", "cada-scalar")
+
+
+def pooled_auroc(name: str, world) -> float:
+    aligned = ALIGNMENTS[name](world.references)(world.maps, world.embeddings)
+    return roc_auc_score(world.anomalous, image_score(aligned.maps, world.references.score_share))
+
+
+@pytest.mark.parametrize(
+    ("share", "score"), [(0.0, 16.0), (0.01, 16.0), (0.25, (16 + 15 + 14 + 13) / 4), (1.0, 8.5)]
+)
+def test_the_image_score_is_the_mean_of_the_highest_share_of_pixels(share, score):
+    maps = torch.stack([torch.arange(16.0), torch.arange(1.0, 17.0).flip(0)]).view(2, 4, 4)
+    assert image_score(maps, share).tolist() == pytest.approx([score - 1, score])
+
+
+def test_normalising_moves_each_image_by_its_own_statistics():
+    maps = torch.tensor([[[1.0, 3.0]], [[10.0, 30.0]]])
+    aligned = normalised(maps, torch.tensor([1.0, 10.0]), torch.tensor([2.0, 20.0]))
+    assert aligned.maps.tolist() == [[[0.0, 1.0]], [[0.0, 1.0]]]
+
+
+def test_without_alignment_no_threshold_separates_and_the_maps_stay(world):
+    aligned = Unaligned(world.references)(world.maps, world.embeddings)
+    assert torch.equal(aligned.maps, world.maps)
+    assert aligned.location.tolist() == [0] * 80
+    assert aligned.scale.tolist() == [1] * 80
+    assert pooled_auroc("none", world) < 0.85
+
+
+@pytest.mark.parametrize("name", ALIGNING)
+def test_with_alignment_one_threshold_separates(name, world):
+    assert pooled_auroc(name, world) > 0.98
+
+
+@pytest.mark.parametrize("name", ALIGNING)
+def test_location_and_scale_are_those_of_the_class_and_not_of_the_defect(name, world):
+    alignment = ALIGNMENTS[name](world.references)
+    clean = alignment(torch.zeros_like(world.maps), world.embeddings)
+    aligned = alignment(world.maps, world.embeddings)
+    assert torch.equal(aligned.location, clean.location)
+    assert torch.equal(aligned.scale, clean.scale)
+    of_a, of_b = aligned.location[::2], aligned.location[1::2]
+    assert of_a.max() < 2.5
+    assert of_b.min() > 4.5
+    assert aligned.scale.min() > 0
+
+
+@pytest.mark.parametrize("name", sorted(ALIGNMENTS))
+def test_an_image_is_aligned_alone_as_in_a_batch(name, world):
+    alignment = ALIGNMENTS[name](world.references)
+    together = alignment(world.maps[:6], world.embeddings[:6]).maps
+    alone = [alignment(world.maps[i : i + 1], world.embeddings[i : i + 1]).maps for i in range(6)]
+    assert torch.allclose(torch.cat(alone), together, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["cada", "cada-paper", "cada-scalar", "none"])
+def test_product_names_change_nothing(name, world):
+    alignment = ALIGNMENTS[name](world.references)
+    unlabelled = alignment(world.maps, world.embeddings).maps
+    labelled = alignment.given_products(world.maps, world.embeddings, ["no product"] * 80).maps
+    assert torch.equal(labelled, unlabelled)

@@ -1,0 +1,31 @@
+import torch
+
+from training.alignments.neighbours import distances, nearest, nearest_others
+
+
+def points(count: int, seed: int) -> torch.Tensor:
+    return torch.randn(count, 5, generator=torch.Generator().manual_seed(seed))
+
+
+def test_distances_are_euclidean():
+    queries, bank = points(4, 0), points(9, 1)
+    assert torch.allclose(distances(queries, bank), torch.cdist(queries, bank), atol=1e-5)
+
+
+def test_the_distance_to_itself_is_a_number():
+    far = points(50, 0) + 1000  # where rounding would make the square negative
+    assert distances(far, far).isfinite().all()
+
+
+def test_the_nearest_come_first():
+    bank = torch.tensor([[0.0], [10.0], [11.0], [30.0]])
+    assert nearest(torch.tensor([[10.9], [25.0]]), bank, 3).tolist() == [[2, 1, 0], [3, 2, 1]]
+
+
+def test_a_row_is_not_its_own_neighbour_but_its_twin_is():
+    bank = points(6, 2)
+    bank[5] = bank[0]
+    others = nearest_others(bank, 5)
+    for row, neighbours in enumerate(others.tolist()):
+        assert sorted([row, *neighbours]) == list(range(6))
+    assert int(others[0, 0]) == 5

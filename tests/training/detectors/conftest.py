@@ -1,0 +1,42 @@
+"""Normal features of a few images, and the same with a foreign place."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from training.config import FitOptions
+from training.features import Features
+
+CHANNELS, STRIDES, SIDES = (8, 16, 32), (4, 8, 16), (16, 8, 4)
+
+
+@pytest.fixture(scope="session")
+def features() -> Features:
+    """Twelve images that vary a little about one pattern."""
+    rng = np.random.default_rng(0)
+    stages = []
+    for channels, side in zip(CHANNELS, SIDES, strict=True):
+        pattern = rng.random((1, channels, side, side))
+        stages.append((pattern + 0.05 * rng.random((12, channels, side, side))).astype(np.float16))
+    return Features(stages, torch.device("cpu"))
+
+
+@pytest.fixture
+def foreign(features: Features) -> list[Tensor]:
+    """Image 0 with something foreign in the lower right quarter of a quarter."""
+    batch = [stage.clone() for stage in features.batch([0])]
+    for stage, side in zip(batch, SIDES, strict=True):
+        place = slice(side // 2, 3 * side // 4)
+        stage[:, ::2, place, place] += 3
+    return batch
+
+
+@pytest.fixture
+def options(tmp_path) -> Callable[..., FitOptions]:
+    def build(bank_size: int = 100, epochs: int = 15) -> FitOptions:
+        return FitOptions(epochs, 4, bank_size, 0, tmp_path / "fit.safetensors")
+
+    return build

@@ -1,0 +1,105 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from training.checkpoint import load, load_verification_images, save
+from training.errors import CheckpointError
+
+FILES = ("checkpoint.safetensors", "references.safetensors", "verification.safetensors")
+
+
+@pytest.fixture
+def run(trained_run: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run that a test may damage."""
+    return shutil.copytree(trained_run, tmp_path / "run")
+
+
+def test_a_saved_run_reads_images_as_before(trained_run, tmp_path):
+    before, images = load(trained_run), load_verification_images(trained_run)
+    out = tmp_path / "again"
+    out.mkdir()
+    save(replace(before, config=replace(before.config, out=out)), images)
+    after = load(out)
+    assert after.products == before.products
+    assert after.calibration_products == before.calibration_products
+    assert after.training_digest == before.training_digest
+    assert replace(after.config, out=trained_run) == before.config
+    with torch.inference_mode():
+        readings = zip(after.gauge()(images), before.gauge()(images), strict=True)
+    for found, expected in readings:
+        assert torch.equal(found, expected)
+
+
+def test_a_run_can_be_moved(run):
+    assert load(run).config.out == run
+
+
+def test_nothing_in_a_run_is_pickled(trained_run):
+    assert {path.name for path in trained_run.iterdir()} == {"checkpoint.json", *FILES}
+    for name in FILES:
+        assert load_file(trained_run / name)
+
+
+def test_verification_images_are_of_the_models_size(trained_run):
+    images = load_verification_images(trained_run)
+    assert images.dtype == torch.uint8
+    assert tuple(images.shape[1:]) == (128, 128, 3)
+    assert len(images) >= 8
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_byte_is_noticed_and_the_file_named(run, name):
+    content = bytearray((run / name).read_bytes())
+    content[-1] ^= 1
+    (run / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{name} is damaged"):
+        load(run)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", *FILES])
+def test_a_run_with_a_missing_file_is_not_finished(run, name):
+    (run / name).unlink()
+    with pytest.raises(CheckpointError, match=f"(?s){run}.*{name}"):
+        load(run)
+
+
+@pytest.mark.parametrize("record", ["", "{", "{}", "[]", '{"digests": {}, "config": {}}'])
+def test_a_damaged_record_is_an_error_that_names_the_run(run, record):
+    (run / "checkpoint.json").write_text(record)
+    with pytest.raises(CheckpointError, match=str(run)):
+        load(run)
+
+
+def test_the_rate_asked_for_moves_the_threshold_and_no_order(trained_run):
+    checkpoint, images = load(trained_run), load_verification_images(trained_run)
+    with torch.inference_mode():
+        strict = checkpoint.gauge(false_alarm_rate=0.05)(images).score
+        lenient = checkpoint.gauge(false_alarm_rate=0.4)(images).score
+    assert torch.equal(strict.argsort(), lenient.argsort())
+    assert (lenient >= 1).sum() > (strict >= 1).sum()
+
+
+def test_every_alignment_can_be_had_of_a_run_and_no_other(trained_run):
+    checkpoint, images = load(trained_run), load_verification_images(trained_run)[:2]
+    with torch.inference_mode():
+        raw = checkpoint.gauge("none")(images)
+        aligned = checkpoint.gauge("cada-scalar")(images)
+    assert torch.equal(raw.raw_score, aligned.raw_score)
+    assert not torch.allclose(raw.score, aligned.score)
+    with pytest.raises(CheckpointError, match="mean"):
+        checkpoint.gauge("mean")
+
+
+def test_the_promise_is_what_the_calibration_images_carry(trained_run):
+    checkpoint = load(trained_run)
+    calibrated = len(checkpoint.calibration_products)
+    assert calibrated + len(checkpoint.products) == 60
+    assert checkpoint.false_alarm_rate == pytest.approx(0.05)
+    assert checkpoint.novelty_rate == pytest.approx(1 / (calibrated + 1))
+    record = json.loads((trained_run / "checkpoint.json").read_text())
+    assert set(record["products"]) == {"cloth", "metal", "wood"}

@@ -1,0 +1,87 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training.backbone import load_backbone
+from training.config import TrainConfig
+from training.corpus import Corpus, read_corpus
+from training.embedding import describe
+from training.errors import DataError
+from training.progress import Progress
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone("starter", (1, 2, 3))
+
+
+def folder(root: Path, good: int, bad: int) -> TrainConfig:
+    """A folder of small noise images among which some are damaged."""
+    data = root / "data"
+    data.mkdir()
+    for i in range(good):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(data / f"{i:02}.png")
+    for i in range(bad):
+        (data / f"0{i}-bad.png").write_bytes(b"no image")
+    return TrainConfig(data, root / "run", image_size=32, batch_size=3)
+
+
+def read(config: TrainConfig, backbone) -> Corpus:
+    state = config.out / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    return read_corpus(config, backbone, state, Progress())
+
+
+def test_features_and_descriptors_are_the_backbones_of_each_image(tmp_path, backbone):
+    config = folder(tmp_path, 7, 0)
+    corpus = read(config, backbone)
+    assert [path.name for path in corpus.paths] == [f"{i:02}.png" for i in range(7)]
+    pixels = np.asarray(Image.open(corpus.paths[4]).resize((32, 32), Image.Resampling.BILINEAR))
+    features = backbone(torch.from_numpy(pixels.copy())[None])
+    for stored, expected in zip(corpus.features.batch([4]), features, strict=True):
+        assert torch.allclose(stored, expected, atol=1e-2, rtol=1e-2)
+    assert torch.allclose(corpus.descriptors[4], describe(features)[0], atol=1e-3)
+    assert not torch.allclose(corpus.corrupted[4], corpus.descriptors[4], atol=1e-2)
+
+
+def test_a_few_unreadable_images_are_named_skipped_and_shift_nothing(tmp_path, backbone, capsys):
+    config = folder(tmp_path, 39, 2)
+    corpus = read(config, backbone)
+    told = capsys.readouterr().err
+    assert all(f"skipped {config.data}/0{i}-bad.png: " in told for i in range(2))
+    assert len(corpus.paths) == len(corpus.features) == len(corpus.descriptors) == 39
+    (tmp_path / "clean").mkdir()
+    clean = read(folder(tmp_path / "clean", 39, 0), backbone)
+    assert torch.allclose(clean.descriptors, corpus.descriptors, atol=1e-4)
+    for found, expected in zip(
+        corpus.features.batch([38]), clean.features.batch([38]), strict=True
+    ):
+        assert torch.allclose(found, expected, atol=1e-2)
+
+
+def test_too_many_unreadable_images_are_refused_unless_insisted(tmp_path, backbone):
+    config = folder(tmp_path, 18, 2)
+    with pytest.raises(DataError, match=r"2 of 20 .*--allow-unreadable"):
+        read(config, backbone)
+    assert len(read(replace(config, allow_unreadable=True), backbone).paths) == 18
+
+
+def test_nothing_readable_is_refused_even_when_insisted(tmp_path, backbone):
+    config = replace(folder(tmp_path, 0, 2), allow_unreadable=True)
+    with pytest.raises(DataError, match="none of the 2 images"):
+        read(config, backbone)
+
+
+def test_a_corpus_once_read_is_reopened(tmp_path, backbone):
+    config = folder(tmp_path, 5, 0)
+    first = read(config, backbone)
+    for path in first.paths:
+        path.unlink()
+    again = read(config, backbone)
+    assert again.paths == first.paths
+    assert torch.equal(again.features.batch([2])[0], first.features.batch([2])[0])

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training import dataset
+from training.dataset import Unreadable, digest, pixels_of, product_of, readable, training_images
+from training.errors import DataError
+
+
+def touch(root: Path, *names: str) -> list[Path]:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return [root / name for name in names]
+
+
+def test_a_tree_trains_on_everything_but_test_and_masks(tmp_path):
+    wanted = touch(
+        tmp_path, "nut/train/good/0.png", "ring/train/good/0.png", "ring/train/odd/1.png"
+    )
+    touch(tmp_path, "nut/test/good/0.png", "nut/test/rust/0.png", "nut/ground_truth/rust/0.png")
+    assert training_images(tmp_path) == wanted
+
+
+def test_a_flat_or_deep_folder_trains_in_sorted_order(tmp_path):
+    wanted = touch(tmp_path, "a.jpg", "b/c/d/e.jpg", "f.jpg")
+    assert training_images(tmp_path) == wanted
+
+
+def test_a_folder_below_one_named_test_is_trained_on(tmp_path):
+    wanted = touch(tmp_path / "test", "a.jpg", "test.png")
+    assert training_images(tmp_path / "test") == wanted
+
+
+def test_the_suffix_tells_what_is_an_image(tmp_path):
+    names = ("a.JPG", "b.bmp", "c.jpeg", "d.png", "e.tif", "f.tiff", "g.webp")
+    wanted = touch(tmp_path, *names)
+    touch(tmp_path, "notes.txt", "Thumbs.db", "h.gif")
+    (tmp_path / "folder.png").mkdir()
+    assert training_images(tmp_path) == wanted
+
+
+@pytest.mark.parametrize("name", [".", "absent", "only"])
+def test_a_folder_without_training_images_is_named(tmp_path, name):
+    touch(tmp_path, "only/test/good/0.png", "only/notes.txt")
+    root = tmp_path / name if name != "." else tmp_path / "only" / "test" / "none"
+    with pytest.raises(DataError, match=str(root)):
+        training_images(root)
+
+
+def test_test_images_are_labelled_by_their_folders(tmp_path):
+    touch(tmp_path, "nut/test/good/0.png", "nut/test/rust/0.png", "set/ring/test/chip/0.png")
+    touch(tmp_path, "nut/train/good/0.png", "nut/ground_truth/rust/0.png", "loose.png")
+    found = [(i.product, i.anomalous) for i in dataset.test_images(tmp_path)]
+    assert found == [("nut", False), ("nut", True), ("set/ring", True)]
+
+
+def test_one_product_alone_is_named_after_its_folder(tmp_path):
+    touch(tmp_path / "nut", "test/good/0.png")
+    (image,) = dataset.test_images(tmp_path / "nut")
+    assert (image.product, image.anomalous) == ("nut", False)
+
+
+def test_a_folder_without_test_images_is_named(tmp_path):
+    touch(tmp_path, "nut/train/good/0.png")
+    with pytest.raises(DataError, match=str(tmp_path)):
+        dataset.test_images(tmp_path)
+
+
+def test_the_product_is_the_first_folder(tmp_path):
+    assert product_of(tmp_path / "nut" / "train" / "0.png", tmp_path) == "nut"
+    assert product_of(tmp_path / "0.png", tmp_path) == tmp_path.name
+
+
+def test_the_digest_tells_names_and_contents(tmp_path):
+    paths = touch(tmp_path / "one", "a.png", "b.png")
+    same = touch(tmp_path / "two", "a.png", "b.png")
+    before = digest(paths, tmp_path / "one")
+    assert digest(same, tmp_path / "two") == before
+    same[0].write_bytes(b"changed")
+    assert digest(same, tmp_path / "two") != before
+    paths[0].rename(tmp_path / "one" / "c.png")
+    assert digest([tmp_path / "one" / "c.png", paths[1]], tmp_path / "one") != before
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tiff", "jpg"])
+def test_every_format_gives_the_same_picture(tmp_path, suffix):
+    picture = Image.linear_gradient("L").resize((40, 30)).convert("RGB")
+    options = {"jpg": {"quality": 100}, "webp": {"lossless": True}}.get(suffix, {})
+    picture.save(tmp_path / f"p.{suffix}", **options)
+    pixels = pixels_of(tmp_path / f"p.{suffix}", 16)
+    expected = np.asarray(picture.resize((16, 16), Image.Resampling.BILINEAR), int)
+    assert pixels.shape == (16, 16, 3)
+    assert np.abs(pixels - expected).max() <= 2
+
+
+def test_what_cannot_be_read_is_told_in_its_place(tmp_path):
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    paths = [tmp_path / name for name in ("bad.png", "good.png", "gone.png")]
+    read = dict(readable(paths, 8))
+    assert list(read) == paths
+    assert read[paths[1]].tolist() == [[[1, 2, 3]] * 8] * 8
+    for path in (paths[0], paths[2]):
+        assert isinstance(read[path], Unreadable)
+        assert read[path].path == path
+        assert read[path].reason

@@ -1,0 +1,27 @@
+import torch
+
+from training.embedding import Embedding, describe
+
+
+def test_a_descriptor_is_mean_and_deviation_of_each_channel():
+    stage = torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]])  # (1, 2, 1, 2)
+    assert torch.allclose(describe([stage]), torch.tensor([[2.0, 5.0, 2**0.5, 0.0]]))
+
+
+def test_descriptors_of_all_stages_follow_each_other():
+    assert describe([torch.rand(4, 3, 8, 8), torch.rand(4, 5, 4, 4)]).shape == (4, 16)
+
+
+def test_every_descriptor_counts_alike_and_the_normal_mean_is_at_zero():
+    values = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    scaled = values * torch.tensor([1.0, 1e3, 1.0, 1e-2, 1.0, 1.0]) + 7
+    embedded = Embedding(scaled)(scaled)
+    assert torch.allclose(embedded.mean(0), torch.zeros(6), atol=1e-4)
+    apart = torch.cdist(Embedding(values)(values), Embedding(values)(values))
+    assert torch.allclose(torch.cdist(embedded, embedded), apart, atol=1e-2)
+
+
+def test_a_constant_descriptor_is_no_division_by_zero():
+    values = torch.randn(10, 4)
+    values[:, 1] = 3
+    assert Embedding(values)(values).isfinite().all()

@@ -1,0 +1,140 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training.checkpoint import Checkpoint, load_verification_images
+from training.config import TrainConfig
+from training.errors import CheckpointError, DataError, TrainingError
+from training.progress import Progress
+from training.train import choose_device, split, train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty small noise images."""
+    folder = tmp_path_factory.mktemp("noise")
+    for i in range(20):
+        pixels = np.random.default_rng(i).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:02}.png")
+    return folder
+
+
+def config(data: Path, out: Path, **changes: object) -> TrainConfig:
+    small = {"image_size": 64, "bank_size": 50, "epochs": 1, "batch_size": 4, "device": "cpu"}
+    return TrainConfig(data, out, false_alarm_rate=0.1, **small | changes)
+
+
+def scores(run: Checkpoint) -> torch.Tensor:
+    with torch.inference_mode():
+        return run.gauge()(load_verification_images(run.config.out)).score
+
+
+@pytest.mark.parametrize("detector", ["patchcore", "revdist"])
+def test_the_same_seed_gives_the_same_scores(data, tmp_path, detector):
+    first = train(config(data, tmp_path / "first", detector=detector))
+    second = train(config(data, tmp_path / "second", detector=detector))
+    assert torch.equal(scores(first), scores(second))
+    assert scores(first).isfinite().all()
+
+
+def test_another_seed_calibrates_on_other_images(data, tmp_path):
+    first = train(config(data, tmp_path / "first"))
+    other = train(config(data, tmp_path / "other", seed=1))
+    assert not torch.equal(first.evidence.calibration_maps, other.evidence.calibration_maps)
+
+
+def test_a_finished_run_keeps_no_working_state(data, tmp_path):
+    train(config(data, tmp_path / "run"))
+    assert not (tmp_path / "run" / "state").exists()
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Someone presses Ctrl-C when a step of this name begins."""
+    begin = Progress.step
+
+    def step(self: Progress, wanted: str, total: int):
+        if wanted == name:
+            raise KeyboardInterrupt
+        return begin(self, wanted, total)
+
+    monkeypatch.setattr(Progress, "step", step)
+
+
+@pytest.mark.parametrize(
+    ("detector", "during"),
+    [("patchcore", "coreset"), ("patchcore", "out of fold"), ("revdist", "scoring")],
+)
+def test_an_interrupted_run_resumes_to_the_same_scores(data, tmp_path, detector, during):
+    whole = train(config(data, tmp_path / "whole", detector=detector))
+    broken = config(data, tmp_path / "broken", detector=detector)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, during)
+        with pytest.raises(KeyboardInterrupt):
+            train(broken)
+    resumed = train(replace(broken, resume=True))
+    assert torch.equal(scores(resumed), scores(whole))
+
+
+def test_resuming_a_finished_run_gives_it_back(data, tmp_path):
+    finished = train(config(data, tmp_path / "run"))
+    again = train(config(data, tmp_path / "run", resume=True))
+    assert again.training_digest == finished.training_digest
+
+
+def test_resuming_with_another_configuration_names_what_changed(data, tmp_path):
+    begun = config(data, tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, "coreset")
+        with pytest.raises(KeyboardInterrupt):
+            train(begun)
+    with pytest.raises(CheckpointError, match="another bank_size.*'50'"):
+        train(replace(begun, bank_size=60, resume=True))
+
+
+def test_a_folder_that_is_not_empty_is_refused_and_left_alone(data, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="not empty"):
+        train(config(data, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_nearly_empty_folder_is_told_how_many_images_it_takes(data, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(data.iterdir())[:5]:
+        shutil.copy(path, few)
+    with pytest.raises(DataError, match=r"5 images are too few: .*needs 10.*0\.01 needs 198"):
+        train(TrainConfig(few, tmp_path / "run", device="cpu"))
+
+
+def test_the_split_keeps_calibration_images_out_of_the_fit(tmp_path):
+    fit, held_out = split(1000, TrainConfig(tmp_path, tmp_path), Progress())
+    assert len(held_out) == 200
+    assert sorted([*fit, *held_out]) == list(range(1000))
+    again = split(1000, TrainConfig(tmp_path, tmp_path), Progress())
+    assert np.array_equal(again[1], held_out)
+
+
+def test_the_calibration_part_grows_where_the_promise_needs_it(tmp_path, capsys):
+    _, held_out = split(300, TrainConfig(tmp_path, tmp_path), Progress())
+    assert len(held_out) == 99
+    assert capsys.readouterr().err == ""
+
+
+def test_a_promise_that_cannot_be_kept_is_said_before_training(tmp_path, capsys):
+    _, held_out = split(100, TrainConfig(tmp_path, tmp_path), Progress())
+    assert len(held_out) == 50
+    told = capsys.readouterr().err
+    assert "0.0196, not 0.01" in told
+    assert "at least 198 images" in told
+
+
+def test_a_device_that_there_is_not_is_named():
+    assert choose_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(TrainingError, match="abacus"):
+        choose_device("abacus")

@@ -1,0 +1,17 @@
+"""Alignments: what makes scores of different products comparable, so that one threshold fits."""
+
+from training.alignments.alignment import Aligned, Alignment, References, Unaligned, image_score
+from training.alignments.cada import Cada, CadaScalar
+from training.alignments.cada_paper import CadaPaper
+from training.alignments.class_aware import ClassAware, ClassAwareMax
+
+ALIGNMENTS: dict[str, type[Alignment]] = {
+    "cada": Cada,
+    "cada-scalar": CadaScalar,
+    "cada-paper": CadaPaper,
+    "class-aware": ClassAware,
+    "class-aware-max": ClassAwareMax,
+    "none": Unaligned,
+}
+
+__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "References", "image_score"]

@@ -1,0 +1,78 @@
+"""What every alignment is: raw anomaly maps in, maps that compare across products out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class References:
+    """What is known of N normal images that the detector saw or, better, did not see."""
+
+    maps: Tensor  # (N, h, w) out-of-fold raw anomaly maps
+    embeddings: Tensor  # (N, E)
+    corrupted: Tensor  # (N, E) of the same images with a synthetic anomaly
+    products: tuple[str, ...]  # read by class-aware alignment alone
+    score_share: float  # of a map's pixels that make the image score
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """An aligned batch and the normal statistics that it was aligned by."""
+
+    maps: Tensor  # (B, h, w)
+    location: Tensor  # (B,) raw score of the typical normal image (the paper's û)
+    scale: Tensor  # (B,) its spread, in raw score units (the paper's γ̂ - û)
+
+
+class Alignment(nn.Module, ABC):
+    """Built from references; `forward` needs no label."""
+
+    @abstractmethod
+    def __init__(self, references: References) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, maps: Tensor, embeddings: Tensor) -> Aligned:
+        """Align raw maps (B, h, w) of images with embeddings (B, E)."""
+
+    def given_products(self, maps: Tensor, embeddings: Tensor, products: Sequence[str]) -> Aligned:  # noqa: ARG002
+        """`forward` for images whose products are known; only class-aware forms make use of it."""
+        return self(maps, embeddings)
+
+
+def image_score(maps: Tensor, share: float) -> Tensor:
+    """Image scores (B,) of maps (B, h, w): the mean of the highest `share` of pixels.
+
+    A share of 0 gives the maximum. The mean of some pixels is steadier than one pixel.
+    """
+    pixels = maps.flatten(1)
+    count = max(1, round(share * pixels.shape[1]))
+    return pixels.topk(count, dim=1).values.mean(1)
+
+
+def spread(values: Tensor) -> Tensor:
+    """A batch of scalars (B,) shaped to act on maps (B, h, w)."""
+    return values.view(-1, 1, 1)
+
+
+def normalised(maps: Tensor, location: Tensor, scale: Tensor) -> Aligned:
+    """Every pixel of (B, h, w) by its image's location and scale (B,)."""
+    return Aligned((maps - spread(location)) / spread(scale), location, scale)
+
+
+class Unaligned(Alignment):
+    """No alignment: the baseline."""
+
+    def __init__(self, references: References) -> None:
+        super().__init__(references)
+
+    def forward(self, maps: Tensor, embeddings: Tensor) -> Aligned:
+        """The raw maps as they are, location 0 and scale 1."""
+        zero = torch.zeros_like(embeddings[:, 0])
+        return Aligned(maps, zero, zero + 1)

@@ -1,0 +1,56 @@
+"""Class-aware alignment: what could be done if the product were known (for comparison)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from training.alignments.alignment import Aligned, Alignment, References, image_score, normalised
+from training.alignments.neighbours import nearest
+
+
+class ClassAware(Alignment):
+    """Each product's own mean and deviation of normal image scores (a z-score).
+
+    Given the products this is class-aware alignment in training and test; `forward`, which is
+    not given them, takes the product of the most similar reference (labels in training only).
+    """
+
+    table: Tensor
+    labels: Tensor
+    embeddings: Tensor
+
+    def __init__(self, references: References) -> None:
+        super().__init__(references)
+        self.products = tuple(dict.fromkeys(references.products))
+        labels = torch.tensor([self.products.index(p) for p in references.products])
+        rows = [self._statistics(references, labels == i) for i in range(len(self.products))]
+        self.register_buffer("table", torch.stack(rows))  # (P, 2) location, scale
+        self.register_buffer("labels", labels)  # (N,)
+        self.register_buffer("embeddings", references.embeddings)  # (N, E)
+
+    def _statistics(self, references: References, chosen: Tensor) -> Tensor:
+        scores = image_score(references.maps[chosen].float(), references.score_share)
+        return torch.stack([scores.mean(), scores.std()])
+
+    def forward(self, maps: Tensor, embeddings: Tensor) -> Aligned:
+        """Align by the product of the nearest reference."""
+        return self._by_label(maps, self.labels[nearest(embeddings, self.embeddings, 1)[:, 0]])
+
+    def given_products(self, maps: Tensor, embeddings: Tensor, products: Sequence[str]) -> Aligned:  # noqa: ARG002
+        """Align by the products; one that was not in training raises ValueError."""
+        return self._by_label(maps, torch.tensor([self.products.index(p) for p in products]))
+
+    def _by_label(self, maps: Tensor, labels: Tensor) -> Aligned:
+        location, scale = self.table[labels].unbind(1)
+        return normalised(maps, location, scale)
+
+
+class ClassAwareMax(ClassAware):
+    """The paper's class-aware form: each product's mean u and maximum γ over all normal pixels."""
+
+    def _statistics(self, references: References, chosen: Tensor) -> Tensor:
+        maps = references.maps[chosen].float()
+        return torch.stack([maps.mean(), maps.amax() - maps.mean()])

@@ -1,0 +1,23 @@
+"""Nearest neighbours among embeddings, in a form that exports."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def distances(queries: Tensor, bank: Tensor) -> Tensor:
+    """Euclidean distances (B, N) between the rows of (B, E) and (N, E)."""
+    squared = (queries**2).sum(1, keepdim=True) - 2 * queries @ bank.T + (bank**2).sum(1)
+    return squared.clamp_min(0).sqrt()
+
+
+def nearest(queries: Tensor, bank: Tensor, k: int) -> Tensor:
+    """Indices (B, k) of the rows of the bank nearest to each query, nearest first."""
+    return distances(queries, bank).topk(k, dim=1, largest=False).indices
+
+
+def nearest_others(bank: Tensor, k: int) -> Tensor:
+    """Indices (N, k) of the rows nearest to each row, itself left out."""
+    apart = distances(bank, bank).fill_diagonal_(torch.inf)
+    return apart.topk(k, dim=1, largest=False).indices

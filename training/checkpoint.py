@@ -1,0 +1,208 @@
+"""A trained run on disk, the hand-over to evaluation and export: safetensors and JSON, no pickle.
+
+    RUN/checkpoint.json          configuration and provenance
+    RUN/checkpoint.safetensors   backbone and detector
+    RUN/references.safetensors   maps and descriptors of the reference and calibration images
+    RUN/verification.safetensors a few images on which an export is compared with torch
+
+Alignment, calibration and novelty follow from the references and are rebuilt on loading, so that
+every alignment can be had of every run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.alignments import ALIGNMENTS, Alignment, References, image_score
+from training.backbone import Backbone, load_backbone
+from training.calibration import Calibration, carried
+from training.config import TrainConfig
+from training.detectors import DETECTORS, Detector
+from training.embedding import Embedding
+from training.errors import CheckpointError
+from training.gauge import Gauge
+from training.novelty import Novelty
+
+PATHS = {"data", "out", "backbone_weights"}
+RECORD = "checkpoint.json"
+WEIGHTS = "checkpoint.safetensors"
+REFERENCES = "references.safetensors"
+VERIFICATION = "verification.safetensors"
+AT_A_TIME = 64
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Raw maps and descriptors of normal images: the references, and those held out."""
+
+    maps: Tensor  # (N, h, w) fp16, out of fold
+    descriptors: Tensor  # (N, D)
+    corrupted: Tensor  # (N, D) of the same images with a synthetic anomaly
+    calibration_maps: Tensor  # (n, h, w) fp16
+    calibration_descriptors: Tensor  # (n, D)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run: what was fitted, on what, and how."""
+
+    config: TrainConfig
+    backbone: Backbone
+    detector: Detector
+    evidence: Evidence
+    products: tuple[str, ...]  # of the references, from the folders' names
+    calibration_products: tuple[str, ...]
+    training_digest: str
+
+    def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
+        """The whole graph with this alignment and target rate, by default the run's own."""
+        config, evidence = self.config, self.evidence
+        embedding = Embedding(evidence.descriptors)
+        aligner = self.aligner(alignment or config.alignment, embedding)
+        held_out = embedding(evidence.calibration_descriptors)
+        scores = aligned_scores(
+            aligner,
+            evidence.calibration_maps,
+            held_out,
+            self.calibration_products,
+            config.score_share,
+        )
+        return Gauge(
+            self.backbone,
+            self.detector,
+            embedding,
+            aligner,
+            Calibration.of(scores, false_alarm_rate or config.false_alarm_rate),
+            Novelty(embedding(evidence.descriptors), held_out, config.novelty_rate),
+            config.score_share,
+        ).eval()
+
+    def aligner(self, name: str, embedding: Embedding) -> Alignment:
+        """Alignment `name` built from this run's references."""
+        if name not in ALIGNMENTS:
+            raise CheckpointError(f"no alignment {name!r}; there are {', '.join(ALIGNMENTS)}")
+        evidence = self.evidence
+        references = References(
+            evidence.maps,
+            embedding(evidence.descriptors),
+            embedding(evidence.corrupted),
+            self.products,
+            self.config.score_share,
+        )
+        return ALIGNMENTS[name](references).eval()
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """What the calibration images carry of the target rate."""
+        return carried(self.config.false_alarm_rate, len(self.calibration_products))
+
+    @property
+    def novelty_rate(self) -> float:
+        """What the calibration images carry of the target novelty rate."""
+        return carried(self.config.novelty_rate, len(self.calibration_products))
+
+
+def aligned_scores(
+    alignment: Alignment,
+    maps: Tensor,
+    embeddings: Tensor,
+    products: tuple[str, ...],
+    share: float,
+) -> Tensor:
+    """Aligned image scores (N,) of raw maps (N, h, w); class-aware forms read the products."""
+    scores = []
+    with torch.inference_mode():
+        for start in range(0, len(maps), AT_A_TIME):
+            rows = slice(start, start + AT_A_TIME)
+            aligned = alignment.given_products(maps[rows].float(), embeddings[rows], products[rows])
+            scores.append(image_score(aligned.maps, share))
+    return torch.cat(scores).clone()
+
+
+def save(checkpoint: Checkpoint, verification: Tensor) -> None:
+    """Write the run into its folder, `checkpoint.json` last: where it is, the run is whole.
+
+    `verification` are uint8 images (V, H, W, 3) for the export to prove itself on.
+    """
+    out = checkpoint.config.out
+    tensors = {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
+    tensors |= {f"detector.{k}": v for k, v in checkpoint.detector.state_dict().items()}
+    save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, out / WEIGHTS)
+    save_file({k: v.contiguous() for k, v in vars(checkpoint.evidence).items()}, out / REFERENCES)
+    save_file({"images": verification.contiguous()}, out / VERIFICATION)
+    record = {
+        "config": {
+            k: str(v) if k in PATHS and v else v for k, v in asdict(checkpoint.config).items()
+        },
+        "training_digest": checkpoint.training_digest,
+        "products": checkpoint.products,
+        "calibration_products": checkpoint.calibration_products,
+        "digests": {name: _digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
+    }
+    (out / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def load(run: Path) -> Checkpoint:
+    """Read a run. Raises CheckpointError when a file is missing, damaged or of another run."""
+    try:
+        record = json.loads((run / RECORD).read_text())
+        for name, digest in record["digests"].items():
+            if _digest(run / name) != digest:
+                raise CheckpointError(
+                    f"{run / name} is damaged: its digest is not the recorded one"
+                )
+        config = _config(record["config"], run)
+        tensors = load_file(run / WEIGHTS)
+        evidence = Evidence(**load_file(run / REFERENCES))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
+        raise CheckpointError(f"{run} is not a finished run: {exc}; train it first") from exc
+    backbone = load_backbone(config.backbone, config.stages, pretrained=False)
+    backbone.load_state_dict(_part(tensors, "backbone."))
+    detector = restore_detector(config.detector, backbone, _part(tensors, "detector."))
+    return Checkpoint(
+        config,
+        backbone,
+        detector,
+        evidence,
+        tuple(record["products"]),
+        tuple(record["calibration_products"]),
+        record["training_digest"],
+    )
+
+
+def load_verification_images(run: Path) -> Tensor:
+    """The images uint8 (V, H, W, 3) that an export of this run is verified on."""
+    return load_file(run / VERIFICATION)["images"]
+
+
+def restore_detector(name: str, backbone: Backbone, state: dict[str, Tensor]) -> Detector:
+    """Detector `name` with its state; buffers take the size that they were saved with."""
+    detector = DETECTORS[name](backbone.channels, backbone.strides)
+    for key, buffer in detector.named_buffers():
+        if buffer.shape != state[key].shape:
+            setattr(detector, key, torch.empty_like(state[key]))
+    detector.load_state_dict(state)
+    return detector.eval()
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _config(record: dict[str, Any], run: Path) -> TrainConfig:
+    known = {f.name for f in fields(TrainConfig)}
+    values = {k: Path(v) if k in PATHS and v else v for k, v in record.items() if k in known}
+    return TrainConfig(**{**values, "stages": tuple(values["stages"]), "out": run})
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

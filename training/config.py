@@ -1,0 +1,42 @@
+"""Everything that one training run depends on, and what its fitting needs of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run; the command line has an option for each field."""
+
+    data: Path  # folder of images, nested or flat
+    out: Path  # the run's folder
+    detector: str = "patchcore"
+    backbone: str = "starter"  # or any convolutional model of timm
+    backbone_weights: Path | None = None  # None: the starter's own, or timm's pretrained
+    stages: tuple[int, ...] = (1, 2, 3)  # strides 4, 8, 16 of a ResNet
+    image_size: int = 256  # pixels, square; the aspect ratio is not kept
+    alignment: str = "cada"
+    score_share: float = 0.02  # of the map's pixels that make the image score; 0: the maximum
+    false_alarm_rate: float = 0.01  # promised at score 1.0
+    novelty_rate: float = 0.001  # of normal images that may be called an unknown product
+    calibration_fraction: float = 0.2  # held out; more where the promise needs more, up to half
+    epochs: int = 10  # of detectors that learn by gradient
+    bank_size: int = 10_000  # memories of a memory bank
+    batch_size: int = 16
+    allow_unreadable: bool = False  # go on where more than 5 % of the files cannot be read
+    resume: bool = False
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What fitting needs beside the features."""
+
+    epochs: int
+    batch_size: int
+    bank_size: int
+    seed: int
+    state: Path  # where an interrupted fit is kept and resumed from

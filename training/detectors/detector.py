@@ -1,0 +1,66 @@
+"""What every detector is: fitted on normal features, it gives a raw anomaly map of any image."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.config import FitOptions
+from training.features import Features
+from training.progress import Progress
+
+SMOOTHING = 4.0  # standard deviation in pixels of the image, as in RD4AD and PatchCore
+
+
+class Detector(nn.Module, ABC):
+    """One published method: `fit` on normal images, `forward` from features to raw anomaly map.
+
+    Built from the backbone's channels and strides alone, so that a checkpoint can restore it.
+    The anomaly map has the resolution of the finest stage.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:  # noqa: ARG002
+        super().__init__()
+        self.stride = strides[0]
+
+    @abstractmethod
+    def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
+        """Learn from the features of normal images."""
+
+    @abstractmethod
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Raw anomaly map (B, h, w) from [(B, C, H, W), …], finest stage first; higher is odder."""
+
+    def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
+        """Maps (N, h, w) fp16 of the images that `fit` saw, as if it had not seen them.
+
+        This default takes the maps as they are: right for a detector that scores its own
+        training images like new ones; others override it.
+        """
+        return raw_maps(self, features, progress)
+
+
+@torch.inference_mode()
+def raw_maps(detector: nn.Module, features: Features, progress: Progress) -> Tensor:
+    """Raw anomaly maps (N, h, w) fp16 of all images of a store."""
+    maps = []
+    with progress.step("scoring", len(features)) as step:
+        for rows, batch in features.batches():
+            maps.append(detector(batch).half().cpu())
+            step.advance(rows.stop - rows.start)
+    return torch.cat(maps)
+
+
+def smooth(maps: Tensor, stride: int) -> Tensor:
+    """Gaussian smoothing of maps (B, 1, h, w), `stride` image pixels to one, borders repeated."""
+    sigma = SMOOTHING / stride
+    radius = int(3 * sigma + 0.5)
+    x = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
+    kernel = torch.exp(-(x**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
+    padded = F.pad(maps, (radius,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel), kernel.transpose(2, 3))

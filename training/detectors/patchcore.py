@@ -1,0 +1,150 @@
+"""PatchCore: Roth et al., "Towards Total Recall in Industrial Anomaly Detection" (CVPR 2022).
+
+A memory bank of locally aware patch features of normal images, thinned to a coreset by greedy
+farthest-point sampling; a patch is as anomalous as it is far from its nearest memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.detectors.detector import Detector, FitOptions, smooth
+from training.features import Features
+from training.progress import Progress
+
+PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
+CHUNK = 64  # images whose patches compete for the coreset at a time
+OVERSAMPLING = 2  # candidates from the chunks for each place in the bank
+BLOCK = 2048  # memories compared at a time: bounds the distance matrix
+
+
+class PatchCore(Detector):
+    """Memory bank over the last two stages, 3×3 neighbourhoods, nearest neighbour.
+
+    Differences from the paper: stages are concatenated without adaptive pooling to 1024
+    dimensions; the coreset is chosen greedily in chunks and then among the chunks' candidates,
+    which keeps its cost linear in the number of images; the bank has a fixed size, so that the
+    cost of an inspection does not grow with the data.
+    """
+
+    bank: Tensor
+    source: Tensor
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__(channels, strides)
+        self.stages = tuple(range(len(channels)))[-2:]
+        dimensions = sum(channels[i] for i in self.stages)
+        self.register_buffer("bank", torch.empty(0, dimensions).half())  # (M, D)
+        self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) training image
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed."""
+        patches = self._patches(features)  # (B, H, W, D)
+        flat = patches.flatten(0, 2)
+        nearest = [
+            _squared_distances(flat, block).amin(1) for block in self.bank.float().split(BLOCK)
+        ]
+        return self._as_map(torch.stack(nearest).amin(0).view(patches.shape[:3]), features)
+
+    def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
+        """Fill the memory bank with a coreset of all patches."""
+        generator = torch.Generator().manual_seed(options.seed)
+        projection = torch.randn(self.bank.shape[1], PROJECTION, generator=generator)
+        projection = projection.to(features.device) / PROJECTION**0.5
+        candidates, source = self._candidates(features, projection, options, progress)
+        with progress.step("coreset", 1) as step:
+            chosen = _farthest_points(candidates @ projection, options.bank_size)
+            step.advance()
+        self.bank, self.source = candidates[chosen].half(), source[chosen]
+
+    @torch.inference_mode()
+    def _candidates(
+        self, features: Features, projection: Tensor, options: FitOptions, progress: Progress
+    ) -> tuple[Tensor, Tensor]:
+        """Coreset of every chunk of images: patches (P, D) and the image of each (P,)."""
+        order = np.random.default_rng(options.seed).permutation(len(features))
+        chunks = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
+        wanted = -(-OVERSAMPLING * options.bank_size // len(chunks))
+        candidates, source = [], []
+        with progress.step("memory bank", len(order)) as step:
+            for rows in chunks:
+                flat = self._patches(features.batch(rows)).flatten(0, 2)  # (B·H·W, D)
+                chosen = _farthest_points(flat @ projection, wanted)
+                candidates.append(flat[chosen])
+                source.append(_owners(rows, len(flat)).to(flat.device)[chosen])
+                step.advance(len(rows))
+        return torch.cat(candidates), torch.cat(source)
+
+    @torch.inference_mode()
+    def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
+        """Maps (N, h, w) fp16 of the fitted images, each without the memories it gave itself."""
+        maps = []
+        with progress.step("out of fold", len(features)) as step:
+            for rows, batch in features.batches():
+                maps.append(self._leave_one_out(batch, np.arange(rows.start, rows.stop)))
+                step.advance(rows.stop - rows.start)
+        return torch.cat(maps)
+
+    def _leave_one_out(self, features: list[Tensor], rows: np.ndarray) -> Tensor:
+        patches = self._patches(features)  # (B, H, W, D)
+        flat = patches.flatten(0, 2)
+        owners = _owners(rows, len(flat)).to(flat.device)
+        nearest = []
+        for block, source in zip(
+            self.bank.float().split(BLOCK), self.source.split(BLOCK), strict=True
+        ):
+            squared = _squared_distances(flat, block)  # (B·H·W, M)
+            nearest.append(squared.masked_fill_(owners[:, None] == source, torch.inf).amin(1))
+        squared = torch.stack(nearest).amin(0).view(patches.shape[:3])
+        return self._as_map(squared, features).half().cpu()
+
+    def _patches(self, features: list[Tensor]) -> Tensor:
+        """Locally aware patch features (B, H, W, D): 3×3 means of each stage, concatenated."""
+        stages = [F.avg_pool2d(features[i], 3, 1, 1) for i in self.stages]
+        size = stages[0].shape[-2:]
+        same = [
+            F.interpolate(s, size, mode="bilinear", align_corners=False)
+            if s.shape[-2:] != size
+            else s
+            for s in stages
+        ]
+        return torch.cat(same, dim=1).permute(0, 2, 3, 1)
+
+    def _as_map(self, squared: Tensor, features: list[Tensor]) -> Tensor:
+        """Squared distances (B, H, W) to smoothed distances (B, h, w)."""
+        maps = squared.clamp_min(0).sqrt().unsqueeze(1)
+        size = features[0].shape[-2:]
+        maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
+        return smooth(maps, self.stride).squeeze(1)
+
+
+def _owners(images: np.ndarray, patches: int) -> Tensor:
+    """The image (P,) that each of P patches, in the images' order, comes from."""
+    return torch.from_numpy(images).int().repeat_interleave(patches // len(images))
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distances (N, M) between rows; may be slightly negative by rounding."""
+    return (a * a).sum(1, keepdim=True) - 2 * a @ b.T + (b * b).sum(1)
+
+
+def _farthest_points(points: Tensor, wanted: int) -> Tensor:
+    """Greedy farthest-point sampling (the paper's algorithm 1): indices of `wanted` rows.
+
+    Starts at the row farthest from the mean, so that no random choice enters.
+    """
+    if wanted >= len(points):
+        return torch.arange(len(points), device=points.device)
+    norms = (points * points).sum(1)
+    nearest = (points - points.mean(0)).square().sum(1)
+    chosen = torch.empty(wanted, dtype=torch.long, device=points.device)
+    for i in range(wanted):
+        chosen[i] = latest = nearest.argmax()
+        distance = norms - 2 * (points @ points[latest]) + norms[latest]
+        nearest = distance if i == 0 else torch.minimum(nearest, distance)
+    return chosen

@@ -1,0 +1,37 @@
+"""The image's embedding: what tells one implicit class from another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+COMPONENTS = 64
+
+
+def describe(features: list[Tensor]) -> Tensor:
+    """Pooled descriptor (B, 2·ΣC): each channel's mean and deviation over [(B, C, H, W), …].
+
+    Statistics over the whole image, which a local defect hardly moves.
+    """
+    return torch.cat([torch.cat([f.mean((2, 3)), f.std((2, 3))], dim=1) for f in features], dim=1)
+
+
+class Embedding(nn.Module):
+    """Standardised descriptors projected on the principal components of normal images."""
+
+    mean: Tensor
+    projection: Tensor
+
+    def __init__(self, descriptors: Tensor) -> None:
+        """Fit on the descriptors (N, D) of normal images."""
+        super().__init__()
+        scale = descriptors.std(0).clamp_min(1e-6)
+        standard = ((descriptors - descriptors.mean(0)) / scale).double()
+        _, _, basis = torch.linalg.svd(standard, full_matrices=False)
+        kept = basis[: min(COMPONENTS, len(descriptors) - 1)].T.float()  # (D, E)
+        self.register_buffer("mean", descriptors.mean(0))
+        self.register_buffer("projection", kept / scale[:, None])
+
+    def forward(self, descriptors: Tensor) -> Tensor:
+        """Descriptors (B, D) → embeddings (B, E)."""
+        return (descriptors - self.mean) @ self.projection

@@ -1,0 +1,117 @@
+"""The one loop that trains by gradient, resumable at every step."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from training.config import FitOptions
+from training.errors import CheckpointError, TrainingError
+from training.features import Features
+from training.progress import Progress
+
+
+def minimise(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    features: Features,
+    options: FitOptions,
+    progress: Progress,
+) -> None:
+    """Minimise `module.loss` over `features` for `options.epochs` epochs.
+
+    The order of an epoch follows from the seed and its number, so that a resumed run gives what
+    the uninterrupted one gives. The state is kept after every epoch and on Ctrl-C, which raises
+    KeyboardInterrupt once the step at hand is done. A loss that is not finite: TrainingError.
+    """
+    per_epoch = max(1, len(features) // options.batch_size)
+    total = options.epochs * per_epoch
+    first = _load_state(options.state, module, optimizer)
+    module.train()
+    with interruptible() as interrupted, progress.step("fitting", total) as step:
+        step.advance(first)
+        for done in range(first, total):
+            rows = _rows(len(features), options, *divmod(done, per_epoch))
+            loss = _descend(module, optimizer, features.batch(rows))
+            step.advance(1, f"loss {loss:.4f}")
+            if interrupted.is_set() or (done + 1) % per_epoch == 0:
+                _save_state(options.state, module, optimizer, done + 1)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+    module.eval()
+
+
+def _descend(module: nn.Module, optimizer: torch.optim.Optimizer, features: list[Tensor]) -> float:
+    loss = module.loss(features)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    value = loss.item()
+    if not math.isfinite(value):
+        raise TrainingError(f"the loss became {value}: lower the learning rate or check the images")
+    return value
+
+
+def _rows(total: int, options: FitOptions, epoch: int, step: int) -> np.ndarray:
+    """The images of one step: a slice of the epoch's own permutation."""
+    order = np.random.default_rng((options.seed, epoch)).permutation(total)
+    return order[step * options.batch_size : (step + 1) * options.batch_size]
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets instead of raising, so that a step can be finished.
+
+    Outside the main thread, where signals cannot be handled, the event is never set.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _save_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, done: int) -> None:
+    tensors = {f"module.{k}": v.contiguous() for k, v in module.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
+    beside = path.with_suffix(".tmp")
+    save_file(tensors, beside, metadata={"done": str(done)})
+    os.replace(beside, path)
+
+
+def _load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Restore what `_save_state` kept and return the number of steps done, 0 without a file."""
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, "pt") as file:
+            done = int(file.metadata()["done"])
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  not a dict
+        module.load_state_dict(
+            {k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")}
+        )
+    except (SafetensorError, RuntimeError, KeyError, TypeError) as exc:
+        raise CheckpointError(f"cannot resume from {path}: {exc}; remove it to start anew") from exc
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        kind, index, *moment = name.split(".")
+        if kind == "optimizer":
+            state.setdefault(int(index), {})[moment[0]] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return done

@@ -1,0 +1,140 @@
+"""How good a run is on labelled images: each product, all products pooled, one threshold.
+
+python -m training evaluate RUN --data DIR --alignments none,class-aware,cada --json FILE
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from training.alignments import ALIGNMENTS
+from training.checkpoint import Checkpoint, aligned_scores, load
+from training.dataset import TestImage, Unreadable, readable, test_images
+from training.embedding import describe
+from training.errors import DataError
+from training.metrics import report
+from training.progress import Progress
+from training.train import choose_device
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """Test images as the detector sees them, before any alignment."""
+
+    images: tuple[TestImage, ...]
+    maps: Tensor  # (N, h, w) raw
+    descriptors: Tensor  # (N, D)
+
+
+def evaluate_run(
+    run: Path,
+    data: Path,
+    alignments: Sequence[str],
+    json_file: Path | None = None,
+    device: str = "auto",
+    false_alarm_rate: float | None = None,
+) -> dict[str, Any]:
+    """Evaluate a run on an MVTec-style tree, print a table and write the figures as JSON.
+
+    `false_alarm_rate` moves the threshold from the run's own target to another.
+    """
+    checkpoint, progress = load(run), Progress()
+    unknown = [name for name in alignments if name not in ALIGNMENTS]
+    if unknown:
+        raise DataError(f"no alignment {unknown[0]!r}; there are {', '.join(ALIGNMENTS)}")
+    inspected = inspect(checkpoint, test_images(data), choose_device(device), progress)
+    _require_both_kinds(inspected.images)
+    figures = {
+        "products": sorted({image.product for image in inspected.images}),
+        "alignments": {
+            name: _figures(checkpoint, inspected, name, false_alarm_rate) for name in alignments
+        },
+    }
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    _print(figures)
+    return figures
+
+
+@torch.inference_mode()
+def inspect(
+    checkpoint: Checkpoint, images: Sequence[TestImage], device: torch.device, progress: Progress
+) -> Inspected:
+    """Raw maps and descriptors of the test images; unreadable ones are named and left out."""
+    backbone, detector = checkpoint.backbone.to(device), checkpoint.detector.to(device)
+    kept, maps, descriptors = [], [], []
+    with progress.step("inspecting", len(images)) as step:
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            pixels = readable([i.path for i in batch], checkpoint.config.image_size)
+            read = [(i, x) for i, (_, x) in zip(batch, pixels, strict=True)]
+            for _, bad in read:
+                if isinstance(bad, Unreadable):
+                    progress.say(f"warning: skipped {bad.path}: {bad.reason}")
+            good = [(i, x) for i, x in read if not isinstance(x, Unreadable)]
+            step.advance(len(batch))
+            if good:
+                features = backbone(torch.from_numpy(np.stack([x for _, x in good])).to(device))
+                kept += [i for i, _ in good]
+                maps.append(detector(features).cpu())
+                descriptors.append(describe(features).cpu())
+    return Inspected(tuple(kept), torch.cat(maps), torch.cat(descriptors))
+
+
+def _figures(
+    checkpoint: Checkpoint, inspected: Inspected, name: str, false_alarm_rate: float | None
+) -> dict[str, Any]:
+    """The report of one alignment, on calibrated scores, so that the threshold is 1."""
+    gauge = checkpoint.gauge(name, false_alarm_rate).cpu()
+    products = tuple(image.product for image in inspected.images)
+    missing = sorted(set(products) - set(checkpoint.products))
+    if name.startswith("class-aware") and missing:
+        raise DataError(f"class-aware alignment knows no product {missing[0]!r}; leave it out")
+    embeddings = gauge.embedding(inspected.descriptors)
+    share = checkpoint.config.score_share
+    aligned = aligned_scores(gauge.alignment, inspected.maps, embeddings, products, share)
+    anomalous = np.array([image.anomalous for image in inspected.images])
+    alpha = false_alarm_rate or checkpoint.false_alarm_rate
+    return report(
+        gauge.calibration(aligned).numpy(), anomalous, products, threshold=1.0, alpha=alpha
+    )
+
+
+def _require_both_kinds(images: Sequence[TestImage]) -> None:
+    for product in {image.product for image in images}:
+        kinds = {image.anomalous for image in images if image.product == product}
+        if len(kinds) < 2:
+            raise DataError(
+                f"the test images of {product!r} are all "
+                f"{'anomalous' if kinds == {True} else 'normal'}: AUROC needs both kinds"
+            )
+
+
+def _print(figures: dict[str, Any]) -> None:
+    table = Table("alignment", title="image AUROC and errors at the one threshold, in %")
+    columns = ("product mean", "pooled", "false alarms", "misses", "worst product")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, figure in figures["alignments"].items():
+        at, worst = figure["at_threshold"], figure["at_threshold"]["worst_product"]
+        table.add_row(
+            name,
+            f"{100 * figure['product_mean']['image_auroc']:.1f}",
+            f"{100 * figure['pooled']['image_auroc']:.1f}",
+            f"{100 * at['false_alarm_rate']:.1f}",
+            f"{100 * at['miss_rate']:.1f}",
+            f"{100 * worst['false_alarm_rate']:.1f} / {100 * worst['miss_rate']:.1f}",
+        )
+    Console().print(table)

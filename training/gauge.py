@@ -1,0 +1,66 @@
+"""The whole graph: from uint8 images to calibrated scores, as trained, evaluated and exported."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from training.alignments import Alignment, image_score
+from training.backbone import Backbone
+from training.calibration import Calibration
+from training.detectors import Detector
+from training.embedding import Embedding, describe
+from training.novelty import Novelty
+
+
+class Reading(NamedTuple):
+    """What the gauge says of a batch; the fields are the outputs of the exported graph."""
+
+    score: Tensor  # (B,) calibrated: anomalous from 1.0 on
+    anomaly_map: Tensor  # (B, h, w) in the same unit
+    p_value: Tensor  # (B,) conformal
+    raw_score: Tensor  # (B,) before alignment
+    normal_location: Tensor  # (B,) raw score that is typical of normal images like this one
+    normal_scale: Tensor  # (B,) and its spread
+    novelty: Tensor  # (B,) unknown product from 1.0 on
+
+
+class Gauge(nn.Module):
+    """Backbone, detector, alignment, calibration and novelty in one module."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        detector: Detector,
+        embedding: Embedding,
+        alignment: Alignment,
+        calibration: Calibration,
+        novelty: Novelty,
+        score_share: float,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.detector = detector
+        self.embedding = embedding
+        self.alignment = alignment
+        self.calibration = calibration
+        self.novelty = novelty
+        self.score_share = score_share
+
+    def forward(self, image: Tensor) -> Reading:
+        """Inspect uint8 RGB images (B, H, W, 3)."""
+        features = self.backbone(image)
+        raw = self.detector(features)  # (B, h, w)
+        embeddings = self.embedding(describe(features))  # (B, E)
+        aligned = self.alignment(raw, embeddings)
+        score = self.calibration(image_score(aligned.maps, self.score_share))
+        return Reading(
+            score=score,
+            anomaly_map=self.calibration(aligned.maps),
+            p_value=self.calibration.p_value(score),
+            raw_score=image_score(raw, self.score_share),
+            normal_location=aligned.location,
+            normal_scale=aligned.scale,
+            novelty=self.novelty(embeddings),
+        )

@@ -1,0 +1,55 @@
+"""Progress of the long steps, with a note (the loss) and the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+
+
+@dataclass(frozen=True)
+class Step:
+    """One running step."""
+
+    bars: Bars
+    task: TaskID
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        """Count `amount` more as done; `note` is shown behind the bar until the next one."""
+        self.bars.update(self.task, advance=amount, note=note)
+
+
+class Progress:
+    """Bars on stderr; on anything that is not a terminal only the finished steps are printed."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+
+    def say(self, message: str) -> None:
+        """Print one line above the bars."""
+        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def step(self, name: str, total: int) -> Iterator[Step]:
+        """A bar from 0 to `total` for the length of the block."""
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Bars(*columns, console=self.console) as bars:
+            yield Step(bars, bars.add_task(name, total=total, note=""))

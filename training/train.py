@@ -1,0 +1,170 @@
+"""One run, top to bottom: images → features → detector → references → calibration → checkpoint.
+
+    python -m training train --data DIR --detector patchcore --backbone starter --out RUN
+
+Interrupted by Ctrl-C or otherwise, the same command with --resume goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.backbone import Backbone, load_backbone
+from training.calibration import images_needed
+from training.checkpoint import Checkpoint, Evidence, load, restore_detector, save
+from training.config import TrainConfig
+from training.corpus import Corpus, read_corpus
+from training.dataset import digest, pixels_of, product_of
+from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
+from training.errors import CheckpointError, DataError, TrainingError
+from training.features import Features
+from training.progress import Progress
+from training.synthesis import add_anomaly
+
+FEWEST_IMAGES = 10
+VERIFICATION_IMAGES = 8
+
+
+def train(config: TrainConfig) -> Checkpoint:
+    """Train a run into `config.out` and return it. Raises a TrainingError."""
+    progress, started = Progress(), time.monotonic()
+    config = replace(config, data=config.data.resolve())
+    if config.resume and (config.out / "checkpoint.json").exists():
+        return load(config.out)
+    state = _open_state(config)
+    device = choose_device(config.device)
+    torch.manual_seed(config.seed)
+    backbone = load_backbone(config.backbone, config.stages, config.backbone_weights).to(device)
+    corpus = read_corpus(config, backbone, state, progress)
+    fit, held_out = split(len(corpus.paths), config, progress)
+    detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
+    evidence = Evidence(
+        maps=detector.out_of_fold(corpus.features.subset(fit), progress),
+        descriptors=corpus.descriptors[fit],
+        corrupted=corpus.corrupted[fit],
+        calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
+        calibration_descriptors=corpus.descriptors[held_out],
+    )
+    checkpoint = Checkpoint(
+        config,
+        backbone,
+        detector,
+        evidence,
+        _products(corpus, fit, config),
+        _products(corpus, held_out, config),
+        digest(corpus.paths, config.data),
+    )
+    save(checkpoint, _verification_images(corpus, held_out, config))
+    shutil.rmtree(state)
+    _summarise(checkpoint, time.monotonic() - started, progress)
+    return checkpoint
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises TrainingError for a device that there is not."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as exc:
+        raise TrainingError(f"device {name!r} is not available here: {exc}") from exc
+
+
+def split(images: int, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to fit on and rows to calibrate on, drawn at random; says what the promise needs.
+
+    The calibration part grows beyond its fraction, up to half, where the target false-alarm rate
+    could not be promised otherwise.
+    """
+    if images < FEWEST_IMAGES:
+        raise DataError(
+            f"{images} images are too few: training needs {FEWEST_IMAGES}, and the false-alarm "
+            f"rate {config.false_alarm_rate:g} needs {2 * images_needed(config.false_alarm_rate)}"
+        )
+    needed = images_needed(config.false_alarm_rate)
+    held_out = max(round(config.calibration_fraction * images), min(needed, images // 2))
+    if held_out < needed:
+        progress.say(
+            f"warning: {held_out} calibration images promise a false-alarm rate of "
+            f"{1 / (held_out + 1):.3g}, not {config.false_alarm_rate:g}, which needs {needed}: "
+            f"train on at least {2 * needed} images"
+        )
+    order = np.random.default_rng(config.seed).permutation(images)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def _open_state(config: TrainConfig) -> Path:
+    """The folder of an unfinished run; refuses to mix runs or to overwrite one."""
+    state = config.out / "state"
+    record = {k: str(v) for k, v in asdict(config).items() if k not in ("resume", "device", "out")}
+    file = state / "config.json"
+    if config.resume:
+        before = json.loads(file.read_text()) if file.exists() else record
+        changed = [k for k in record if record[k] != before.get(k)]
+        if changed:
+            raise CheckpointError(
+                f"cannot resume {config.out} with another {', '.join(changed)}: "
+                f"it was started with {before[changed[0]]!r}"
+            )
+    elif config.out.exists() and any(config.out.iterdir()):
+        raise CheckpointError(f"{config.out} is not empty: choose another --out, or --resume")
+    state.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record))
+    return state
+
+
+def _fit(
+    config: TrainConfig, backbone: Backbone, features: Features, state: Path, progress: Progress
+) -> Detector:
+    """The fitted detector, from the state where it was fitted before."""
+    fitted = state / "detector.safetensors"
+    if not fitted.exists():
+        detector = DETECTORS[config.detector](backbone.channels, backbone.strides)
+        options = FitOptions(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            bank_size=config.bank_size,
+            seed=config.seed,
+            state=state / "fit.safetensors",
+        )
+        detector.to(backbone.mean.device).fit(features, options, progress)
+        tensors = {k: v.cpu().contiguous() for k, v in detector.state_dict().items()}
+        save_file(tensors, fitted)
+    restored = restore_detector(config.detector, backbone, load_file(fitted))
+    return restored.to(backbone.mean.device)
+
+
+def _products(corpus: Corpus, rows: np.ndarray, config: TrainConfig) -> tuple[str, ...]:
+    return tuple(product_of(corpus.paths[row], config.data) for row in rows)
+
+
+def _verification_images(corpus: Corpus, held_out: np.ndarray, config: TrainConfig) -> Tensor:
+    """A few held-out images, clean and with a synthetic anomaly, uint8 (V, H, W, 3)."""
+    rng = np.random.default_rng(config.seed)
+    rows = held_out[:: max(1, len(held_out) // VERIFICATION_IMAGES)][:VERIFICATION_IMAGES]
+    clean = [pixels_of(corpus.paths[row], config.image_size) for row in rows]
+    return torch.from_numpy(np.stack([*clean, *(add_anomaly(image, rng) for image in clean)]))
+
+
+def _summarise(checkpoint: Checkpoint, seconds: float, progress: Progress) -> None:
+    """What was trained, how long it took and how much memory at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB, on macOS bytes
+    gigabytes = peak / (1e9 if sys.platform == "darwin" else 1e6)
+    progress.say(
+        f"{checkpoint.config.detector} on {checkpoint.config.backbone}: fitted on "
+        f"{len(checkpoint.products)} images, calibrated on {len(checkpoint.calibration_products)} "
+        f"for a false-alarm rate of {checkpoint.false_alarm_rate:.3g} and a novelty rate of "
+        f"{checkpoint.novelty_rate:.3g}; "
+        f"{seconds:.0f} s, {gigabytes:.1f} GB of memory at most; {checkpoint.config.out}"
+    )
