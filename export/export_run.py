@@ -1,0 +1,73 @@
+"""From a run to a published model version, in four steps."""
+
+from __future__ import annotations
+
+import tempfile
+from hashlib import sha256
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from export.repository import ModelSpec, TritonBackend, model_config, publish
+from export.to_onnx import write_onnx
+from export.verify import verify
+from training.checkpoint import Checkpoint, load, load_verification_images
+from training.progress import Progress
+
+
+def export_run(
+    run: Path,
+    repository: Path,
+    name: str,
+    triton_backend: TritonBackend = "onnxruntime",
+    max_batch_size: int = 8,
+) -> int:
+    """Export `run` as the next version of model `name` and return its number.
+
+    Nothing is published when the file disagrees with torch (VerificationError) or the repository
+    cannot take it (RepositoryError); then the repository is as it was.
+    """
+    progress = Progress()
+    checkpoint = load(run)
+    gauge = checkpoint.gauge()
+    images = load_verification_images(run)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.onnx"
+        write_onnx(gauge, checkpoint.config.image_size, model)
+        agreement = verify(gauge, model, images, max_batch_size)
+        progress.say(
+            f"verified on {agreement.images} images: scores within {agreement.score:.1g}, maps "
+            f"within {agreement.anomaly_map:.1g} of torch, no decision changed; "
+            f"{model.stat().st_size / 1e6:.1f} MB"
+        )
+        height, width = checkpoint.evidence.maps.shape[1:]
+        spec = ModelSpec(
+            name=name,
+            image_size=(checkpoint.config.image_size, checkpoint.config.image_size),
+            map_size=(height, width),
+            max_batch_size=max_batch_size,
+            triton_backend=triton_backend,
+            provenance=provenance(checkpoint, run, model),
+        )
+        return publish(repository, model_config(spec), model)
+
+
+def provenance(checkpoint: Checkpoint, run: Path, model: Path) -> dict[str, str]:
+    """Where a model version comes from and what it promises, as strings for config.pbtxt."""
+    config = checkpoint.config
+    return {
+        "alignment": config.alignment,
+        "backbone": config.backbone,
+        "calibration_images": str(len(checkpoint.calibration_products)),
+        "checkpoint_digest": _digest(run / "checkpoint.json"),
+        "detector": config.detector,
+        "false_alarm_rate": f"{checkpoint.false_alarm_rate:.6g}",
+        "model_digest": _digest(model),
+        "novelty_rate": f"{checkpoint.novelty_rate:.6g}",
+        "onegauge_version": package_version("onegauge"),
+        "training_digest": checkpoint.training_digest,
+        "training_images": str(len(checkpoint.products)),
+    }
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

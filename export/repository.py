@@ -1,0 +1,182 @@
+"""A Triton model repository: one config.pbtxt per model, one folder per version."""
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import (
+    ModelConfig,
+    ModelDynamicBatching,
+    ModelInput,
+    ModelInstanceGroup,
+    ModelOutput,
+    ModelParameter,
+    ModelQueuePolicy,
+    ModelTensorReshape,
+    ModelVersionPolicy,
+    ModelWarmup,
+)
+
+from export.errors import RepositoryError
+from service.contract import ANOMALY_MAP, IMAGE, SCALARS, parse_config
+from service.errors import ContractError
+
+TritonBackend = Literal["onnxruntime", "python"]
+
+QUEUE_DELAY_US = 2_000  # short beside any inference, long enough to gather concurrent requests
+QUEUE_TIMEOUT_US = 2_000_000  # a part has left the station by then; a client may shorten it
+QUEUE_BATCHES = 8  # full batches that may wait; beyond them a refusal is better than a late answer
+
+PYTHON_MODEL = Path(__file__).parent / "triton_python" / "model.py"
+CONFIG_HEADER = """\
+# Triton model configuration, written by `onegauge export`; the next export writes it anew.
+# It holds for every version beside it and is the contract that the gateway reads.
+# An image is anomalous when its score is at least 1.0.
+"""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model configuration says about one exported graph; sizes are (height, width)."""
+
+    name: str
+    image_size: tuple[int, int]
+    map_size: tuple[int, int]
+    max_batch_size: int
+    triton_backend: TritonBackend
+    provenance: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise RepositoryError(
+                f"model name {self.name!r}: use letters, digits, '.', '_' and '-' only"
+            )
+        if self.max_batch_size < 1:
+            raise RepositoryError(f"max_batch_size {self.max_batch_size}: must be at least 1")
+
+
+def model_config(spec: ModelSpec) -> ModelConfig:
+    """Triton's configuration for the graph that `spec` describes."""
+    return ModelConfig(
+        name=spec.name,
+        backend=spec.triton_backend,
+        max_batch_size=spec.max_batch_size,
+        input=[ModelInput(name=IMAGE, data_type="TYPE_UINT8", dims=(*spec.image_size, 3))],
+        output=_outputs(spec.map_size),
+        dynamic_batching=_dynamic_batching(spec.max_batch_size),
+        instance_group=[ModelInstanceGroup(kind="KIND_AUTO", count=1)],
+        model_warmup=[_warmup(spec, size) for size in sorted({1, spec.max_batch_size})],
+        version_policy=ModelVersionPolicy(latest=ModelVersionPolicy.Latest(num_versions=1)),
+        parameters={k: ModelParameter(string_value=v) for k, v in spec.provenance.items()},
+    )
+
+
+def publish(repository: Path, config: ModelConfig, model_file: Path) -> int:
+    """Add `model_file` as the next version of the model and return its number.
+
+    The version folder is filled beside its place and renamed into it, config.pbtxt comes last; on
+    any failure the repository is left as it was. Older versions are never touched.
+    Raises RepositoryError for an incompatible model of that name or when writing fails.
+    """
+    folder = repository / config.name
+    _check_compatible(folder / "config.pbtxt", config)
+    try:
+        with ExitStack() as undo:
+            version = _add_version(folder, config, model_file, undo)
+            _write_config(folder, config, undo)
+            undo.pop_all()
+    except OSError as exc:
+        raise RepositoryError(f"cannot publish {config.name} in {repository}: {exc}") from exc
+    return version
+
+
+def _outputs(map_size: tuple[int, int]) -> list[ModelOutput]:
+    """One map and the scalars; Triton has no rank 0, so [B] in the graph is [B, 1] to clients."""
+    anomaly_map = ModelOutput(name=ANOMALY_MAP, data_type="TYPE_FP32", dims=map_size)
+    scalars = [
+        ModelOutput(name=name, data_type="TYPE_FP32", dims=[1], reshape=ModelTensorReshape())
+        for name in SCALARS
+    ]
+    return [*scalars, anomaly_map]
+
+
+def _dynamic_batching(max_batch_size: int) -> ModelDynamicBatching:
+    """Gather concurrent requests; bound the queue and reject what waits too long."""
+    policy = ModelQueuePolicy(
+        timeout_action="REJECT",
+        default_timeout_microseconds=QUEUE_TIMEOUT_US,
+        allow_timeout_override=True,
+        max_queue_size=QUEUE_BATCHES * max_batch_size,
+    )
+    return ModelDynamicBatching(
+        max_queue_delay_microseconds=QUEUE_DELAY_US, default_queue_policy=policy
+    )
+
+
+def _warmup(spec: ModelSpec, batch_size: int) -> ModelWarmup:
+    """Random images, so that the first real request meets a warm server."""
+    image = ModelWarmup.Input(data_type="TYPE_UINT8", dims=(*spec.image_size, 3), random_data=True)
+    return ModelWarmup(name=f"batch_{batch_size}", batch_size=batch_size, inputs={IMAGE: image})
+
+
+def _check_compatible(config_file: Path, new: ModelConfig) -> None:
+    """Refuse a configuration that the versions already published could not be served with."""
+    if not config_file.is_file():
+        return
+    try:
+        old = parse_config(config_file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ContractError) as exc:
+        raise RepositoryError(f"{config_file} cannot be read: {exc}") from exc
+    if _shared(old) != _shared(new):
+        raise RepositoryError(
+            f"{config_file} holds for every version of {new.name}, so a new version must have the "
+            f"same backend, input and outputs; publish this one under another name. "
+            f"Published: {_shared(old)}. New: {_shared(new)}."
+        )
+
+
+def _shared(config: ModelConfig) -> str:
+    """What all versions of a model have in common, as one line of text."""
+    common = ModelConfig(backend=config.backend, input=config.input, output=config.output)
+    return _text(common, as_one_line=True)
+
+
+def _text(config: ModelConfig, *, as_one_line: bool = False) -> str:
+    """The configuration as protobuf text, lists of numbers on one line."""
+    return str(
+        text_format.MessageToString(
+            config, as_one_line=as_one_line, use_short_repeated_primitives=True
+        )
+    )
+
+
+def _add_version(folder: Path, config: ModelConfig, model_file: Path, undo: ExitStack) -> int:
+    """Fill a hidden folder and rename it to the next free version number."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        undo.callback(folder.rmdir)
+    staging = folder / f".{uuid.uuid4().hex}"  # hidden: Triton looks at numbers only
+    undo.callback(shutil.rmtree, staging, ignore_errors=True)
+    staging.mkdir()
+    shutil.copyfile(model_file, staging / "model.onnx")
+    if config.backend == "python":
+        shutil.copyfile(PYTHON_MODEL, staging / "model.py")
+    version = 1 + max((int(v.name) for v in folder.iterdir() if v.name.isdecimal()), default=0)
+    published = staging.rename(folder / str(version))
+    undo.callback(shutil.rmtree, published)
+    return version
+
+
+def _write_config(folder: Path, config: ModelConfig, undo: ExitStack) -> None:
+    """Replace config.pbtxt in one step, so that nobody ever reads half of it."""
+    draft = folder / f".{uuid.uuid4().hex}"
+    undo.callback(draft.unlink, missing_ok=True)
+    draft.write_text(CONFIG_HEADER + _text(config), encoding="utf-8")
+    os.replace(draft, folder / "config.pbtxt")

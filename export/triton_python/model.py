@@ -1,0 +1,59 @@
+"""Triton Python-backend model: runs the `model.onnx` beside this file with onnxruntime.
+
+For servers without the ONNX Runtime backend. A copy lies in every version folder published for the
+Python backend; it imports nothing but numpy, onnxruntime and Triton's own module. Tensors cross by
+DLPack: without a copy, and right also where the backend was built for another numpy.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import triton_python_backend_utils as pb_utils
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+PROVIDERS = {
+    "CPU": ["CPUExecutionProvider"],
+    "GPU": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
+
+
+class TritonPythonModel:
+    """One instance of the model; Triton calls its methods by name."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Load the graph; the names of its tensors come from config.pbtxt."""
+        config = json.loads(args["model_config"])
+        self.input = config["input"][0]["name"]
+        self.outputs = [output["name"] for output in config["output"]]
+        self.session = onnxruntime.InferenceSession(
+            Path(__file__).with_name("model.onnx"), providers=PROVIDERS[args["model_instance_kind"]]
+        )
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer all requests of a dynamic batch, at most max_batch_size images, by one run."""
+        inputs = (pb_utils.get_input_tensor_by_name(r, self.input) for r in requests)
+        parts = [np.from_dlpack(tensor) for tensor in inputs]
+        images = parts[0] if len(parts) == 1 else np.concatenate(parts)  # (B, H, W, 3)
+        try:
+            outputs = self.session.run(self.outputs, {self.input: images})
+        except (Fail, InvalidArgument, RuntimeException) as exc:
+            if len(requests) > 1:  # one bad request must not fail its neighbours
+                return [response for r in requests for response in self.execute([r])]
+            error = pb_utils.TritonError(f"onnxruntime failed on {len(images)} images: {exc}")
+            return [pb_utils.InferenceResponse(error=error)]
+        return self._split(outputs, [len(part) for part in parts])
+
+    def _split(self, outputs: list[Any], sizes: list[int]) -> list[Any]:
+        """Cut the outputs of the batch, each (B, ...), into one response per request."""
+        responses, start = [], 0
+        for size in sizes:
+            tensors = [
+                pb_utils.Tensor.from_dlpack(name, values[start : start + size])
+                for name, values in zip(self.outputs, outputs, strict=True)
+            ]
+            responses.append(pb_utils.InferenceResponse(tensors))
+            start += size
+        return responses

@@ -1,0 +1,31 @@
+"""The gauge of a trained run and its graph."""
+
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from export.to_onnx import write_onnx
+from training.checkpoint import load, load_verification_images
+from training.gauge import Gauge
+
+SIZE = 128
+
+
+@pytest.fixture(scope="session")
+def gauge(trained_run: Path) -> Gauge:
+    return load(trained_run).gauge()
+
+
+@pytest.fixture(scope="session")
+def images(trained_run: Path) -> Tensor:
+    """Images uint8 (V, H, W, 3), clean and with a synthetic anomaly."""
+    return load_verification_images(trained_run)
+
+
+@pytest.fixture(scope="session")
+def graph(gauge: Gauge, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The gauge as an ONNX file."""
+    file = tmp_path_factory.mktemp("graph") / "model.onnx"
+    write_onnx(gauge, SIZE, file)
+    return file

@@ -1,0 +1,157 @@
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import TYPE_FP32, TYPE_UINT8, ModelConfig, ModelQueuePolicy
+
+from export.errors import RepositoryError
+from export.repository import ModelSpec, TritonBackend, model_config, publish
+
+
+def spec(
+    *,
+    name: str = "gauge",
+    image_size: tuple[int, int] = (32, 48),
+    max_batch_size: int = 4,
+    triton_backend: TritonBackend = "onnxruntime",
+    detector: str = "patchcore",
+) -> ModelSpec:
+    provenance = {"detector": detector, "false_alarm_rate": "0.01"}
+    return ModelSpec(name, image_size, (8, 12), max_batch_size, triton_backend, provenance)
+
+
+def graph(folder: Path, content: bytes = b"graph") -> Path:
+    file = folder / "exported.onnx"
+    file.write_bytes(content)
+    return file
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Every path below `folder` with its content; None for folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def published_config(repository: Path) -> ModelConfig:
+    return text_format.Parse((repository / "gauge" / "config.pbtxt").read_text(), ModelConfig())
+
+
+def test_config_states_the_tensors():
+    config = model_config(spec())
+    inputs = [(i.name, i.data_type, list(i.dims)) for i in config.input]
+    assert inputs == [("image", TYPE_UINT8, [32, 48, 3])]
+    assert {o.data_type for o in config.output} == {TYPE_FP32}
+    outputs = {o.name: (list(o.dims), o.HasField("reshape")) for o in config.output}
+    scalars = ("score", "p_value", "raw_score", "normal_location", "normal_scale", "novelty")
+    assert outputs == {"anomaly_map": ([8, 12], False)} | dict.fromkeys(scalars, ([1], True))
+    assert not any(o.reshape.shape for o in config.output)
+
+
+def test_config_bounds_the_queue_and_rejects_what_waits_too_long():
+    policy = model_config(spec()).dynamic_batching.default_queue_policy
+    assert policy.timeout_action == ModelQueuePolicy.REJECT
+    assert policy.default_timeout_microseconds > 0
+    assert policy.allow_timeout_override
+    assert policy.max_queue_size >= 4
+
+
+@pytest.mark.parametrize(("max_batch_size", "warmed"), [(4, [1, 4]), (1, [1])])
+def test_config_warms_the_smallest_and_the_largest_batch(max_batch_size, warmed):
+    config = model_config(spec(max_batch_size=max_batch_size))
+    assert [w.batch_size for w in config.model_warmup] == warmed
+    assert all(list(w.inputs["image"].dims) == [32, 48, 3] for w in config.model_warmup)
+
+
+def test_the_published_text_is_the_config_and_tells_people_what_it_is(tmp_path):
+    publish(tmp_path, model_config(spec()), graph(tmp_path))
+    assert published_config(tmp_path) == model_config(spec())
+    assert (tmp_path / "gauge" / "config.pbtxt").read_text().startswith("# ")
+
+
+def test_versions_count_up_and_older_ones_stay(tmp_path):
+    config = model_config(spec())
+    assert publish(tmp_path, config, graph(tmp_path, b"first")) == 1
+    assert publish(tmp_path, config, graph(tmp_path, b"second")) == 2
+    assert tree(tmp_path / "gauge" / "1") == {"model.onnx": b"first"}
+    assert tree(tmp_path / "gauge" / "2") == {"model.onnx": b"second"}
+
+
+def test_a_new_version_is_above_all_others_because_the_newest_is_served(tmp_path):
+    (tmp_path / "gauge" / "10").mkdir(parents=True)
+    (tmp_path / "gauge" / "notes").mkdir()
+    assert publish(tmp_path, model_config(spec()), graph(tmp_path)) == 11
+
+
+def test_a_new_version_brings_its_provenance_and_limits(tmp_path):
+    publish(tmp_path, model_config(spec(detector="patchcore")), graph(tmp_path))
+    publish(tmp_path, model_config(spec(detector="revdist", max_batch_size=8)), graph(tmp_path))
+    config = published_config(tmp_path)
+    assert config.parameters["detector"].string_value == "revdist"
+    assert config.max_batch_size == 8
+
+
+def test_the_python_backend_gets_its_model_beside_the_graph(tmp_path):
+    publish(tmp_path, model_config(spec(triton_backend="python")), graph(tmp_path))
+    assert published_config(tmp_path).backend == "python"
+    version = tree(tmp_path / "gauge" / "1")
+    assert sorted(version) == ["model.onnx", "model.py"]
+    compile(version["model.py"], "model.py", "exec")
+
+
+def test_nothing_else_is_left_in_the_repository(tmp_path):
+    publish(tmp_path / "repository", model_config(spec()), graph(tmp_path))
+    assert sorted(tree(tmp_path / "repository")) == [
+        "gauge",
+        "gauge/1",
+        "gauge/1/model.onnx",
+        "gauge/config.pbtxt",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"image_size": (64, 64)}, {"triton_backend": "python"}], ids=["size", "backend"]
+)
+def test_an_incompatible_model_of_the_same_name_is_refused(tmp_path, changed):
+    publish(tmp_path, model_config(spec()), graph(tmp_path))
+    before = tree(tmp_path)
+    with pytest.raises(RepositoryError, match=r"gauge.*another name"):
+        publish(tmp_path, model_config(spec(**changed)), graph(tmp_path))
+    assert tree(tmp_path) == before
+
+
+def test_a_damaged_config_is_refused_by_name(tmp_path):
+    (tmp_path / "gauge").mkdir()
+    (tmp_path / "gauge" / "config.pbtxt").write_text("max_batch_size: many")
+    with pytest.raises(RepositoryError, match=r"gauge.config\.pbtxt"):
+        publish(tmp_path, model_config(spec()), graph(tmp_path))
+
+
+def test_a_graph_that_cannot_be_copied_leaves_nothing_behind(tmp_path):
+    with pytest.raises(RepositoryError, match=r"missing\.onnx"):
+        publish(tmp_path, model_config(spec(triton_backend="python")), tmp_path / "missing.onnx")
+    assert tree(tmp_path) == {}
+
+
+def test_a_config_that_cannot_be_written_takes_its_version_back(tmp_path):
+    folder = tmp_path / "gauge"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "model.onnx").write_bytes(b"older")
+    (folder / "config.pbtxt").mkdir()  # a folder cannot be replaced by a file
+    model_file = graph(tmp_path)
+    before = tree(tmp_path)
+    with pytest.raises(RepositoryError, match="cannot publish gauge"):
+        publish(tmp_path, model_config(spec()), model_file)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["", "../gauge", "a/b", ".hidden", "two words"])
+def test_a_name_that_is_no_folder_name_is_refused(name):
+    with pytest.raises(RepositoryError, match="model name"):
+        spec(name=name)
+
+
+def test_a_model_without_batches_is_refused():
+    with pytest.raises(RepositoryError, match="max_batch_size 0"):
+        spec(max_batch_size=0)

@@ -1,0 +1,39 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from service.contract import ANOMALY_MAP, SCALARS
+
+
+@pytest.fixture(scope="module")
+def session(graph):
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
+def test_the_names_types_and_shapes_are_the_contract(session):
+    (image,) = session.get_inputs()
+    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [128, 128, 3])
+    assert not isinstance(image.shape[0], int)
+    outputs = {o.name: (o.type, len(o.shape)) for o in session.get_outputs()}
+    scalars = dict.fromkeys(SCALARS, ("tensor(float)", 1))
+    assert outputs == scalars | {ANOMALY_MAP: ("tensor(float)", 3)}
+
+
+def test_one_file_is_the_whole_model(graph):
+    assert [path.name for path in graph.parent.iterdir()] == ["model.onnx"]
+    model = onnx.load(graph)
+    onnx.checker.check_model(model)
+    assert next(o.version for o in model.opset_import if not o.domain) >= 17
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_every_batch_reads_as_in_torch(session, gauge, images, size):
+    batch = images[:size]
+    with torch.inference_mode():
+        expected = gauge(batch)._asdict()
+    found = session.run(list(expected), {"image": batch.numpy()})
+    for (name, tensor), array in zip(expected.items(), found, strict=True):
+        assert array.shape == tuple(tensor.shape), name
+        np.testing.assert_allclose(array, tensor.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
