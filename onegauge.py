@@ -1,0 +1,168 @@
+"""The command line `onegauge`: train, evaluate, export, serve, inspect.
+
+A package is imported inside its subcommand only, so that the gateway runs where torch is not
+installed and `--help` is instant.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by onegauge train")]
+Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+
+
+class AnomaliesFound(Exception):
+    """`inspect` found something; its exit status tells so."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a subcommand; exit status 1 on error, 130 on Ctrl-C, 2 when `inspect` finds anomalies."""
+    try:
+        app(arguments)
+    except AnomaliesFound:
+        sys.exit(2)
+    except SystemExit as end:
+        # typer ends a misuse with 2, which would read as "anomalous"
+        sys.exit(1 if end.code == 2 else end.code)
+    except _our_errors() as exc:
+        typer.echo(f"onegauge: {exc}", err=True)
+        sys.exit(1)
+
+
+def _our_errors() -> tuple[type[Exception], ...]:
+    """What the packages raise for the user to read; imported only when something was raised."""
+    from export.errors import ExportError
+    from service.client import ClientError
+    from service.errors import Problem
+    from training.errors import TrainingError
+
+    return ClientError, ExportError, Problem, TrainingError
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the run")],
+    detector: Annotated[Literal["patchcore", "revdist"], typer.Option()] = "patchcore",
+    backbone: Annotated[str, typer.Option(help="starter, or a model of timm")] = "starter",
+    backbone_weights: Annotated[Path | None, typer.Option(help="A safetensors file")] = None,
+    stages: Annotated[str, typer.Option(help="Feature stages of the backbone")] = "1,2,3",
+    image_size: Annotated[int, typer.Option(help="Side in pixels")] = 256,
+    alignment: Annotated[Alignment, typer.Option(help="How products share one threshold")] = "cada",
+    false_alarm_rate: Annotated[float, typer.Option(help="Promised at score 1.0")] = 0.01,
+    calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
+    epochs: Annotated[int, typer.Option(help="Of detectors trained by gradient")] = 10,
+    bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
+    batch_size: Annotated[int, typer.Option()] = 16,
+    allow_unreadable: Annotated[bool, typer.Option("--allow-unreadable")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped")] = False,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Learn what normal images look like; product names are never needed."""
+    from training.config import TrainConfig
+    from training.train import train as run_training
+
+    config = TrainConfig(
+        data=data,
+        out=out,
+        detector=detector,
+        backbone=backbone,
+        backbone_weights=backbone_weights,
+        stages=tuple(int(stage) for stage in stages.split(",")),
+        image_size=image_size,
+        alignment=alignment,
+        false_alarm_rate=false_alarm_rate,
+        calibration_fraction=calibration_fraction,
+        epochs=epochs,
+        bank_size=bank_size,
+        batch_size=batch_size,
+        allow_unreadable=allow_unreadable,
+        resume=resume,
+        device=device,
+        seed=seed,
+    )
+    run_training(config)
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    data: Data,
+    alignments: Annotated[str, typer.Option(help="To compare")] = "none,class-aware,cada",
+    json: Annotated[Path | None, typer.Option(help="File for the figures")] = None,
+    false_alarm_rate: Annotated[float | None, typer.Option(help="Instead of the run's")] = None,
+    device: Device = "auto",
+) -> None:
+    """Measure a run on labelled images: pooled, per product, and at the one threshold."""
+    from training.evaluate import evaluate_run
+
+    evaluate_run(run, data, tuple(alignments.split(",")), json, device, false_alarm_rate)
+
+
+@app.command()
+def export(
+    run: Run,
+    repository: Annotated[Path, typer.Option(help="Triton model repository")],
+    name: Annotated[str, typer.Option(help="Name of the model in it")],
+    triton_backend: Annotated[Literal["onnxruntime", "python"], typer.Option()] = "onnxruntime",
+    max_batch_size: Annotated[int, typer.Option(min=1)] = 8,
+) -> None:
+    """Publish a run as the next version of a model, once the graph agrees with torch."""
+    from export.export_run import export_run
+
+    version = export_run(run, repository, name, triton_backend, max_batch_size)
+    typer.echo(f"published {repository / name / str(version)}")
+
+
+@app.command()
+def serve(
+    repository: Annotated[Path | None, typer.Option(help="ONEGAUGE_REPOSITORY")] = None,
+    host: Annotated[str | None, typer.Option(help="ONEGAUGE_HOST")] = None,
+    port: Annotated[int | None, typer.Option(help="ONEGAUGE_PORT")] = None,
+) -> None:
+    """Inspect images over HTTP; all other settings are read from ONEGAUGE_* variables."""
+    from pydantic import ValidationError
+
+    from service.server import serve as run_server
+    from service.settings import Settings
+
+    options = {"repository": repository, "host": host, "port": port}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as exc:
+        wrong = [f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in exc.errors()]
+        typer.echo(f"onegauge: settings: {'; '.join(wrong)}", err=True)
+        raise typer.Exit(1) from exc
+    run_server(settings)
+
+
+@app.command()
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR_OR_IMAGES...")],
+    url: Annotated[str, typer.Option(help="Address of the gateway")] = "http://127.0.0.1:8000",
+    line: Annotated[str | None, typer.Option(help="Label of the line in metrics")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Instead of the gateway's")] = None,
+    jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
+    overlays: Annotated[Path | None, typer.Option(help="Folder for overlay pictures")] = None,
+) -> None:
+    """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
+    from service.client import ANOMALOUS, Inquiry, run
+
+    status = run(paths, url, Inquiry(line, threshold, jsonl, overlays))
+    if status == ANOMALOUS:
+        raise AnomaliesFound
+    raise typer.Exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What the documentation shows exists: commands, options, links, answers, constants."""
+
+import json
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import typer
+
+import onegauge
+from service.schemas import Answer, Decision, Options
+from training import distill
+from training.products import __main__ as products
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = typer.main.get_command(onegauge.app).commands
+HOMES = {
+    "train": "training",
+    "evaluate": "training",
+    "export": "training",
+    "serve": "settings",
+    "inspect": "api",
+}
+MODULES = {"training.distill": distill._parser, "training.products": products.parser}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def shown(program: str) -> list[list[str]]:
+    """Arguments of every call of `program` in the shell blocks, without settings before it."""
+    lines = "\n".join(block for page in PAGES for block in blocks(page, "sh"))
+    bare = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", lines.replace("\\\n", " "), flags=re.MULTILINE)
+    calls = [shlex.split(line, comments=True) for line in bare.splitlines()]
+    return [call[1:] for call in calls if call[:1] == [program]]
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Text below each second-level heading."""
+    parts = re.split(r"^## (.+)\n", page.read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_make_targets_exist():
+    text = "\n".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"serve", "test"} <= named <= targets
+
+
+@pytest.mark.parametrize("arguments", shown("onegauge"), ids=" ".join)
+def test_shown_commands_are_accepted(arguments):
+    name, *rest = arguments
+    COMMANDS[name].make_context(name, rest)
+
+
+def test_every_command_is_shown_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    assert {name for name in COMMANDS if f"onegauge {name} " in text} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", shown("python"), ids=" ".join)
+def test_shown_modules_are_accepted(arguments):
+    assert arguments[0] == "-m"
+    MODULES[arguments[1]]().parse_args(arguments[2:])
+
+
+def documented(page: str, section: str) -> dict[str, str]:
+    """Options and their defaults in the table of a section."""
+    text = sections(ROOT / "docs" / page)[section]
+    return dict(re.findall(r"^\| `(--[\w-]+)` \| (.+?) \|", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_documented_with_its_default(name):
+    options = [p for p in COMMANDS[name].params if p.param_type_name == "option"]
+    expected = {o.opts[0]: _default(o.default, required=o.required) for o in options}
+    assert documented(f"{HOMES[name]}.md", f"onegauge {name}") == expected
+
+
+def test_every_option_of_the_distillation_is_documented():
+    actions = [a for a in distill._parser()._actions if a.dest != "help"]
+    expected = {a.option_strings[0]: _default(a.default, required=a.required) for a in actions}
+    assert documented("training.md", "Backbones without a network") == expected
+
+
+def _default(value: object, *, required: bool) -> str:
+    if required:
+        return "required"
+    words = {None: "none", False: "off"}
+    return next((word for key, word in words.items() if value is key), f"`{value}`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    for link in re.findall(r"\]\((?!https?:)([^)]*)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_in_pages_parses(page):
+    for block in blocks(page, "python"):
+        compile(block, str(page), "exec")
+    for block in blocks(page, "json"):
+        json.loads(block)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_answers_in_pages_are_what_the_gateway_sends(page):
+    (answer,) = (json.loads(block) for block in blocks(ROOT / page, "json"))
+    read = Answer.model_validate(answer)
+    decided = [r for r in answer["results"] if "decision" in r]
+    assert decided
+    assert all(set(result) == set(Decision.model_fields) for result in decided)
+    assert read.model_dump(mode="json") == answer
+
+
+def test_curl_calls_use_real_options():
+    for arguments in shown("curl"):
+        (url,) = (urlsplit(word) for word in arguments if "://" in word)
+        assert url.path == "/inspect"
+        assert set(parse_qs(url.query)) <= set(Options.model_fields)
+
+
+def test_samples_that_the_readme_sends_exist():
+    files = re.findall(r"docs/samples/[\w-]+\.jpg", (ROOT / "README.md").read_text())
+    assert files
+    assert all((ROOT / file).is_file() for file in files)
+
+
+def test_constants_of_the_method_are_those_of_the_code():
+    page = (ROOT / "docs" / "method.md").read_text()
+    rows = re.findall(r"^\| `([\w.]+)\.([A-Z]+(?:_[A-Z]+)*)` \| `(.+?)` \|", page, re.MULTILINE)
+    assert rows
+    for module, name, value in rows:
+        assert str(getattr(import_module(f"training.{module}"), name)) == value, name

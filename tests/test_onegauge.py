@@ -1,0 +1,107 @@
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+import onegauge
+
+ROOT = Path(onegauge.__file__).parent
+COMMANDS = ("train", "evaluate", "export", "serve", "inspect")
+
+
+@contextmanager
+def serving(repository: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`onegauge serve` as a process, and the address that it prints once it listens."""
+    command = [sys.executable, "-m", "onegauge", "serve", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--repository", str(repository)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            for line in process.stdout:
+                if found := re.search(r"listens on (http://\S+)", line):
+                    yield process, found[1]
+                    break
+            else:
+                raise AssertionError(process.stderr.read())
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def url(gauge_repository: Path) -> Iterator[str]:
+    with serving(gauge_repository) as (_, url):
+        yield url
+
+
+def status(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        onegauge.main(arguments)
+    return end.value.code or 0
+
+
+def grey_image(file: Path, grey: int) -> str:
+    Image.new("L", (48, 32), grey).save(file)
+    return str(file)
+
+
+def test_serve_answers_and_ends_quietly_on_ctrl_c(gauge_repository):
+    with serving(gauge_repository) as (process, url):
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in log
+
+
+def test_inspect_tells_by_its_exit_status(url, tmp_path, capsys):
+    dark, bright = grey_image(tmp_path / "dark.png", 20), grey_image(tmp_path / "bright.png", 200)
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert status("inspect", dark, "--url", url) == 0
+    assert status("inspect", dark, bright, "--url", url) == 2
+    assert status("inspect", bright, str(tmp_path / "broken.png"), "--url", url) == 1
+    assert status("inspect", bright, "--url", url, "--threshold", "1.9") == 0
+    assert "bright.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_errors_are_one_line_that_names_what_is_wrong(tmp_path, monkeypatch, capsys):
+    absent = str(tmp_path / "absent")
+    assert status("inspect", absent) == 1
+    assert capsys.readouterr().err == f"onegauge: {absent}: no such file or folder\n"
+    assert status("serve", "--repository", absent) == 1
+    assert re.fullmatch(rf"onegauge: .*{absent}.*\n", capsys.readouterr().err)
+    monkeypatch.setenv("ONEGAUGE_MAX_IMAGES", "many")
+    assert status("serve") == 1
+    assert re.fullmatch(r"onegauge: settings: max_images .*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("arguments", [["inspect"], ["measure"], ["inspect", "x", "--unknown"]])
+def test_misuse_is_an_error_and_not_an_anomaly(arguments, capsys):
+    assert status(*arguments) == 1
+    assert "Usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    assert status(command, "--help") == 0
+    assert f"{command} [OPTIONS]" in capsys.readouterr().out
+
+
+def test_a_package_is_imported_only_by_its_command():
+    code = (
+        "import sys, onegauge\n"
+        "loaded = {'service', 'training', 'export', 'torch', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {loaded}' if loaded else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

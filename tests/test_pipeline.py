@@ -1,0 +1,184 @@
+"""Pictures → train → export → serve → decisions, by the commands and the gateway people use."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+import onegauge
+from service.app import create_app
+from service.backends import Backend, load_backend
+from service.settings import Settings
+from training.dataset import pixels_of, readable
+
+SIZE = 128
+
+
+def run(*arguments: object) -> int:
+    """Exit status of a command of onegauge."""
+    with pytest.raises(SystemExit) as end:
+        onegauge.main([str(a) for a in arguments])
+    return end.value.code or 0
+
+
+def settings(repository: Path) -> Settings:
+    return Settings(repository=repository, model="parts", inference_threads=1)
+
+
+@pytest.fixture(scope="module")
+def folder(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, its figures and a model repository, made by the command line."""
+    folder = tmp_path_factory.mktemp("line")
+    out = folder / "run"
+    options = ["--image-size", SIZE, "--bank-size", 1000, "--false-alarm-rate", 0.05]
+    assert run("train", "--data", product_tree, "--out", out, *options) == 0
+    assert run("evaluate", out, "--data", product_tree, "--json", folder / "figures.json") == 0
+    repository = folder / "repository"
+    assert run("export", out, "--repository", repository, "--name", "parts") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gateway(folder: Path) -> Iterator[TestClient]:
+    chosen = settings(folder / "repository")
+    with TestClient(create_app(chosen, load_backend(chosen))) as client:
+        yield client
+
+
+def inspect(client: TestClient, paths: list[Path]) -> list[dict]:
+    files = [("image", (path.name, path.read_bytes())) for path in paths]
+    return client.post("/inspect", files=files).json()["results"]
+
+
+def test_one_threshold_tells_good_from_bad_for_every_product(gateway, product_tree):
+    tested = sorted(product_tree.glob("*/test/*/*.jpg"))
+    good = [path for path in tested if path.parent.name == "good"]
+    bad = [path for path in tested if path.parent.name != "good"]
+    passed = [r["decision"] == "normal" for r in inspect(gateway, good)]
+    found = [r["decision"] == "anomalous" for r in inspect(gateway, bad)]
+    assert len(passed) == len(found) == 18
+    assert np.mean(passed) >= 0.8
+    assert np.mean(found) >= 0.8
+
+
+def test_a_defect_is_found_where_it_is(gateway, product_tree):
+    hits = []
+    for picture in sorted(product_tree.glob("*/test/*/*.jpg")):
+        mask = product_tree / picture.parts[-4] / "ground_truth" / picture.parts[-2] / picture.name
+        if picture.parent.name != "good":
+            (result,) = inspect(gateway, [picture])
+            if result["regions"]:
+                x, y, width, height = max(result["regions"], key=lambda r: r["peak"])["box"]
+                defect = np.asarray(Image.open(mask.with_suffix(".png")))
+                hits.append(defect[y : y + height, x : x + width].any())
+    assert len(hits) >= 14
+    assert np.mean(hits) >= 0.9
+
+
+def test_what_is_none_of_the_products_is_reported_as_unknown(gateway, product_tree, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    (known,) = inspect(gateway, [product_tree / "wood" / "train" / "good" / "0000.jpg"])
+    (strange,) = inspect(gateway, [tmp_path / "noise.png"])
+    assert not known["unknown_product"]
+    assert strange["unknown_product"]
+
+
+def test_the_gateway_scores_as_the_evaluation_did(folder, gateway, product_tree):
+    figures = json.loads((folder / "figures.json").read_text())
+    bad = [p for p in product_tree.glob("*/test/*/*.jpg") if p.parent.name != "good"]
+    missed = [result["score"] < 1 for result in inspect(gateway, bad)]
+    rates = figures["alignments"]["cada"]["at_threshold"]
+    assert np.mean(missed) == pytest.approx(rates["miss_rate"])
+
+
+def test_the_model_card_tells_the_provenance(folder, gateway):
+    record = json.loads((folder / "run" / "checkpoint.json").read_text())
+    card = gateway.get("/model").json()
+    assert (card["height"], card["width"]) == (SIZE, SIZE)
+    parameters = card["parameters"]
+    assert parameters["training_digest"] == record["training_digest"]
+    assert parameters["backbone"] == "starter"
+    assert float(parameters["false_alarm_rate"]) == 0.05
+
+
+class RecordingBackend:
+    """Passes on to a backend, and keeps the images that it was given."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.images: list[np.ndarray] = []
+        self.start, self.stop = backend.start, backend.stop
+        self.ready, self.contract = backend.ready, backend.contract
+
+    async def infer(self, images: np.ndarray) -> object:
+        self.images += list(images)
+        return await self.backend.infer(images)
+
+
+def odd_files(folder: Path) -> list[Path]:
+    """Pictures of which every reader makes something else: rotated, deep, transparent, large."""
+    rng = np.random.default_rng(1)
+    colour = Image.fromarray(rng.integers(0, 256, (60, 90, 3), np.uint8))
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
+    colour.save(folder / "rotated.jpg", exif=rotated)
+    colour.resize((1500, 1100)).save(folder / "large.jpg")
+    colour.quantize(32).save(folder / "palette.png")
+    colour.save(folder / "lossy.webp")
+    Image.fromarray(rng.integers(0, 2**16, (50, 70), np.uint16)).save(folder / "deep.png")
+    Image.fromarray(rng.integers(0, 256, (40, 40, 4), np.uint8)).save(folder / "clear.png")
+    return sorted(folder.iterdir())
+
+
+def test_upload_file_and_training_loader_give_identical_pixels(folder, tmp_path):
+    files = odd_files(tmp_path)
+    chosen = settings(folder / "repository")
+    backend = RecordingBackend(load_backend(chosen))
+    with TestClient(create_app(chosen, backend)) as client:
+        for file in files:
+            sent = client.post("/inspect", files=[("image", (file.name, file.read_bytes()))])
+            assert sent.status_code == 200, sent.text
+    from_files = [pixels_of(file, SIZE) for file in files]
+    from_loader = [pixels for _, pixels in readable(files, SIZE)]
+    assert len(backend.images) == len(files) == 6
+    for uploaded, read, loaded in zip(backend.images, from_files, from_loader, strict=True):
+        assert uploaded.shape == (SIZE, SIZE, 3)
+        assert np.array_equal(uploaded, read)
+        assert np.array_equal(loaded, read)
+
+
+def test_the_answer_is_what_the_graph_says(folder, gateway, product_tree):
+    picture = product_tree / "metal" / "test" / "good" / "0000.jpg"
+    session = onnxruntime.InferenceSession(folder / "repository" / "parts" / "1" / "model.onnx")
+    (score,) = session.run(["score"], {"image": pixels_of(picture, SIZE)[None]})
+    (result,) = inspect(gateway, [picture])
+    assert result["score"] == pytest.approx(score[0], abs=1e-4)
+
+
+def test_a_second_export_is_the_next_version(folder, tmp_path):
+    assert run("export", folder / "run", "--repository", tmp_path, "--name", "parts") == 0
+    assert run("export", folder / "run", "--repository", tmp_path, "--name", "parts") == 0
+    assert {v.name for v in (tmp_path / "parts").iterdir()} == {"1", "2", "config.pbtxt"}
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (["train", "--data", "absent", "--out", "run"], "absent"),
+        (["train", "--data", ".", "--out", "run", "--device", "abacus"], "abacus"),
+        (["evaluate", "absent", "--data", "."], "absent"),
+        (["export", "absent", "--repository", "r", "--name", "parts"], "absent"),
+    ],
+)
+def test_a_command_that_cannot_work_says_why(command, named, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(*command) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("onegauge: ")
+    assert named in told

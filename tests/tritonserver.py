@@ -1,0 +1,144 @@
+"""A real Triton Inference Server for tests, without a container.
+
+The wheel `nvidia-pytriton` carries the server's binary and its Python backend. It is installed
+once into a cache folder (`ONEGAUGE_TEST_CACHE`, else `.cache/` in the checkout) and never imported.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import tritonclient.grpc
+from tritonclient.utils import InferenceServerException
+
+WHEEL = "nvidia-pytriton==0.7.0"
+CACHE = Path(os.environ.get("ONEGAUGE_TEST_CACHE", Path(__file__).parents[1] / ".cache"))
+LIBRARIES = Path(sysconfig.get_config_var("LIBDIR"))
+READY_WITHIN_S = 120.0
+STOPPED_WITHIN_S = 30.0
+POLL_EVERY_S = 0.1
+
+
+def install(cache: Path = CACHE) -> Path:
+    """The folder of the server's wheel, its Python backend made ready for the running Python.
+
+    Skips the test where the wheel cannot be had.
+    """
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    home = cache / f"{WHEEL.replace('==', '-')}-python{python}"
+    if home.exists():
+        return home
+    if not (LIBRARIES / f"libpython{python}.so.1.0").exists():
+        pytest.skip(f"Triton's Python backend needs the package libpython{python}")
+    cache.mkdir(parents=True, exist_ok=True)
+    draft = cache / f"{home.name}.{os.getpid()}"
+    try:
+        _pip_install(draft)
+        _add_stub(draft, python)
+        draft.rename(home)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return home
+
+
+def _pip_install(folder: Path) -> None:
+    # --no-deps: its dependencies pin an old numpy, and only the binaries are wanted
+    options = ["--quiet", "--no-deps", "--no-compile", "--target", str(folder)]
+    pip = [sys.executable, "-m", "pip", "install", *options, WHEEL]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{WHEEL} cannot be installed: {done.stderr.strip()[-500:]}")
+
+
+def _add_stub(folder: Path, python: str) -> None:
+    server = folder / "pytriton" / "tritonserver"
+    stub = server / "python_backend_stubs" / python / "triton_python_backend_stub"
+    if not stub.exists():
+        pytest.skip(f"{WHEEL} has no Python backend for Python {python}")
+    shutil.copy(stub, server / "backends" / "python")
+
+
+@contextmanager
+def tritonserver(repository: Path, log: Path, address: str) -> Iterator[None]:
+    """Serve `repository` by gRPC at `address` with a real Triton while in the context."""
+    home = install()
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            _command(home, repository, address),
+            env=_environment(home),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            _wait_until_ready(process, address, log)
+            yield
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOPPED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def free_address() -> str:
+    """Host and port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _command(home: Path, repository: Path, address: str) -> list[str]:
+    server = home / "pytriton" / "tritonserver"
+    host, port = address.split(":")
+    return [
+        str(server / "bin" / "tritonserver"),
+        f"--model-repository={repository}",
+        f"--backend-directory={server / 'backends'}",
+        f"--grpc-address={host}",
+        f"--grpc-port={port}",
+        "--allow-http=false",
+        "--allow-metrics=false",
+        "--exit-timeout-secs=5",
+    ]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The backend's stub finds this Python on PATH and its libpython on LD_LIBRARY_PATH."""
+    libraries = [str(home / "nvidia_pytriton.libs"), str(LIBRARIES)]
+    return os.environ | {
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = monotonic() + READY_WITHIN_S
+    with tritonclient.grpc.InferenceServerClient(address) as client:
+        while not _is_ready(client):
+            try:
+                process.wait(POLL_EVERY_S)
+            except subprocess.TimeoutExpired:
+                if monotonic() < deadline:
+                    continue
+            raise AssertionError(f"tritonserver did not start:\n{log.read_text()[-4000:]}")
+
+
+def _is_ready(client: tritonclient.grpc.InferenceServerClient) -> bool:
+    try:
+        return bool(client.is_server_ready(client_timeout=1.0))
+    except InferenceServerException:
+        return False
