@@ -29,12 +29,15 @@ types: .venv-dev/installed ## Check types
 check: lint types ## Check style and types
 
 .PHONY: demo-model
-demo-model: .venv-dev/installed ## Render products, train the bundled model on them and publish it
+demo-model: .venv-dev/installed ## Render products, train the bundled model on them, test and publish it
 	rm -rf runs/demo
-	$(DEV)/python -m training.products --out runs/demo/products
-	$(DEV)/onegauge train --data runs/demo/products --out runs/demo/run
+	$(DEV)/python -m training.products --out runs/demo/products --train 120 --test-good 0 \
+		--test-defective 0
+	$(DEV)/python -m training.products --out runs/demo/fresh --train 0 --seed 1
+	$(DEV)/onegauge train --data runs/demo/products --bank-size 4000 --out runs/demo/run
+	$(DEV)/onegauge evaluate runs/demo/run --data runs/demo/fresh
 	$(DEV)/onegauge export runs/demo/run --repository runs/demo/repository --name onegauge
-	rm -rf model_repository/onegauge
+	mkdir -p model_repository && rm -rf model_repository/onegauge
 	mv runs/demo/repository/onegauge model_repository/onegauge
 
 .PHONY: samples
@@ -44,6 +47,10 @@ samples: .venv-dev/installed ## Render the sample images
 .PHONY: picture
 picture: .venv-dev/installed ## Draw the README's picture with the bundled model
 	$(DEV)/python docs/picture.py model_repository docs/images/inspection.jpg
+
+.PHONY: bench
+bench: .venv-dev/installed ## Measure POST /inspect beside the bare ONNX Runtime session
+	$(DEV)/python bench/latency.py
 
 .PHONY: clean
 clean: ## Remove environments, caches and build products

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from training.errors import DataError
+
 
 def images_needed(rate: float) -> int:
     """Calibration images without which a false-alarm rate cannot be promised: n ≥ 1/α - 1."""
@@ -22,8 +24,8 @@ def conformal_threshold(scores: Tensor, rate: float) -> float:
     """The split conformal threshold of n exchangeable normal scores (n,) at `rate`.
 
     A new image is flagged at `score >= threshold`, which is halfway between the k-th smallest
-    score, k = ⌈(n + 1)(1 - rate)⌉, and the next, so that its conformal p-value is at most `rate`
-    exactly where it is flagged. Where n < 1/rate - 1 it lies just above the largest score.
+    score, k = ⌈(n + 1)(1 - rate)⌉, and the next, so that what is flagged has a conformal
+    p-value of at most `rate`. Where n < 1/rate - 1 it lies just above the largest score.
     """
     ordered = scores.double().sort().values
     n = len(ordered)
@@ -52,10 +54,18 @@ class Calibration(nn.Module):
 
     @classmethod
     def of(cls, aligned: Tensor, rate: float) -> Calibration:
-        """Calibrate on the aligned scores (n,) of held-out normal images."""
+        """Calibrate on the aligned scores (n,) of held-out normal images.
+
+        Raises DataError when they are too much alike to tell what is normal.
+        """
         calibration = cls(len(aligned))
         calibration.origin = aligned.median()
         calibration.span = conformal_threshold(aligned, rate) - calibration.origin
+        if not calibration.span > 0:
+            raise DataError(
+                f"the scores of the {len(aligned)} calibration images do not differ: "
+                "train on different images instead of copies of one"
+            )
         calibration.scores = calibration(aligned).sort().values
         return calibration
 

@@ -165,6 +165,8 @@ def load(run: Path) -> Checkpoint:
         evidence = Evidence(**load_file(run / REFERENCES))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
         raise CheckpointError(f"{run} is not a finished run: {exc}; train it first") from exc
+    if config.detector not in DETECTORS:
+        raise CheckpointError(f"{run} has a detector that is unknown here: {config.detector!r}")
     backbone = load_backbone(config.backbone, config.stages, pretrained=False)
     backbone.load_state_dict(_part(tensors, "backbone."))
     detector = restore_detector(config.detector, backbone, _part(tensors, "detector."))

@@ -66,6 +66,7 @@ def train(config: TrainConfig) -> Checkpoint:
         digest(corpus.paths, config.data),
     )
     save(checkpoint, _verification_images(corpus, held_out, config))
+    checkpoint.gauge()  # raises here, not at the export, where the images cannot be calibrated on
     shutil.rmtree(state)
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint

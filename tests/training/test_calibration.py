@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from training.calibration import Calibration, carried, conformal_threshold, images_needed
+from training.errors import DataError
 
 
 def normal_scores(images: int, seed: int) -> torch.Tensor:
@@ -85,3 +86,8 @@ def test_decisions_do_not_depend_on_the_unit_of_the_scores(unit):
     here = Calibration.of(aligned, 0.05)(new)
     there = Calibration.of(aligned * unit + 3 * unit, 0.05)(new * unit + 3 * unit)
     assert torch.allclose(here, there, atol=1e-2)
+
+
+def test_images_that_all_score_alike_are_refused():
+    with pytest.raises(DataError, match="30 calibration images"):
+        Calibration.of(torch.full((30,), 2.5), 0.05)

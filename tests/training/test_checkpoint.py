@@ -75,6 +75,14 @@ def test_a_damaged_record_is_an_error_that_names_the_run(run, record):
         load(run)
 
 
+def test_a_detector_that_is_unknown_here_is_named(run):
+    record = json.loads((run / "checkpoint.json").read_text())
+    record["config"]["detector"] = "oracle"
+    (run / "checkpoint.json").write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="'oracle'"):
+        load(run)
+
+
 def test_the_rate_asked_for_moves_the_threshold_and_no_order(trained_run):
     checkpoint, images = load(trained_run), load_verification_images(trained_run)
     with torch.inference_mode():

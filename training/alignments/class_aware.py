@@ -9,6 +9,7 @@ from torch import Tensor
 
 from training.alignments.alignment import Aligned, Alignment, References, image_score, normalised
 from training.alignments.neighbours import nearest
+from training.errors import DataError
 
 
 class ClassAware(Alignment):
@@ -26,6 +27,9 @@ class ClassAware(Alignment):
         super().__init__(references)
         self.products = tuple(dict.fromkeys(references.products))
         labels = torch.tensor([self.products.index(p) for p in references.products])
+        for product in self.products:
+            if references.products.count(product) < 2:
+                raise DataError(f"class-aware alignment needs 2 images of {product!r}: leave it out")
         rows = [self._statistics(references, labels == i) for i in range(len(self.products))]
         self.register_buffer("table", torch.stack(rows))  # (P, 2) location, scale
         self.register_buffer("labels", labels)  # (N,)
@@ -40,7 +44,10 @@ class ClassAware(Alignment):
         return self._by_label(maps, self.labels[nearest(embeddings, self.embeddings, 1)[:, 0]])
 
     def given_products(self, maps: Tensor, embeddings: Tensor, products: Sequence[str]) -> Aligned:  # noqa: ARG002
-        """Align by the products; one that was not in training raises ValueError."""
+        """Align by the products; one that was not in training raises DataError."""
+        unknown = sorted(set(products) - set(self.products))
+        if unknown:
+            raise DataError(f"class-aware alignment knows no {unknown[0]!r}: leave it out")
         return self._by_label(maps, torch.tensor([self.products.index(p) for p in products]))
 
     def _by_label(self, maps: Tensor, labels: Tensor) -> Aligned:

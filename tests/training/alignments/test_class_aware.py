@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from training.alignments.class_aware import ClassAware, ClassAwareMax
+from training.errors import DataError
 
 
 def test_each_product_has_its_own_mean_and_deviation(world):
@@ -33,5 +36,11 @@ def test_a_given_product_goes_before_the_looks(form, world):
 
 
 def test_a_product_that_was_not_in_training_is_refused(world):
-    with pytest.raises(ValueError, match="not in"):
+    with pytest.raises(DataError, match="'c'"):
         ClassAware(world.references).given_products(world.maps[:1], world.embeddings[:1], ["c"])
+
+
+def test_a_product_of_one_image_has_no_deviation_and_is_refused(world):
+    alone = ("lonely", *world.references.products[1:])
+    with pytest.raises(DataError, match="'lonely'"):
+        ClassAware(replace(world.references, products=alone))
