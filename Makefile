@@ -31,10 +31,11 @@ check: lint types ## Check style and types
 .PHONY: demo-model
 demo-model: .venv-dev/installed ## Render products, train the bundled model on them, test and publish it
 	rm -rf runs/demo
-	$(DEV)/python -m training.products --out runs/demo/products --train 120 --test-good 0 \
+	$(DEV)/python -m training.products --out runs/demo/products --train 200 --test-good 0 \
 		--test-defective 0
 	$(DEV)/python -m training.products --out runs/demo/fresh --train 0 --seed 1
-	$(DEV)/onegauge train --data runs/demo/products --bank-size 4000 --out runs/demo/run
+	$(DEV)/onegauge train --data runs/demo/products --bank-size 4000 \
+		--calibration-fraction 0.5 --out runs/demo/run
 	$(DEV)/onegauge evaluate runs/demo/run --data runs/demo/fresh
 	$(DEV)/onegauge export runs/demo/run --repository runs/demo/repository --name onegauge
 	mkdir -p model_repository && rm -rf model_repository/onegauge
