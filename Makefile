@@ -34,7 +34,7 @@ demo-model: .venv-dev/installed ## Render products, train the bundled model on t
 	$(DEV)/python -m training.products --out runs/demo/products --train 200 --test-good 0 \
 		--test-defective 0
 	$(DEV)/python -m training.products --out runs/demo/fresh --train 0 --seed 1
-	$(DEV)/onegauge train --data runs/demo/products --bank-size 4000 \
+	$(DEV)/onegauge train --data runs/demo/products --bank-size 3500 \
 		--calibration-fraction 0.5 --out runs/demo/run
 	$(DEV)/onegauge evaluate runs/demo/run --data runs/demo/fresh
 	$(DEV)/onegauge export runs/demo/run --repository runs/demo/repository --name onegauge

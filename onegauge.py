@@ -77,7 +77,7 @@ def train(
         detector=detector,
         backbone=backbone,
         backbone_weights=backbone_weights,
-        stages=tuple(int(stage) for stage in stages.split(",")),
+        stages=_stages(stages),
         image_size=image_size,
         alignment=alignment,
         false_alarm_rate=false_alarm_rate,
@@ -91,6 +91,13 @@ def train(
         seed=seed,
     )
     run_training(config)
+
+
+def _stages(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(stage) for stage in text.split(","))
+    except ValueError as exc:
+        raise typer.BadParameter(f"--stages are numbers such as 1,2,3, not {text!r}") from exc
 
 
 @app.command()

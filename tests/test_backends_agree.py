@@ -42,7 +42,13 @@ def python_repository(repository: Path, folder: Path) -> Path:
     return folder / "repository"
 
 
-@pytest.fixture(scope="module", params=["gauge_repository"])
+@pytest.fixture(scope="session")
+def bundled_repository() -> Path:
+    """The repository that the project comes with."""
+    return Path(__file__).parents[1] / "model_repository"
+
+
+@pytest.fixture(scope="module", params=["gauge_repository", "bundled_repository"])
 def repository(request: pytest.FixtureRequest) -> Path:
     """Each repository that both backends serve."""
     return request.getfixturevalue(request.param)

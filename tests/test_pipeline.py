@@ -89,6 +89,11 @@ def test_what_is_none_of_the_products_is_reported_as_unknown(gateway, product_tr
     assert strange["unknown_product"]
 
 
+def test_a_defect_does_not_make_a_product_unknown(gateway, product_tree):
+    bad = [p for p in product_tree.glob("*/test/*/*.jpg") if p.parent.name != "good"]
+    assert np.mean([result["unknown_product"] for result in inspect(gateway, bad)]) <= 0.1
+
+
 def test_the_gateway_scores_as_the_evaluation_did(folder, gateway, product_tree):
     figures = json.loads((folder / "figures.json").read_text())
     bad = [p for p in product_tree.glob("*/test/*/*.jpg") if p.parent.name != "good"]
@@ -172,6 +177,10 @@ def test_a_second_export_is_the_next_version(folder, tmp_path):
     [
         (["train", "--data", "absent", "--out", "run"], "absent"),
         (["train", "--data", ".", "--out", "run", "--device", "abacus"], "abacus"),
+        (["train", "--data", ".", "--out", "run", "--image-size", "100"], "32, not 100"),
+        (["train", "--data", ".", "--out", "run", "--batch-size", "0"], "batch_size"),
+        (["train", "--data", ".", "--out", "run", "--false-alarm-rate", "1.5"], "1.5"),
+        (["evaluate", "run", "--data", ".", "--false-alarm-rate", "0"], "between 0 and 1"),
         (["evaluate", "absent", "--data", "."], "absent"),
         (["export", "absent", "--repository", "r", "--name", "parts"], "absent"),
     ],

@@ -45,10 +45,12 @@ class Evidence:
     """Raw maps and descriptors of normal images: the references, and those held out."""
 
     maps: Tensor  # (N, h, w) fp16, out of fold
-    descriptors: Tensor  # (N, D)
-    corrupted: Tensor  # (N, D) of the same images with a synthetic anomaly
+    deviations: Tensor  # (N, D)
+    corrupted: Tensor  # (N, D) deviations of the same images with a synthetic anomaly
+    means: Tensor  # (N, D)
     calibration_maps: Tensor  # (n, h, w) fp16
-    calibration_descriptors: Tensor  # (n, D)
+    calibration_deviations: Tensor  # (n, D)
+    calibration_means: Tensor  # (n, D)
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,12 @@ class Checkpoint:
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph with this alignment and target rate, by default the run's own."""
         config, evidence = self.config, self.evidence
-        embedding = Embedding(evidence.descriptors)
+        embedding = Embedding(evidence.deviations)
         aligner = self.aligner(alignment or config.alignment, embedding)
-        held_out = embedding(evidence.calibration_descriptors)
         scores = aligned_scores(
             aligner,
             evidence.calibration_maps,
-            held_out,
+            embedding(evidence.calibration_deviations),
             self.calibration_products,
             config.score_share,
         )
@@ -82,7 +83,7 @@ class Checkpoint:
             embedding,
             aligner,
             Calibration.of(scores, false_alarm_rate or config.false_alarm_rate),
-            Novelty(embedding(evidence.descriptors), held_out, config.novelty_rate),
+            Novelty(evidence.means, evidence.calibration_means, config.novelty_rate),
             config.score_share,
         ).eval()
 
@@ -93,7 +94,7 @@ class Checkpoint:
         evidence = self.evidence
         references = References(
             evidence.maps,
-            embedding(evidence.descriptors),
+            embedding(evidence.deviations),
             embedding(evidence.corrupted),
             self.products,
             self.config.score_share,

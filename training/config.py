@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.errors import ConfigError
+
+SIZE_STEP = 32  # pixels: halving the image five times leaves no remainder
+RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
+COUNTS = ("epochs", "bank_size", "batch_size", "image_size")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -29,6 +35,23 @@ class TrainConfig:
     resume: bool = False
     device: str = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what cannot work, before anything is read."""
+        for name in RATES:
+            require_rate(name, getattr(self, name))
+        for name in COUNTS:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.image_size % SIZE_STEP:
+            wanted = f"a multiple of {SIZE_STEP}"
+            raise ConfigError(f"image_size must be {wanted}, not {self.image_size}")
+
+
+def require_rate(name: str, value: float) -> None:
+    """Raise ConfigError unless `value` lies strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise ConfigError(f"{name} must lie between 0 and 1, not {value:g}")
 
 
 @dataclass(frozen=True)

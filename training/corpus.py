@@ -15,7 +15,7 @@ from torch import Tensor
 from training.backbone import Backbone
 from training.config import TrainConfig
 from training.dataset import MAX_UNREADABLE, Unreadable, readable, training_images
-from training.embedding import describe
+from training.embedding import deviations, means
 from training.errors import DataError
 from training.features import Features, FeatureWriter, reopen
 from training.progress import Progress
@@ -28,8 +28,9 @@ class Corpus:
 
     paths: tuple[Path, ...]
     features: Features  # of N images
-    descriptors: Tensor  # (N, D)
-    corrupted: Tensor  # (N, D) of the same images with a synthetic anomaly
+    deviations: Tensor  # (N, D)
+    corrupted: Tensor  # (N, D) deviations of the same images with a synthetic anomaly
+    means: Tensor  # (N, D)
 
 
 def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: Progress) -> Corpus:
@@ -44,8 +45,7 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
     return Corpus(
         tuple(config.data / name for name in names),
         reopen(state, len(names), backbone.mean.device),
-        tensors["descriptors"],
-        tensors["corrupted"],
+        **tensors,
     )
 
 
@@ -54,7 +54,7 @@ def _write_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress
     writer = FeatureWriter(state, len(paths))
     names: list[str] = []
     unreadable: list[Unreadable] = []
-    pooled: list[Tensor] = []
+    pooled: list[dict[str, Tensor]] = []
     with progress.step("reading", len(paths)) as step, torch.inference_mode():
         for batch in _batches(paths, config.image_size, config.batch_size):
             good = [(p, x) for p, x in batch if not isinstance(x, Unreadable)]
@@ -64,11 +64,8 @@ def _write_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress
                 names += [str(p.relative_to(config.data)) for p, _ in good]
             step.advance(len(batch), f"{len(unreadable)} unreadable" if unreadable else "")
     _judge(unreadable, len(paths), config, progress)
-    descriptors, corrupted = torch.cat(pooled).chunk(2, dim=1)
-    save_file(
-        {"descriptors": descriptors.contiguous(), "corrupted": corrupted.contiguous()},
-        state / "descriptors.safetensors",
-    )
+    whole = {name: torch.cat([batch[name] for batch in pooled]) for name in pooled[0]}
+    save_file(whole, state / "descriptors.safetensors")
     (state / "corpus.json").write_text(json.dumps(names))
 
 
@@ -78,15 +75,19 @@ def _describe(
     config: TrainConfig,
     backbone: Backbone,
     writer: FeatureWriter,
-) -> Tensor:
-    """Store the features of a batch; its descriptors, clean and corrupted, (B, 2·D)."""
+) -> dict[str, Tensor]:
+    """Store the features of a batch and return its descriptors, (B, D) each."""
     rngs = [np.random.default_rng((config.seed, first + i)) for i in range(len(images))]
     damaged = [add_anomaly(x, rng) for x, rng in zip(images, rngs, strict=True)]
     device = backbone.mean.device
     features = backbone(torch.from_numpy(np.stack(images)).to(device))
     writer.write(features)
     harmed = backbone(torch.from_numpy(np.stack(damaged)).to(device))
-    return torch.cat([describe(features), describe(harmed)], dim=1).cpu()
+    return {
+        "deviations": deviations(features).cpu(),
+        "corrupted": deviations(harmed).cpu(),
+        "means": means(features).cpu(),
+    }
 
 
 def _batches(

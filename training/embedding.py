@@ -1,4 +1,4 @@
-"""The image's embedding: what tells one implicit class from another."""
+"""Descriptors of a whole image and their embedding: what tells one implicit class from another."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from torch import Tensor, nn
 COMPONENTS = 64
 
 
-def describe(features: list[Tensor]) -> Tensor:
-    """Pooled descriptor (B, 2·ΣC): each channel's mean and deviation over [(B, C, H, W), …].
+def deviations(features: list[Tensor]) -> Tensor:
+    """Descriptor (B, ΣC): each channel's deviation over the places of [(B, C, H, W), …].
 
-    Statistics over the whole image, which a local defect hardly moves.
+    It tells best which normal images score alike; means beside it only blur that.
     """
-    return torch.cat([torch.cat([f.mean((2, 3)), f.std((2, 3))], dim=1) for f in features], dim=1)
+    return torch.cat([f.std((2, 3), correction=0) for f in features], dim=1)
+
+
+def means(features: list[Tensor]) -> Tensor:
+    """Descriptor (B, ΣC): each channel's mean over the places of [(B, C, H, W), …].
+
+    What a local defect moves least, so that a defective part is not taken for an unknown product.
+    """
+    return torch.cat([f.mean((2, 3)) for f in features], dim=1)
 
 
 class Embedding(nn.Module):

@@ -1,6 +1,7 @@
 """What can go wrong in training, as a tree.
 
 TrainingError
+├── ConfigError        an option has a value that cannot work
 ├── DataError          the folder, or an image in it, cannot be used
 ├── BackboneError      the pretrained network or its weights cannot be had
 └── CheckpointError    a run cannot be read or resumed
@@ -9,6 +10,10 @@ TrainingError
 
 class TrainingError(Exception):
     """Base of all errors of training and evaluation; its text is for the user."""
+
+
+class ConfigError(TrainingError):
+    """An option has a value that cannot work."""
 
 
 class DataError(TrainingError):

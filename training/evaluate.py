@@ -19,8 +19,9 @@ from torch import Tensor
 
 from training.alignments import ALIGNMENTS
 from training.checkpoint import Checkpoint, aligned_scores, load
+from training.config import require_rate
 from training.dataset import TestImage, Unreadable, readable, test_images
-from training.embedding import describe
+from training.embedding import deviations
 from training.errors import DataError
 from training.metrics import report
 from training.progress import Progress
@@ -35,7 +36,7 @@ class Inspected:
 
     images: tuple[TestImage, ...]
     maps: Tensor  # (N, h, w) raw
-    descriptors: Tensor  # (N, D)
+    deviations: Tensor  # (N, D)
 
 
 def evaluate_run(
@@ -50,6 +51,8 @@ def evaluate_run(
 
     `false_alarm_rate` moves the threshold from the run's own target to another.
     """
+    if false_alarm_rate is not None:
+        require_rate("false_alarm_rate", false_alarm_rate)
     checkpoint, progress = load(run), Progress()
     unknown = [name for name in alignments if name not in ALIGNMENTS]
     if unknown:
@@ -74,7 +77,7 @@ def inspect(
 ) -> Inspected:
     """Raw maps and descriptors of the test images; unreadable ones are named and left out."""
     backbone, detector = checkpoint.backbone.to(device), checkpoint.detector.to(device)
-    kept, maps, descriptors = [], [], []
+    kept, maps, looks = [], [], []
     with progress.step("inspecting", len(images)) as step:
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
@@ -89,8 +92,8 @@ def inspect(
                 features = backbone(torch.from_numpy(np.stack([x for _, x in good])).to(device))
                 kept += [i for i, _ in good]
                 maps.append(detector(features).cpu())
-                descriptors.append(describe(features).cpu())
-    return Inspected(tuple(kept), torch.cat(maps), torch.cat(descriptors))
+                looks.append(deviations(features).cpu())
+    return Inspected(tuple(kept), torch.cat(maps), torch.cat(looks))
 
 
 def _figures(
@@ -99,7 +102,7 @@ def _figures(
     """The report of one alignment, on calibrated scores, so that the threshold is 1."""
     gauge = checkpoint.gauge(name, false_alarm_rate).cpu()
     products = tuple(image.product for image in inspected.images)
-    embeddings = gauge.embedding(inspected.descriptors)
+    embeddings = gauge.embedding(inspected.deviations)
     share = checkpoint.config.score_share
     aligned = aligned_scores(gauge.alignment, inspected.maps, embeddings, products, share)
     anomalous = np.array([image.anomalous for image in inspected.images])

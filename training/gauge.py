@@ -10,7 +10,7 @@ from training.alignments import Alignment, image_score
 from training.backbone import Backbone
 from training.calibration import Calibration
 from training.detectors import Detector
-from training.embedding import Embedding, describe
+from training.embedding import Embedding, deviations, means
 from training.novelty import Novelty
 
 
@@ -52,7 +52,7 @@ class Gauge(nn.Module):
         """Inspect uint8 RGB images (B, H, W, 3)."""
         features = self.backbone(image)
         raw = self.detector(features)  # (B, h, w)
-        embeddings = self.embedding(describe(features))  # (B, E)
+        embeddings = self.embedding(deviations(features))  # (B, E)
         aligned = self.alignment(raw, embeddings)
         score = self.calibration(image_score(aligned.maps, self.score_share))
         return Reading(
@@ -62,5 +62,5 @@ class Gauge(nn.Module):
             raw_score=image_score(raw, self.score_share),
             normal_location=aligned.location,
             normal_scale=aligned.scale,
-            novelty=self.novelty(embeddings),
+            novelty=self.novelty(means(features)),
         )

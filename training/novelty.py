@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from training.alignments.neighbours import distances
 from training.calibration import conformal_threshold
+from training.embedding import Embedding
 
 NEIGHBOURS = 5
 
@@ -18,17 +19,18 @@ class Novelty(nn.Module):
     threshold: Tensor
 
     def __init__(self, references: Tensor, calibration: Tensor, rate: float) -> None:
-        """From embeddings of references (N, E) and of held-out normal images (n, E).
+        """From descriptors `means` of references (N, D) and of held-out normal images (n, D).
 
         `rate` of normal images may be called unknown, or 1/(n + 1) where n is too small.
         """
         super().__init__()
         self.k = min(NEIGHBOURS, len(references))
-        self.register_buffer("bank", references)
+        self.embedding = Embedding(references)
+        self.register_buffer("bank", self.embedding(references))  # (N, E)
         self.register_buffer("threshold", torch.ones(()))
         self.threshold.fill_(conformal_threshold(self(calibration), rate))
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Novelty (B,) of embeddings (B, E)."""
-        near = distances(embeddings, self.bank).topk(self.k, dim=1, largest=False).values
+    def forward(self, means: Tensor) -> Tensor:
+        """Novelty (B,) of descriptors (B, D)."""
+        near = distances(self.embedding(means), self.bank).topk(self.k, dim=1, largest=False).values
         return near.mean(1) / self.threshold

@@ -51,10 +51,12 @@ def train(config: TrainConfig) -> Checkpoint:
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     evidence = Evidence(
         maps=detector.out_of_fold(corpus.features.subset(fit), progress),
-        descriptors=corpus.descriptors[fit],
+        deviations=corpus.deviations[fit],
         corrupted=corpus.corrupted[fit],
+        means=corpus.means[fit],
         calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
-        calibration_descriptors=corpus.descriptors[held_out],
+        calibration_deviations=corpus.deviations[held_out],
+        calibration_means=corpus.means[held_out],
     )
     checkpoint = Checkpoint(
         config,

@@ -9,7 +9,7 @@ from PIL import Image
 from training.backbone import load_backbone
 from training.config import TrainConfig
 from training.corpus import Corpus, read_corpus
-from training.embedding import describe
+from training.embedding import deviations
 from training.errors import DataError
 from training.progress import Progress
 
@@ -45,8 +45,8 @@ def test_features_and_descriptors_are_the_backbones_of_each_image(tmp_path, back
     features = backbone(torch.from_numpy(pixels.copy())[None])
     for stored, expected in zip(corpus.features.batch([4]), features, strict=True):
         assert torch.allclose(stored, expected, atol=1e-2, rtol=1e-2)
-    assert torch.allclose(corpus.descriptors[4], describe(features)[0], atol=1e-3)
-    assert not torch.allclose(corpus.corrupted[4], corpus.descriptors[4], atol=1e-2)
+    assert torch.allclose(corpus.deviations[4], deviations(features)[0], atol=1e-3)
+    assert not torch.allclose(corpus.corrupted[4], corpus.deviations[4], atol=1e-2)
 
 
 def test_a_few_unreadable_images_are_named_skipped_and_shift_nothing(tmp_path, backbone, capsys):
@@ -54,10 +54,10 @@ def test_a_few_unreadable_images_are_named_skipped_and_shift_nothing(tmp_path, b
     corpus = read(config, backbone)
     told = capsys.readouterr().err
     assert all(f"skipped {config.data}/0{i}-bad.png: " in told for i in range(2))
-    assert len(corpus.paths) == len(corpus.features) == len(corpus.descriptors) == 39
+    assert len(corpus.paths) == len(corpus.features) == len(corpus.deviations) == 39
     (tmp_path / "clean").mkdir()
     clean = read(folder(tmp_path / "clean", 39, 0), backbone)
-    assert torch.allclose(clean.descriptors, corpus.descriptors, atol=1e-4)
+    assert torch.allclose(clean.deviations, corpus.deviations, atol=1e-4)
     for found, expected in zip(
         corpus.features.batch([38]), clean.features.batch([38]), strict=True
     ):

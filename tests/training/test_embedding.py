@@ -1,15 +1,19 @@
 import torch
 
-from training.embedding import Embedding, describe
+from training.embedding import Embedding, deviations, means
 
 
-def test_a_descriptor_is_mean_and_deviation_of_each_channel():
+def test_descriptors_are_mean_and_deviation_of_each_channel():
     stage = torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]])  # (1, 2, 1, 2)
-    assert torch.allclose(describe([stage]), torch.tensor([[2.0, 5.0, 2**0.5, 0.0]]))
+    assert torch.allclose(means([stage]), torch.tensor([[2.0, 5.0]]))
+    assert torch.allclose(deviations([stage]), torch.tensor([[1.0, 0.0]]))
 
 
 def test_descriptors_of_all_stages_follow_each_other():
-    assert describe([torch.rand(4, 3, 8, 8), torch.rand(4, 5, 4, 4)]).shape == (4, 16)
+    stages = [torch.rand(4, 3, 8, 8), torch.rand(4, 5, 1, 1)]
+    for descriptor in (means(stages), deviations(stages)):
+        assert descriptor.shape == (4, 8)
+        assert descriptor.isfinite().all()
 
 
 def test_every_descriptor_counts_alike_and_the_normal_mean_is_at_zero():

@@ -25,7 +25,7 @@ NEIGHBOURS = 20
 POOLED_SCALE = 0.2  # weight of the scale common to all in an image's scale: k values are few
 SHARED_LOCATION = 0.25  # weight of the map's mean in a pixel's location: poses differ
 SHARED_SCALE = 0.6  # weight of the map's mean deviation in a pixel's scale
-BY_PLACE = 0.7  # weight of the opinion by place
+BY_PLACE = 0.8  # weight of the opinion by place
 THINNING = 2  # pixels of a map to one of the stored ones, along each side: maps are smooth
 AT_A_TIME = 64  # images whose neighbours' maps are in memory together
 

@@ -29,7 +29,7 @@ class ClassAware(Alignment):
         labels = torch.tensor([self.products.index(p) for p in references.products])
         for product in self.products:
             if references.products.count(product) < 2:
-                raise DataError(f"class-aware alignment needs 2 images of {product!r}: leave it out")
+                raise DataError(f"class-aware alignment needs two of {product!r}: leave it out")
         rows = [self._statistics(references, labels == i) for i in range(len(self.products))]
         self.register_buffer("table", torch.stack(rows))  # (P, 2) location, scale
         self.register_buffer("labels", labels)  # (N,)

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+
+from training.config import TrainConfig
+from training.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("false_alarm_rate", 0.0),
+        ("false_alarm_rate", 1.0),
+        ("calibration_fraction", 1.5),
+        ("novelty_rate", -0.1),
+        ("epochs", 0),
+        ("bank_size", 0),
+        ("batch_size", -1),
+        ("image_size", 0),
+        ("image_size", 250),
+    ],
+)
+def test_a_value_that_cannot_work_is_named_with_its_option(name, value):
+    with pytest.raises(ConfigError, match=rf"{name} .* not {value:g}"):
+        TrainConfig(Path("parts"), Path("run"), **{name: value})
