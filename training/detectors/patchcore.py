@@ -18,7 +18,7 @@ from training.features import Features
 from training.progress import Progress
 
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
-CHUNK = 64  # images whose patches compete for the coreset at a time
+CHUNK = 16  # images whose patches compete for the coreset at a time: few enough for the cache
 OVERSAMPLING = 2  # candidates from the chunks for each place in the bank
 BLOCK = 2048  # memories compared at a time: bounds the distance matrix
 
@@ -46,10 +46,8 @@ class PatchCore(Detector):
         """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed."""
         patches = self._patches(features)  # (B, H, W, D)
         flat = patches.flatten(0, 2)
-        nearest = [
-            _squared_distances(flat, block).amin(1) for block in self.bank.float().split(BLOCK)
-        ]
-        return self._as_map(torch.stack(nearest).amin(0).view(patches.shape[:3]), features)
+        nearest = [_less_own(flat, block).amin(1) for block in self.bank.float().split(BLOCK)]
+        return self._as_map(torch.stack(nearest).amin(0), patches, features)
 
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
         """Fill the memory bank with a coreset of all patches."""
@@ -92,16 +90,15 @@ class PatchCore(Detector):
 
     def _leave_one_out(self, features: list[Tensor], rows: np.ndarray) -> Tensor:
         patches = self._patches(features)  # (B, H, W, D)
-        flat = patches.flatten(0, 2)
-        owners = _owners(rows, len(flat)).to(flat.device)
-        nearest = []
+        flat, nearest = patches.flatten(0, 2), []
         for block, source in zip(
             self.bank.float().split(BLOCK), self.source.split(BLOCK), strict=True
         ):
-            squared = _squared_distances(flat, block)  # (B·H·W, M)
-            nearest.append(squared.masked_fill_(owners[:, None] == source, torch.inf).amin(1))
-        squared = torch.stack(nearest).amin(0).view(patches.shape[:3])
-        return self._as_map(squared, features).half().cpu()
+            squared = _less_own(flat, block).view(len(rows), -1, len(block))  # (B, H·W, M)
+            for image, row in enumerate(rows):
+                squared[image, :, source == row] = torch.inf
+            nearest.append(squared.flatten(0, 1).amin(1))
+        return self._as_map(torch.stack(nearest).amin(0), patches, features).half().cpu()
 
     def _patches(self, features: list[Tensor]) -> Tensor:
         """Locally aware patch features (B, H, W, D): 3×3 means of each stage, concatenated."""
@@ -115,8 +112,9 @@ class PatchCore(Detector):
         ]
         return torch.cat(same, dim=1).permute(0, 2, 3, 1)
 
-    def _as_map(self, squared: Tensor, features: list[Tensor]) -> Tensor:
-        """Squared distances (B, H, W) to smoothed distances (B, h, w)."""
+    def _as_map(self, nearest: Tensor, patches: Tensor, features: list[Tensor]) -> Tensor:
+        """Distances as by `_less_own` (B·H·W,) of patches (B, H, W, D) to a map (B, h, w)."""
+        squared = nearest.view(patches.shape[:3]) + patches.square().sum(3)
         maps = squared.clamp_min(0).sqrt().unsqueeze(1)
         size = features[0].shape[-2:]
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
@@ -128,9 +126,13 @@ def _owners(images: np.ndarray, patches: int) -> Tensor:
     return torch.from_numpy(images).int().repeat_interleave(patches // len(images))
 
 
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """Squared Euclidean distances (N, M) between rows; may be slightly negative by rounding."""
-    return (a * a).sum(1, keepdim=True) - 2 * a @ b.T + (b * b).sum(1)
+def _less_own(patches: Tensor, memories: Tensor) -> Tensor:
+    """Squared distances (N, M) of rows, less each patch's own squared norm.
+
+    The norm does not move which memory is nearest, so it is added once for each patch, not for
+    each pair; the rest is a single matrix product.
+    """
+    return torch.addmm(memories.square().sum(1), patches, memories.T, alpha=-2)
 
 
 def _farthest_points(points: Tensor, wanted: int) -> Tensor:
