@@ -1,8 +1,8 @@
 """A trained run on disk, the hand-over to evaluation and export: safetensors and JSON, no pickle.
 
     RUN/checkpoint.json          configuration and provenance
-    RUN/checkpoint.safetensors   backbone and detector
-    RUN/references.safetensors   maps and descriptors of the reference and calibration images
+    RUN/checkpoint.safetensors   backbone, detector and the components of places
+    RUN/references.safetensors   maps, descriptors, places of reference and calibration images
     RUN/verification.safetensors a few images on which an export is compared with torch
 
 Alignment, calibration and novelty follow from the references and are rebuilt on loading, so that
@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.alignments import ALIGNMENTS, Alignment, References, image_score
+from training.alignments import ALIGNMENTS, Alignment, Look, References, image_score
 from training.backbone import Backbone, load_backbone
 from training.calibration import Calibration, carried
 from training.config import TrainConfig
@@ -31,6 +31,7 @@ from training.embedding import Embedding
 from training.errors import CheckpointError
 from training.gauge import Gauge
 from training.novelty import Novelty
+from training.places import Places
 
 PATHS = {"data", "out", "backbone_weights"}
 RECORD = "checkpoint.json"
@@ -42,15 +43,17 @@ AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class Evidence:
-    """Raw maps and descriptors of normal images: the references, and those held out."""
+    """Raw maps and looks of normal images: the references, and those held out."""
 
     maps: Tensor  # (N, h, w) fp16, out of fold
     deviations: Tensor  # (N, D)
     corrupted: Tensor  # (N, D) deviations of the same images with a synthetic anomaly
     means: Tensor  # (N, D)
+    places: Tensor  # (N, Q, g, g) int8
     calibration_maps: Tensor  # (n, h, w) fp16
     calibration_deviations: Tensor  # (n, D)
     calibration_means: Tensor  # (n, D)
+    calibration_places: Tensor  # (n, Q, g, g) int8
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Checkpoint:
     config: TrainConfig
     backbone: Backbone
     detector: Detector
+    places: Places
     evidence: Evidence
     products: tuple[str, ...]  # of the references, from the folders' names
     calibration_products: tuple[str, ...]
@@ -73,7 +77,7 @@ class Checkpoint:
         scores = aligned_scores(
             aligner,
             evidence.calibration_maps,
-            embedding(evidence.calibration_deviations),
+            Look(embedding(evidence.calibration_deviations), evidence.calibration_places),
             self.calibration_products,
             config.score_share,
         )
@@ -81,6 +85,7 @@ class Checkpoint:
             self.backbone,
             self.detector,
             embedding,
+            self.places,
             aligner,
             Calibration.of(scores, false_alarm_rate or config.false_alarm_rate),
             Novelty(evidence.means, evidence.calibration_means, config.novelty_rate),
@@ -94,7 +99,7 @@ class Checkpoint:
         evidence = self.evidence
         references = References(
             evidence.maps,
-            embedding(evidence.deviations),
+            Look(embedding(evidence.deviations), evidence.places),
             embedding(evidence.corrupted),
             self.products,
             self.config.score_share,
@@ -115,7 +120,7 @@ class Checkpoint:
 def aligned_scores(
     alignment: Alignment,
     maps: Tensor,
-    embeddings: Tensor,
+    look: Look,
     products: tuple[str, ...],
     share: float,
 ) -> Tensor:
@@ -124,7 +129,7 @@ def aligned_scores(
     with torch.inference_mode():
         for start in range(0, len(maps), AT_A_TIME):
             rows = slice(start, start + AT_A_TIME)
-            aligned = alignment.given_products(maps[rows].float(), embeddings[rows], products[rows])
+            aligned = alignment.given_products(maps[rows].float(), look.of(rows), products[rows])
             scores.append(image_score(aligned.maps, share))
     return torch.cat(scores).clone()
 
@@ -137,6 +142,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
     out = checkpoint.config.out
     tensors = {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
     tensors |= {f"detector.{k}": v for k, v in checkpoint.detector.state_dict().items()}
+    tensors |= {f"places.{k}": v for k, v in checkpoint.places.state_dict().items()}
     save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, out / WEIGHTS)
     save_file({k: v.contiguous() for k, v in vars(checkpoint.evidence).items()}, out / REFERENCES)
     save_file({"images": verification.contiguous()}, out / VERIFICATION)
@@ -171,10 +177,13 @@ def load(run: Path) -> Checkpoint:
     backbone = load_backbone(config.backbone, config.stages, pretrained=False)
     backbone.load_state_dict(_part(tensors, "backbone."))
     detector = restore_detector(config.detector, backbone, _part(tensors, "detector."))
+    places = Places(sum(backbone.channels))
+    places.load_state_dict(_part(tensors, "places."))
     return Checkpoint(
         config,
         backbone,
         detector,
+        places,
         evidence,
         tuple(record["products"]),
         tuple(record["calibration_products"]),

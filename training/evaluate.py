@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from training.alignments import ALIGNMENTS
+from training.alignments import ALIGNMENTS, ClassAware, Look
+from training.calibration import carried, images_needed
 from training.checkpoint import Checkpoint, aligned_scores, load
 from training.config import require_rate
 from training.dataset import TestImage, Unreadable, readable, test_images
@@ -37,6 +38,7 @@ class Inspected:
     images: tuple[TestImage, ...]
     maps: Tensor  # (N, h, w) raw
     deviations: Tensor  # (N, D)
+    places: Tensor  # (N, Q, g, g)
 
 
 def evaluate_run(
@@ -49,7 +51,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Evaluate a run on an MVTec-style tree, print a table and write the figures as JSON.
 
-    `false_alarm_rate` moves the threshold from the run's own target to another.
+    `false_alarm_rate` moves the threshold from the run's own target to another, as far as the
+    calibration images carry it. Class-aware forms are left out where training knew no such product.
     """
     if false_alarm_rate is not None:
         require_rate("false_alarm_rate", false_alarm_rate)
@@ -57,13 +60,12 @@ def evaluate_run(
     unknown = [name for name in alignments if name not in ALIGNMENTS]
     if unknown:
         raise DataError(f"no alignment {unknown[0]!r}; there are {', '.join(ALIGNMENTS)}")
+    target = _target(checkpoint, false_alarm_rate, progress)
     inspected = inspect(checkpoint, test_images(data), choose_device(device), progress)
     _require_both_kinds(inspected.images)
     figures = {
         "products": sorted({image.product for image in inspected.images}),
-        "alignments": {
-            name: _figures(checkpoint, inspected, name, false_alarm_rate) for name in alignments
-        },
+        "alignments": _compare(checkpoint, inspected, alignments, target, progress),
     }
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
@@ -77,7 +79,8 @@ def inspect(
 ) -> Inspected:
     """Raw maps and descriptors of the test images; unreadable ones are named and left out."""
     backbone, detector = checkpoint.backbone.to(device), checkpoint.detector.to(device)
-    kept, maps, looks = [], [], []
+    see = checkpoint.places.to(device)
+    kept, maps, descriptors, places = [], [], [], []
     with progress.step("inspecting", len(images)) as step:
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
@@ -92,24 +95,54 @@ def inspect(
                 features = backbone(torch.from_numpy(np.stack([x for _, x in good])).to(device))
                 kept += [i for i, _ in good]
                 maps.append(detector(features).cpu())
-                looks.append(deviations(features).cpu())
-    return Inspected(tuple(kept), torch.cat(maps), torch.cat(looks))
+                descriptors.append(deviations(features).cpu())
+                places.append(see(features).cpu())
+    return Inspected(tuple(kept), torch.cat(maps), torch.cat(descriptors), torch.cat(places))
+
+
+def _target(checkpoint: Checkpoint, asked: float | None, progress: Progress) -> float:
+    """The false-alarm rate that the run's calibration images can promise."""
+    images = len(checkpoint.calibration_products)
+    target = carried(asked or checkpoint.config.false_alarm_rate, images)
+    if asked and target > asked:
+        progress.say(
+            f"warning: {images} calibration images promise a false-alarm rate of {target:.3g}, "
+            f"not {asked:g}, which needs {images_needed(asked)}"
+        )
+    return target
+
+
+def _compare(
+    checkpoint: Checkpoint,
+    inspected: Inspected,
+    alignments: Sequence[str],
+    target: float,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The report of each alignment that can be had for these products."""
+    figures = {}
+    for name in alignments:
+        try:
+            figures[name] = _figures(checkpoint, inspected, name, target)
+        except DataError as exc:
+            if not issubclass(ALIGNMENTS[name], ClassAware):
+                raise
+            progress.say(f"warning: {name} is left out: {exc}")
+    return figures
 
 
 def _figures(
-    checkpoint: Checkpoint, inspected: Inspected, name: str, false_alarm_rate: float | None
+    checkpoint: Checkpoint, inspected: Inspected, name: str, target: float
 ) -> dict[str, Any]:
     """The report of one alignment, on calibrated scores, so that the threshold is 1."""
-    gauge = checkpoint.gauge(name, false_alarm_rate).cpu()
+    gauge = checkpoint.gauge(name, target).cpu()
     products = tuple(image.product for image in inspected.images)
-    embeddings = gauge.embedding(inspected.deviations)
+    look = Look(gauge.embedding(inspected.deviations), inspected.places)
     share = checkpoint.config.score_share
-    aligned = aligned_scores(gauge.alignment, inspected.maps, embeddings, products, share)
+    aligned = aligned_scores(gauge.alignment, inspected.maps, look, products, share)
     anomalous = np.array([image.anomalous for image in inspected.images])
-    alpha = false_alarm_rate or checkpoint.false_alarm_rate
-    return report(
-        gauge.calibration(aligned).numpy(), anomalous, products, threshold=1.0, alpha=alpha
-    )
+    scores = gauge.calibration(aligned).numpy()
+    return report(scores, anomalous, products, threshold=1.0, alpha=target)
 
 
 def _require_both_kinds(images: Sequence[TestImage]) -> None:

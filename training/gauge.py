@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from training.alignments import Alignment, image_score
+from training.alignments import Alignment, Look, image_score
 from training.backbone import Backbone
 from training.calibration import Calibration
 from training.detectors import Detector
 from training.embedding import Embedding, deviations, means
 from training.novelty import Novelty
+from training.places import Places
 
 
 class Reading(NamedTuple):
@@ -34,6 +35,7 @@ class Gauge(nn.Module):
         backbone: Backbone,
         detector: Detector,
         embedding: Embedding,
+        places: Places,
         alignment: Alignment,
         calibration: Calibration,
         novelty: Novelty,
@@ -43,6 +45,7 @@ class Gauge(nn.Module):
         self.backbone = backbone
         self.detector = detector
         self.embedding = embedding
+        self.places = places
         self.alignment = alignment
         self.calibration = calibration
         self.novelty = novelty
@@ -52,8 +55,8 @@ class Gauge(nn.Module):
         """Inspect uint8 RGB images (B, H, W, 3)."""
         features = self.backbone(image)
         raw = self.detector(features)  # (B, h, w)
-        embeddings = self.embedding(deviations(features))  # (B, E)
-        aligned = self.alignment(raw, embeddings)
+        look = Look(self.embedding(deviations(features)), self.places(features))
+        aligned = self.alignment(raw, look)
         score = self.calibration(image_score(aligned.maps, self.score_share))
         return Reading(
             score=score,

@@ -29,6 +29,7 @@ from training.dataset import digest, pixels_of, product_of
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
 from training.errors import CheckpointError, DataError, TrainingError
 from training.features import Features
+from training.places import Places
 from training.progress import Progress
 from training.synthesis import add_anomaly
 
@@ -49,19 +50,24 @@ def train(config: TrainConfig) -> Checkpoint:
     corpus = read_corpus(config, backbone, state, progress)
     fit, held_out = split(len(corpus.paths), config, progress)
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
+    places = Places(sum(backbone.channels)).to(device)
+    places.fit(corpus.features.subset(fit))
     evidence = Evidence(
         maps=detector.out_of_fold(corpus.features.subset(fit), progress),
         deviations=corpus.deviations[fit],
         corrupted=corpus.corrupted[fit],
         means=corpus.means[fit],
+        places=places.compact(corpus.features.subset(fit), progress),
         calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
         calibration_deviations=corpus.deviations[held_out],
         calibration_means=corpus.means[held_out],
+        calibration_places=places.compact(corpus.features.subset(held_out), progress),
     )
     checkpoint = Checkpoint(
         config,
         backbone,
         detector,
+        places,
         evidence,
         _products(corpus, fit, config),
         _products(corpus, held_out, config),

@@ -39,11 +39,22 @@ def test_another_false_alarm_rate_moves_the_threshold_alone(trained_run, product
     assert many["at_threshold"]["false_alarm_rate"] > few["at_threshold"]["false_alarm_rate"]
 
 
-def test_an_unknown_product_is_evaluated_but_not_class_aware(trained_run, product_tree, tmp_path):
+def test_a_rate_that_the_calibration_cannot_promise_is_said_and_not_claimed(
+    trained_run, product_tree, capsys
+):
+    figures = evaluate_run(trained_run, product_tree, ("cada",), false_alarm_rate=0.001)
+    assert figures["alignments"]["cada"]["at_threshold"]["alpha"] == 1 / 20
+    assert "19 calibration images promise a false-alarm rate of 0.05" in capsys.readouterr().err
+
+
+def test_an_unknown_product_is_evaluated_but_not_class_aware(
+    trained_run, product_tree, tmp_path, capsys
+):
     shutil.copytree(product_tree / "metal" / "test", tmp_path / "bolt" / "test")
-    assert evaluate_run(trained_run, tmp_path, ("none", "cada"))["products"] == ["bolt"]
-    with pytest.raises(DataError, match="bolt"):
-        evaluate_run(trained_run, tmp_path, ("class-aware",))
+    figures = evaluate_run(trained_run, tmp_path, ("none", "class-aware", "cada"))
+    assert figures["products"] == ["bolt"]
+    assert list(figures["alignments"]) == ["none", "cada"]
+    assert "class-aware is left out: training knows no product 'bolt'" in capsys.readouterr().err
 
 
 def test_an_unreadable_test_image_is_named_and_left_out(

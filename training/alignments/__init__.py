@@ -1,6 +1,13 @@
 """Alignments: what makes scores of different products comparable, so that one threshold fits."""
 
-from training.alignments.alignment import Aligned, Alignment, References, Unaligned, image_score
+from training.alignments.alignment import (
+    Aligned,
+    Alignment,
+    Look,
+    References,
+    Unaligned,
+    image_score,
+)
 from training.alignments.cada import Cada, CadaScalar
 from training.alignments.cada_paper import CadaPaper
 from training.alignments.class_aware import ClassAware, ClassAwareMax
@@ -14,4 +21,4 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "none": Unaligned,
 }
 
-__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "References", "image_score"]
+__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ClassAware", "Look", "References", "image_score"]

@@ -5,9 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class Look(NamedTuple):
+    """How images look: what similar ones are found and compared by."""
+
+    embedding: Tensor  # (B, E) of each image as a whole
+    places: Tensor  # (B, Q, g, g) of every place in it
+
+    def of(self, rows: slice) -> Look:
+        """Some of the images, in full precision."""
+        return Look(self.embedding[rows], self.places[rows].float())
 
 
 @dataclass(frozen=True)
@@ -15,8 +27,8 @@ class References:
     """What is known of N normal images that the detector saw or, better, did not see."""
 
     maps: Tensor  # (N, h, w) out-of-fold raw anomaly maps
-    embeddings: Tensor  # (N, E)
-    corrupted: Tensor  # (N, E) of the same images with a synthetic anomaly
+    look: Look  # of N images; the places as int8
+    corrupted: Tensor  # (N, E) embeddings of the same images with a synthetic anomaly
     products: tuple[str, ...]  # read by class-aware alignment alone
     score_share: float  # of a map's pixels that make the image score
 
@@ -38,12 +50,12 @@ class Alignment(nn.Module, ABC):
         super().__init__()
 
     @abstractmethod
-    def forward(self, maps: Tensor, embeddings: Tensor) -> Aligned:
-        """Align raw maps (B, h, w) of images with embeddings (B, E)."""
+    def forward(self, maps: Tensor, look: Look) -> Aligned:
+        """Align raw maps (B, h, w) of images that look like `look`."""
 
-    def given_products(self, maps: Tensor, embeddings: Tensor, products: Sequence[str]) -> Aligned:  # noqa: ARG002
+    def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:  # noqa: ARG002
         """`forward` for images whose products are known; only class-aware forms make use of it."""
-        return self(maps, embeddings)
+        return self(maps, look)
 
 
 def image_score(maps: Tensor, share: float) -> Tensor:
@@ -72,7 +84,7 @@ class Unaligned(Alignment):
     def __init__(self, references: References) -> None:
         super().__init__(references)
 
-    def forward(self, maps: Tensor, embeddings: Tensor) -> Aligned:
+    def forward(self, maps: Tensor, look: Look) -> Aligned:
         """The raw maps as they are, location 0 and scale 1."""
-        zero = torch.zeros_like(embeddings[:, 0])
+        zero = torch.zeros_like(look.embedding[:, 0])
         return Aligned(maps, zero, zero + 1)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.alignments.alignment import Aligned, Alignment, References, normalised
+from training.alignments.alignment import Aligned, Alignment, Look, References, normalised
 
 HIDDEN = 128
 STEPS = 600
@@ -31,8 +31,8 @@ class CadaPaper(Alignment):
         maps = references.maps.float()
         mean = maps.mean((1, 2))
         targets = torch.stack([mean, maps.amax((1, 2)) - mean], dim=1)  # (N, 2) u, γ - u
-        inputs = torch.stack([references.embeddings, references.corrupted])  # (2, N, E)
-        self.register_buffer("input_scale", references.embeddings.std(0) + 1e-6)
+        inputs = torch.stack([references.look.embedding, references.corrupted])  # (2, N, E)
+        self.register_buffer("input_scale", references.look.embedding.std(0) + 1e-6)
         self.register_buffer("target_scale", targets.mean(0))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -59,7 +59,7 @@ class CadaPaper(Alignment):
         """û and γ̂ - û (…, 2) in units of their mean; softplus keeps both positive."""
         return F.softplus(self.head(embeddings / self.input_scale))
 
-    def forward(self, maps: Tensor, embeddings: Tensor) -> Aligned:
+    def forward(self, maps: Tensor, look: Look) -> Aligned:
         """(M - û) / (γ̂ - û), the paper's normalisation."""
-        location, scale = (self._predict(embeddings) * self.target_scale).unbind(1)
+        location, scale = (self._predict(look.embedding) * self.target_scale).unbind(1)
         return normalised(maps, location, scale.clamp_min(1e-6))

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from training.alignments.alignment import Aligned, Alignment, References, image_score, normalised
+from training.alignments.alignment import (
+    Aligned,
+    Alignment,
+    Look,
+    References,
+    image_score,
+    normalised,
+)
 from training.alignments.neighbours import nearest
 from training.errors import DataError
 
@@ -29,25 +36,25 @@ class ClassAware(Alignment):
         labels = torch.tensor([self.products.index(p) for p in references.products])
         for product in self.products:
             if references.products.count(product) < 2:
-                raise DataError(f"class-aware alignment needs two of {product!r}: leave it out")
+                raise DataError(f"training has a single image of the product {product!r}")
         rows = [self._statistics(references, labels == i) for i in range(len(self.products))]
         self.register_buffer("table", torch.stack(rows))  # (P, 2) location, scale
         self.register_buffer("labels", labels)  # (N,)
-        self.register_buffer("embeddings", references.embeddings)  # (N, E)
+        self.register_buffer("embeddings", references.look.embedding)  # (N, E)
 
     def _statistics(self, references: References, chosen: Tensor) -> Tensor:
         scores = image_score(references.maps[chosen].float(), references.score_share)
         return torch.stack([scores.mean(), scores.std()])
 
-    def forward(self, maps: Tensor, embeddings: Tensor) -> Aligned:
+    def forward(self, maps: Tensor, look: Look) -> Aligned:
         """Align by the product of the nearest reference."""
-        return self._by_label(maps, self.labels[nearest(embeddings, self.embeddings, 1)[:, 0]])
+        return self._by_label(maps, self.labels[nearest(look.embedding, self.embeddings, 1)[:, 0]])
 
-    def given_products(self, maps: Tensor, embeddings: Tensor, products: Sequence[str]) -> Aligned:  # noqa: ARG002
+    def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:  # noqa: ARG002
         """Align by the products; one that was not in training raises DataError."""
         unknown = sorted(set(products) - set(self.products))
         if unknown:
-            raise DataError(f"class-aware alignment knows no {unknown[0]!r}: leave it out")
+            raise DataError(f"training knows no product {unknown[0]!r}")
         return self._by_label(maps, torch.tensor([self.products.index(p) for p in products]))
 
     def _by_label(self, maps: Tensor, labels: Tensor) -> Aligned:

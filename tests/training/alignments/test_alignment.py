@@ -10,7 +10,7 @@ BY_NEIGHBOURS = ("cada", "cada-scalar")
 
 
 def pooled_auroc(name: str, world) -> float:
-    aligned = ALIGNMENTS[name](world.references)(world.maps, world.embeddings)
+    aligned = ALIGNMENTS[name](world.references)(world.maps, world.look)
     return roc_auc_score(world.anomalous, image_score(aligned.maps, world.references.score_share))
 
 
@@ -29,7 +29,7 @@ def test_normalising_moves_each_image_by_its_own_statistics():
 
 
 def test_without_alignment_no_threshold_separates_and_the_maps_stay(world):
-    aligned = Unaligned(world.references)(world.maps, world.embeddings)
+    aligned = Unaligned(world.references)(world.maps, world.look)
     assert torch.equal(aligned.maps, world.maps)
     assert aligned.location.tolist() == [0] * 80
     assert aligned.scale.tolist() == [1] * 80
@@ -44,8 +44,8 @@ def test_with_alignment_one_threshold_separates(name, world):
 @pytest.mark.parametrize("name", ALIGNING)
 def test_location_and_scale_are_those_of_the_class_and_not_of_the_defect(name, world):
     alignment = ALIGNMENTS[name](world.references)
-    clean = alignment(torch.zeros_like(world.maps), world.embeddings)
-    aligned = alignment(world.maps, world.embeddings)
+    clean = alignment(torch.zeros_like(world.maps), world.look)
+    aligned = alignment(world.maps, world.look)
     assert torch.equal(aligned.location, clean.location)
     assert torch.equal(aligned.scale, clean.scale)
     of_a, of_b = aligned.location[::2], aligned.location[1::2]
@@ -57,14 +57,15 @@ def test_location_and_scale_are_those_of_the_class_and_not_of_the_defect(name, w
 @pytest.mark.parametrize("name", sorted(ALIGNMENTS))
 def test_an_image_is_aligned_alone_as_in_a_batch(name, world):
     alignment = ALIGNMENTS[name](world.references)
-    together = alignment(world.maps[:6], world.embeddings[:6]).maps
-    alone = [alignment(world.maps[i : i + 1], world.embeddings[i : i + 1]).maps for i in range(6)]
+    together = alignment(world.maps[:6], world.look.of(slice(6))).maps
+    each = [slice(i, i + 1) for i in range(6)]
+    alone = [alignment(world.maps[image], world.look.of(image)).maps for image in each]
     assert torch.allclose(torch.cat(alone), together, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["cada", "cada-paper", "cada-scalar", "none"])
 def test_product_names_change_nothing(name, world):
     alignment = ALIGNMENTS[name](world.references)
-    unlabelled = alignment(world.maps, world.embeddings).maps
-    labelled = alignment.given_products(world.maps, world.embeddings, ["no product"] * 80).maps
+    unlabelled = alignment(world.maps, world.look).maps
+    labelled = alignment.given_products(world.maps, world.look, ["no product"] * 80).maps
     assert torch.equal(labelled, unlabelled)

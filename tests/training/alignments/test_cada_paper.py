@@ -8,7 +8,7 @@ from training.alignments import CadaPaper
 def test_the_head_predicts_mean_and_maximum_of_normal_maps(world):
     maps = world.references.maps
     alignment = CadaPaper(world.references)
-    predicted = alignment(maps, world.references.embeddings)
+    predicted = alignment(maps, world.references.look)
     mean, peak = maps.mean((1, 2)), maps.amax((1, 2))
     for offset in (0, 1):  # class a, class b
         u, g = predicted.location[offset::2], (predicted.location + predicted.scale)[offset::2]
@@ -18,11 +18,14 @@ def test_the_head_predicts_mean_and_maximum_of_normal_maps(world):
 
 def test_the_head_is_taught_that_a_defect_changes_nothing_of_what_is_normal(world):
     def shift(alignment: CadaPaper) -> float:
-        clean = alignment(world.references.maps, world.references.embeddings)
-        harmed = alignment(world.references.maps, world.references.corrupted)
+        look = world.references.look
+        clean = alignment(world.references.maps, look)
+        harmed = alignment(
+            world.references.maps, look._replace(embedding=world.references.corrupted)
+        )
         return float((harmed.location / clean.location - 1).abs().mean())
 
-    untaught = CadaPaper(replace(world.references, corrupted=world.references.embeddings))
+    untaught = CadaPaper(replace(world.references, corrupted=world.references.look.embedding))
     assert shift(CadaPaper(world.references)) < 0.2
     assert shift(untaught) > 2 * shift(CadaPaper(world.references))
 
@@ -42,5 +45,5 @@ def test_it_can_be_built_where_gradients_are_off_and_keeps_none(world):
     with torch.no_grad():
         unasked = CadaPaper(world.references)
     assert not any(p.requires_grad for p in unasked.parameters())
-    expected = CadaPaper(world.references)(world.maps, world.embeddings)
-    assert torch.equal(unasked(world.maps, world.embeddings).location, expected.location)
+    expected = CadaPaper(world.references)(world.maps, world.look)
+    assert torch.equal(unasked(world.maps, world.look).location, expected.location)

@@ -8,7 +8,7 @@ from training.errors import DataError
 
 
 def test_each_product_has_its_own_mean_and_deviation(world):
-    aligned = ClassAware(world.references)(world.maps, world.embeddings)
+    aligned = ClassAware(world.references)(world.maps, world.look)
     assert len(aligned.location.unique()) == 2
     assert aligned.location[0] == aligned.location[2]
     assert aligned.scale[1] > 5 * aligned.scale[0]
@@ -17,7 +17,7 @@ def test_each_product_has_its_own_mean_and_deviation(world):
 def test_the_paper_form_puts_the_mean_at_zero_and_the_maximum_at_one(world):
     references = world.references
     aligned = ClassAwareMax(references).given_products(
-        references.maps, references.embeddings, references.products
+        references.maps, references.look, references.products
     )
     for offset in (0, 1):
         of_class = aligned.maps[offset::2]
@@ -29,15 +29,15 @@ def test_the_paper_form_puts_the_mean_at_zero_and_the_maximum_at_one(world):
 def test_a_given_product_goes_before_the_looks(form, world):
     alignment = form(world.references)
     swapped = ["b" if product == "a" else "a" for product in world.products]
-    given = alignment.given_products(world.maps, world.embeddings, swapped)
-    guessed = alignment(world.maps, world.embeddings)
+    given = alignment.given_products(world.maps, world.look, swapped)
+    guessed = alignment(world.maps, world.look)
     assert torch.equal(given.location[::2], guessed.location[1::2])
     assert torch.equal(given.location[1::2], guessed.location[::2])
 
 
 def test_a_product_that_was_not_in_training_is_refused(world):
     with pytest.raises(DataError, match="'c'"):
-        ClassAware(world.references).given_products(world.maps[:1], world.embeddings[:1], ["c"])
+        ClassAware(world.references).given_products(world.maps[:1], world.look.of(slice(1)), ["c"])
 
 
 def test_a_product_of_one_image_has_no_deviation_and_is_refused(world):
