@@ -43,10 +43,6 @@ class Views(Alignment):
 
     embeddings: Tensor
     units: Tensor
-    raw_scores: Tensor
-    raw_common: Tensor
-    scores: Tensor
-    common: Tensor
 
     def __init__(self, references: References, views: Sequence[nn.Module]) -> None:
         super().__init__(references)
@@ -58,8 +54,8 @@ class Views(Alignment):
         seen = self._references_in_views(references, others)  # (V, N, h, w)
         units = torch.stack([image_score(maps, share).std() for maps in seen])
         self.register_buffer("units", units.clamp_min(1e-6).view(-1, 1, 1, 1))
-        self._remember("raw_scores", "raw_common", references.maps.float(), share, others)
-        self._remember("scores", "common", (seen / self.units).mean(0), share, others)
+        self.raw = Statistics(image_score(references.maps.float(), share), others)
+        self.joined = Statistics(image_score((seen / self.units).mean(0), share), others)
 
     @torch.no_grad()
     def _references_in_views(self, references: References, others: Tensor) -> Tensor:
@@ -70,14 +66,6 @@ class Views(Alignment):
         ]
         return torch.cat(seen, dim=1)
 
-    def _remember(
-        self, scores: str, common: str, maps: Tensor, share: float, others: Tensor
-    ) -> None:
-        """Keep what the references score in `maps` (N, h, w), and how far neighbours spread."""
-        values = image_score(maps, share)
-        self.register_buffer(scores, values)  # (N,)
-        self.register_buffer(common, values[others].std(1).mean())
-
     def _in_views(self, maps: Tensor, places: Tensor, neighbours: Tensor) -> Tensor:
         return torch.stack([view(maps, places, neighbours) for view in self.views])
 
@@ -85,9 +73,8 @@ class Views(Alignment):
         """Align the mean of the views; location and scale told are those of the raw maps."""
         neighbours = nearest(look.embedding, self.embeddings, self.k)
         joined = (self._in_views(maps, look.places, neighbours) / self.units).mean(0)
-        aligned = normalised(joined, *location_and_scale(self.scores[neighbours], self.common))
-        normal = location_and_scale(self.raw_scores[neighbours], self.raw_common)
-        return Aligned(aligned.maps, *normal)
+        aligned = normalised(joined, *self.joined(neighbours))
+        return Aligned(aligned.maps, *self.raw(neighbours))
 
 
 class CadaScalar(Views):
@@ -170,6 +157,23 @@ class ByLook(nn.Module):
         few = least.topk(min(WITNESSES, shape[0]), dim=1, largest=False).values
         distance = few.sqrt().mean(1, keepdim=True)  # (B, 1, g, g)
         return F.interpolate(distance, maps.shape[-2:], mode="bilinear").squeeze(1)
+
+
+class Statistics(nn.Module):
+    """Location and scale that an image's score should have, from those of its neighbours."""
+
+    scores: Tensor
+    common: Tensor
+
+    def __init__(self, scores: Tensor, others: Tensor) -> None:
+        """From the scores (N,) of the references and the indices (N, k) of their neighbours."""
+        super().__init__()
+        self.register_buffer("scores", scores)
+        self.register_buffer("common", scores[others].std(1).mean())
+
+    def forward(self, neighbours: Tensor) -> tuple[Tensor, Tensor]:
+        """Location and scale (B,) for images with neighbours (B, k)."""
+        return location_and_scale(self.scores[neighbours], self.common)
 
 
 def location_and_scale(values: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
