@@ -8,13 +8,17 @@ import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from service.contract import IMAGE
 from training.gauge import Gauge, Reading
 
 OPSET = 20
 TRACED_BATCH = 2  # a batch of 1 would be baked into the graph
+SMALL = 4096  # elements that are not worth a node
 
 
 def write_onnx(gauge: Gauge, image_size: int, path: Path) -> None:
@@ -22,6 +26,13 @@ def write_onnx(gauge: Gauge, image_size: int, path: Path) -> None:
 
     Constants are inside the file, so that one file is the whole model.
     """
+    _trace(gauge, image_size, path)
+    model = onnx.load(path)
+    _store_in_half(model.graph)
+    onnx.save(model, path)
+
+
+def _trace(gauge: Gauge, image_size: int, path: Path) -> None:
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
@@ -39,3 +50,20 @@ def write_onnx(gauge: Gauge, image_size: int, path: Path) -> None:
             opset_version=OPSET,
             verbose=False,
         )
+
+
+def _store_in_half(graph: onnx.GraphProto) -> None:
+    """Store as fp16 the constants that fp16 holds exactly, such as the starter's weights.
+
+    Their cast to fp32 is folded when a runtime loads the file, so that no value changes.
+    """
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < SMALL:
+            continue
+        with np.errstate(over="ignore"):  # infinite where too large, and so not equal
+            half = values.astype(np.float16)
+        if np.array_equal(half, values):
+            name, stored = tensor.name, f"{tensor.name}.half"
+            tensor.CopyFrom(numpy_helper.from_array(half, stored))
+            graph.node.insert(0, helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))

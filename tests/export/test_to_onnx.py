@@ -3,6 +3,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import numpy_helper
 
 from service.contract import ANOMALY_MAP, SCALARS
 
@@ -26,6 +27,16 @@ def test_one_file_is_the_whole_model(graph):
     model = onnx.load(graph)
     onnx.checker.check_model(model)
     assert next(o.version for o in model.opset_import if not o.domain) >= 17
+
+
+def test_what_fp16_holds_exactly_is_stored_so(graph, gauge):
+    stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(graph).graph.initializer}
+    weight = gauge.backbone.network.stages[2][0].weight.numpy()  # the starter comes in fp16
+    (half,) = (v for name, v in stored.items() if name.endswith("stages.2.0.weight.half"))
+    assert half.dtype == np.float16
+    assert np.array_equal(half, weight)
+    projection = gauge.embedding.projection.numpy()  # not to be had in fp16
+    assert any(v.dtype == np.float32 and np.array_equal(v, projection) for v in stored.values())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
