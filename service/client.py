@@ -85,6 +85,8 @@ def run(paths: Sequence[Path], url: str, inquiry: Inquiry) -> int:
 
     ERROR when an image got no decision, else ANOMALOUS when one was anomalous, else NORMAL.
     """
+    if not url.lower().startswith(("http://", "https://")):
+        raise ClientError(f"{url} is not an address: it must begin with http:// or https://")
     images = find_images(paths)
     try:
         counts = asyncio.run(_inspect_and_show(images, url, inquiry))
@@ -172,7 +174,7 @@ async def _post(
     client: httpx.AsyncClient, contents: dict[Path, bytes], options: Options
 ) -> httpx.Response:
     """Send, again and again while the gateway is busy and says when to come back."""
-    parts = [("image", (path.name, data)) for path, data in contents.items()]
+    parts = [("image", (_readable(path.name), data)) for path, data in contents.items()]
     query = options.model_dump(exclude_none=True)
     for _ in range(RETRIES):
         try:
@@ -214,7 +216,8 @@ async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> C
     counts: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
         jsonl = inquiry.jsonl or Path(os.devnull)
-        lines = stack.enter_context(jsonl.open("w", encoding="utf-8"))
+        # the escape of a byte that is no UTF-8 is JSON's own: the line gives the path unchanged
+        lines = stack.enter_context(jsonl.open("w", encoding="utf-8", errors="backslashreplace"))
         advance = stack.enter_context(_progress(len(images)))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S))
         async for outcome in inspect(client, images, inquiry.options()):
@@ -247,10 +250,16 @@ def _write_overlay(outcome: Outcome, folder: Path | None) -> None:
 
 
 def _add_row(table: Table, outcome: Outcome) -> None:
-    path, decision = Text(str(outcome.path)), Text(outcome.decision, COLOURS[outcome.decision])
+    path = Text(_readable(str(outcome.path)))
+    decision = Text(outcome.decision, COLOURS[outcome.decision])
     if found := outcome.found:
         numbers = f"{found.score:.2f}", f"{found.p_value:.3f}", str(len(found.regions))
         remark = "unknown product" if found.unknown_product else ""
         table.add_row(path, decision, *numbers, remark)
     else:
         table.add_row(path, decision, "", "", "", Text(outcome.problem or ""))
+
+
+def _readable(name: str) -> str:
+    """A file's name with escapes for bytes that are no UTF-8, which nothing could print or send."""
+    return name.encode(errors="backslashreplace").decode()

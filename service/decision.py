@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract import Contract
-from service.errors import InvalidOption
+from service.errors import InvalidOption, UnpromisedRate
 
 NOVELTY_THRESHOLD = 1.0
 DEFAULT_THRESHOLD = 1.0
@@ -38,8 +38,8 @@ class Criterion:
             raise InvalidOption("The model does not say how many images it was calibrated on.")
         if self.max_false_alarm_rate < (least := 1 / (images + 1)):
             raise InvalidOption(
-                f"max_false_alarm_rate {self.max_false_alarm_rate:g} is below {least:.3g}, the "
-                f"least that {images} calibration images can promise; ask for more, use "
+                f"max_false_alarm_rate {self.max_false_alarm_rate:g} is below 1/{images + 1}, the "
+                f"least that {images} calibration images can promise; raise it, decide by a "
                 f"threshold, or train with more images.",
                 least_false_alarm_rate=least,
             )
@@ -51,6 +51,18 @@ class Criterion:
         else:
             anomalous = np.float32(p_value) <= np.float32(self.max_false_alarm_rate)
         return "anomalous" if anomalous else "normal"
+
+
+class DeploymentCriterion(Criterion):
+    """The criterion of the settings, which only the operator can mend."""
+
+    def check(self, contract: Contract) -> None:
+        """Fail at a rate that the calibration of the model is too small to promise."""
+        try:
+            super().check(contract)
+        except InvalidOption as exc:
+            message = f"ONEGAUGE_MAX_FALSE_ALARM_RATE does not suit the model: {exc}"
+            raise UnpromisedRate(message, **exc.extensions) from exc
 
 
 @dataclass(frozen=True)

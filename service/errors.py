@@ -20,6 +20,7 @@ Problem
     ├── BackendFailed         502  the backend answered with an error
     ├── ContractError         502  the model is not one of ours
     ├── BackendUnavailable    503
+    ├── UnpromisedRate        503  the model cannot hold the deployment's false-alarm rate
     ├── BackendOverloaded     503  its queue is full; try again after `retry_after` seconds
     └── BackendTimeout        504
 """
@@ -156,6 +157,12 @@ class BackendUnavailable(BackendError):
     """The backend cannot be reached or is not ready."""
 
     status, reason, title = 503, "backend-unavailable", "Inference backend unavailable"
+
+
+class UnpromisedRate(BackendError):
+    """The model's calibration is too small for the false-alarm rate of the deployment."""
+
+    status, reason, title = 503, "unpromised-rate", "False-alarm rate not promised"
 
 
 class BackendOverloaded(BackendError):

@@ -130,7 +130,9 @@ def _open(data: bytes, max_pixels: int) -> ImageFile:
 def _rgb(image: ImageFile) -> Image.Image:
     """Bring any supported pixel format to RGB."""
     if image.mode.startswith("I;16") or (image.mode == "I" and isinstance(image, PngImageFile)):
-        return image.convert("I").point(_EIGHT_BITS, "L").convert("RGB")
+        # Pillow inverts TIFFs whose white is 0 by itself, except those of 16 bits.
+        levels = _EIGHT_BITS[::-1] if _white_is_zero(image) else _EIGHT_BITS
+        return image.convert("I").point(levels, "L").convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         black = Image.new("RGB", image.size)
@@ -142,6 +144,11 @@ def _rgb(image: ImageFile) -> Image.Image:
         f"Pixels of mode {image.mode} cannot be inspected: "
         "save the image as 8 or 16-bit grey, RGB, RGBA, palette or CMYK."
     )
+
+
+def _white_is_zero(image: ImageFile) -> bool:
+    photometric = ExifTags.Base.PhotometricInterpretation
+    return isinstance(image, TiffImageFile) and image.tag_v2.get(photometric) == 0
 
 
 def _orientation(image: ImageFile) -> int:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from service.anomaly_map import encode_map, fitting_size
 from service.backends import Backend, Outputs, infer_all
 from service.contract import Contract
-from service.decision import NOVELTY_THRESHOLD, Criterion, decimal, find_regions
+from service.decision import (
+    NOVELTY_THRESHOLD,
+    Criterion,
+    DeploymentCriterion,
+    decimal,
+    find_regions,
+)
 from service.errors import GatewayBusy, ImageError
 from service.image import InputImage, read_image, read_original
 from service.metrics import Metrics
@@ -79,9 +85,9 @@ class Inspector:
                 yield
 
     async def ready(self) -> None:
-        """Return when the backend would answer; raises BackendError."""
+        """Return when a request without options would be answered; raises BackendError."""
         await self._backend.ready()
-        await self._contract()
+        self._criterion(Options()).check(await self._contract())
 
     async def model(self) -> ModelCard:
         """What is served, and the criterion that holds unless a request brings its own."""
@@ -126,7 +132,7 @@ class Inspector:
             return Criterion(options.threshold)
         if options.max_false_alarm_rate is not None:
             return Criterion(max_false_alarm_rate=options.max_false_alarm_rate)
-        return Criterion(self.settings.threshold, self.settings.max_false_alarm_rate)
+        return DeploymentCriterion(self.settings.threshold, self.settings.max_false_alarm_rate)
 
     async def _read_all(
         self, uploads: Sequence[Upload], contract: Contract, timing_ms: Mapping[str, float]

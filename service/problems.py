@@ -1,5 +1,6 @@
 """Every error of the HTTP side as RFC 9457 `application/problem+json`."""
 
+from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -30,11 +31,13 @@ def problem_response(request: Request, details: dict[str, Any]) -> Response:
     )
 
 
-def merge_options(query: Options, form: Mapping[str, str]) -> Options:
-    """Options from the query and from form fields; raises InvalidOption."""
+def merge_options(request: Request, query: Options, form: Mapping[str, str]) -> Options:
+    """Options from the request's query and from form fields; raises InvalidOption."""
+    # `query` has only the last value of a parameter that was repeated
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := [name for name, count in Counter([*names, *form]).items() if count > 1]:
+        raise InvalidOption(f"Given more than once: {', '.join(twice)}.")
     given = query.model_dump(exclude_unset=True)
-    if twice := given.keys() & form.keys():
-        raise InvalidOption(f"Given both as query and as form field: {', '.join(sorted(twice))}.")
     try:
         return Options.model_validate({**given, **form})
     except ValidationError as exc:
@@ -81,8 +84,10 @@ async def _on_disconnect(_request: Request, _exc: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def _on_unexpected(request: Request, _exc: Exception) -> Response:
+async def _on_unexpected(request: Request, exc: Exception) -> Response:
     """Tell nothing of the cause, which the log holds under the same request id."""
+    # Starlette raises it again after the answer, and the server logs it with its notes.
+    exc.add_note(f"request_id: {request.state.request_id}")
     request.app.state.inspector.metrics.rejected("internal-error")
     return problem_response(request, _untyped(500, "An unexpected error; see the gateway's log."))
 

@@ -15,12 +15,11 @@ _BINARY = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",
     "required": [IMAGE_FIELD],
-    "properties": {
-        IMAGE_FIELD: {"type": "array", "items": _BINARY},
-        **Options.model_json_schema()["properties"],
-    },
+    # The options are left out: Swagger UI would send them here and in the query, hence twice.
+    "properties": {IMAGE_FIELD: {"type": "array", "items": _BINARY}},
 }
 _BODY = {
+    "description": "The options may be form fields instead of query parameters.",
     "required": True,
     "content": {"multipart/form-data": {"schema": _FORM}, "image/*": {"schema": _BINARY}},
 }
@@ -55,7 +54,7 @@ async def inspect(
     async with inspector.slot():
         with inspector.metrics.stage("read", timing_ms):
             body = await read_body(request, inspector.settings)
-        options = merge_options(query, body.options)
+        options = merge_options(request, query, body.options)
         request.state.access.update(line=options.line, images=len(body.images))
         answer = await inspector.inspect(body.images, options, timing_ms)
         return _respond(request, answer)
@@ -77,12 +76,14 @@ async def model(inspector: InspectorDep) -> ModelCard:
     return await inspector.model()
 
 
+@router.head("/healthz", include_in_schema=False)  # some load balancers ask by HEAD
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """The process lives."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=_problems(502, 503, 504))
 async def readyz(inspector: InspectorDep) -> dict[str, str]:
     """The model is loaded and the backend answers."""

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract import ANOMALY_MAP, SCALARS, Contract
-from service.errors import BackendFailed
+from service.errors import BackendFailed, BackendUnavailable
 from service.settings import Settings
 
 OUTPUTS = (*SCALARS, ANOMALY_MAP)
+_EXTRAS = {"onnx": "cpu", "openvino": "openvino"}  # of the package, by embedded backend
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,10 @@ async def infer_all(backend: Backend, images: NDArray[np.uint8], max_batch_size:
 
 
 def load_backend(settings: Settings) -> Backend:
-    """The backend that the settings ask for, an embedded one with its model loaded."""
+    """The backend that the settings ask for, an embedded one with its model loaded.
+
+    Raises BackendUnavailable when its library is not installed, and what EmbeddedBackend raises.
+    """
     if settings.backend == "triton":
         from service.backends.triton import TritonBackend
 
@@ -84,8 +88,14 @@ def load_backend(settings: Settings) -> Backend:
 
     from service.backends.embedded import EmbeddedBackend
 
-    if settings.backend == "openvino":
-        from service.backends.openvino import compile_model
-    else:
-        from service.backends.onnx import compile_model
+    try:
+        if settings.backend == "openvino":
+            from service.backends.openvino import compile_model
+        else:
+            from service.backends.onnx import compile_model
+    except ModuleNotFoundError as exc:
+        raise BackendUnavailable(
+            f"ONEGAUGE_BACKEND {settings.backend} needs {exc.name}, which is not installed: "
+            f"pip install 'onegauge[{_EXTRAS[settings.backend]}]'"
+        ) from exc
     return EmbeddedBackend(settings, compile_model)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from service.backends import Outputs
 from service.contract import Contract, parse_config
+from service.decision import DeploymentCriterion
 from service.errors import BackendTimeout, ContractError
 from service.settings import Settings
 
-Run: TypeAlias = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
+Tensors: TypeAlias = Mapping[str, NDArray[np.float32]]
+Run: TypeAlias = Callable[[NDArray[np.uint8]], Tensors]
 Compile: TypeAlias = Callable[[Path, int], Run]
 
 
@@ -22,11 +24,13 @@ class EmbeddedBackend:
     """Runs the latest version of a repository's model, one batch at a time.
 
     `compile_model(model file, threads)` gives the function that runs a batch; 0 threads: as many
-    as the library finds best. Raises ContractError when the repository holds no gauge model.
+    as the library finds best. Raises ContractError when the repository holds no gauge model,
+    and UnpromisedRate when the model cannot hold the criterion of the settings.
     """
 
     def __init__(self, settings: Settings, compile_model: Compile) -> None:
         self._contract, model_file = _latest(settings.repository / settings.model)
+        DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(self._contract)
         self._run = compile_model(model_file, settings.inference_threads)
         self._timeout = settings.inference_timeout
 
@@ -34,6 +38,7 @@ class EmbeddedBackend:
         """Run the smallest and the largest batch, so that the first request finds a warm model."""
         # One worker: a second batch would only compete for the same cores.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._overdue: Future[Tensors] | None = None
         for batch_size in sorted({1, self._contract.max_batch_size}):
             shape = (batch_size, self._contract.height, self._contract.width, 3)
             await self.infer(np.zeros(shape, np.uint8))
@@ -43,7 +48,9 @@ class EmbeddedBackend:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     async def ready(self) -> None:
-        """Nothing to wait for: the model is loaded by the constructor and warmed by `start`."""
+        """Raise BackendTimeout while a batch that missed its deadline still holds the worker."""
+        if self._overdue and not self._overdue.done():
+            raise BackendTimeout(f"A batch has been running for more than {self._timeout} s.")
 
     async def contract(self) -> Contract:
         """The model version that was loaded."""
@@ -51,11 +58,13 @@ class EmbeddedBackend:
 
     async def infer(self, images: NDArray[np.uint8]) -> Outputs:
         """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
+        future = self._worker.submit(self._run, images)
         try:
             async with asyncio.timeout(self._timeout):
-                loop = asyncio.get_running_loop()
-                tensors = await loop.run_in_executor(self._worker, self._run, images)
+                tensors = await asyncio.wrap_future(future)
         except TimeoutError as exc:
+            if not future.cancel():  # it no longer waits for its turn
+                self._overdue = future
             raise BackendTimeout(f"No answer within {self._timeout} s.") from exc
         return Outputs.from_tensors(tensors, len(images))
 

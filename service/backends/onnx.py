@@ -30,6 +30,8 @@ def compile_model(model_file: Path, threads: int) -> Run:
     """Load the model; raises ContractError when ONNX Runtime cannot."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the cores from decoding, and from other processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _LOG_ERRORS_ONLY
     available = onnxruntime.get_available_providers()
     providers = [p for p in _PROVIDERS if p in available]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from PIL import Image
 from service.app import create_app
 from service.backends import Backend, load_backend
 from service.settings import Settings
+from tests.service.pictures import encode
 
 Gateway = Callable[..., TestClient]
 
@@ -37,7 +37,7 @@ def client(gateway: Gateway) -> TestClient:
 @pytest.fixture(scope="session")
 def normal() -> bytes:
     """A dark part of 96 x 64 pixels."""
-    return _png(Image.new("RGB", (96, 64), (40, 40, 40)))
+    return encode(Image.new("RGB", (96, 64), (40, 40, 40)))
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +45,4 @@ def defective() -> bytes:
     """The part with a white spot at x 64..79, y 16..23."""
     image = Image.new("RGB", (96, 64), (40, 40, 40))
     image.paste((255, 255, 255), (64, 16, 80, 24))
-    return _png(image)
-
-
-def _png(image: Image.Image) -> bytes:
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return encode(image)

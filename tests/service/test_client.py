@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -180,6 +181,11 @@ def test_a_url_that_is_none_is_named(tmp_path, normal, url):
         run(images(tmp_path, a=normal), url, Inquiry())
 
 
+def test_a_url_without_its_scheme_is_told_what_is_missing(tmp_path, normal):
+    with pytest.raises(ClientError, match="begin with http://"):
+        run(images(tmp_path, a=normal), "localhost:8000", Inquiry())
+
+
 def test_something_else_that_answers_is_no_gateway(tmp_path, normal):
     async def page(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, html="<h1>Welcome</h1>")
@@ -245,6 +251,15 @@ def test_paths_are_shown_as_they_are(url, tmp_path, monkeypatch, normal, capsys)
     Path("[red]x.png").write_bytes(normal)
     run([Path("[red]x.png")], url, Inquiry())
     assert "[red]x.png" in capsys.readouterr().out
+
+
+def test_a_file_name_that_is_no_utf_8_is_inspected_shown_and_written(url, tmp_path, normal, capsys):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.png"))
+    path.write_bytes(normal)
+    inquiry = Inquiry(jsonl=tmp_path / "out.jsonl", overlays=tmp_path / "overlays")
+    assert run([path], url, inquiry) == 0
+    assert r"b\udcff.png" in capsys.readouterr().out.replace("\n", "")
+    assert [line["path"] for line in read_lines(tmp_path / "out.jsonl")] == [str(path)]
 
 
 def test_a_file_that_cannot_be_written_is_named(url, tmp_path, normal):

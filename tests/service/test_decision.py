@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from service.contract import Contract
-from service.decision import Criterion, Region, decimal, find_regions
-from service.errors import InvalidOption
+from service.decision import Criterion, DeploymentCriterion, Region, decimal, find_regions
+from service.errors import InvalidOption, UnpromisedRate
 
 
 def contract(**parameters: str) -> Contract:
@@ -37,7 +37,7 @@ def test_the_least_false_alarm_rate_can_be_reached_in_single_precision(images):
 
 def test_rate_below_what_the_calibration_can_promise_is_refused():
     Criterion(max_false_alarm_rate=0.01).check(contract(calibration_images="99"))
-    with pytest.raises(InvalidOption, match="99 calibration images"):
+    with pytest.raises(InvalidOption, match="below 1/100, the least that 99 calibration images"):
         Criterion(max_false_alarm_rate=0.0099).check(contract(calibration_images="99"))
 
 
@@ -45,6 +45,13 @@ def test_rate_is_refused_when_the_calibration_is_unknown():
     Criterion().check(contract())
     with pytest.raises(InvalidOption, match="does not say"):
         Criterion(max_false_alarm_rate=0.5).check(contract())
+
+
+def test_rate_of_the_deployment_is_held_against_the_operator_by_the_name_of_the_variable():
+    criterion = DeploymentCriterion(max_false_alarm_rate=0.0099)
+    with pytest.raises(UnpromisedRate, match="ONEGAUGE_MAX_FALSE_ALARM_RATE.* 99 calibration"):
+        criterion.check(contract(calibration_images="99"))
+    criterion.check(contract(calibration_images="101"))
 
 
 def test_regions_are_in_original_pixels_with_the_highest_peak_first():

@@ -1,10 +1,8 @@
-import struct
-import zlib
 from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import ExifTags, Image
 
 from service.errors import (
     ImageError,
@@ -14,39 +12,14 @@ from service.errors import (
     UnsupportedImage,
 )
 from service.image import InputImage, read_image, read_original
+from tests.service.pictures import animation, encode, oriented, picture, png_header
 
 LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
-ORIENTATION = 0x0112
 RAMP = np.arange(0, 2**16, 257, dtype=np.uint16).reshape(16, 16)  # every 8-bit level once
-
-
-def encode(image: Image.Image, encoding: str = "PNG", **options: object) -> bytes:
-    file = BytesIO()
-    image.save(file, encoding, **options)
-    return file.getvalue()
 
 
 def read(data: bytes, size: tuple[int, int] = (16, 16), max_pixels: int = 10**6) -> InputImage:
     return read_image(data, size, max_pixels=max_pixels)
-
-
-def picture(width: int = 60, height: int = 40) -> Image.Image:
-    """Upper left quarter red, lower right quarter blue, the rest grey."""
-    image = Image.new("RGB", (width, height), (90, 90, 90))
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, width // 2 - 1, height // 2 - 1), (250, 10, 10))
-    draw.rectangle((width // 2, height // 2, width, height), (10, 10, 250))
-    return image
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A valid PNG that announces pixels which never come."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b""))
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 @pytest.mark.parametrize("encoding", LOSSLESS)
@@ -63,6 +36,17 @@ def test_resizes_to_height_and_width_whatever_the_aspect_ratio():
     assert (result.width, result.height) == (60, 40)
     np.testing.assert_array_equal(result.pixels[0, 0], (250, 10, 10))
     np.testing.assert_array_equal(result.pixels[-1, -1], (10, 10, 250))
+
+
+def test_resized_pixels_are_those_that_models_were_trained_on():
+    y, x = np.mgrid[:7, :9]
+    texture = (29 * x * x + 13 * x * y + 7 * y * y) % 256
+    pixels = read(encode(Image.fromarray(texture.astype(np.uint8))), (3, 4)).pixels
+    assert pixels[..., 0].tolist() == [
+        [54, 87, 108, 133],
+        [95, 105, 132, 139],
+        [125, 105, 119, 136],
+    ]
 
 
 def test_resizing_averages_fine_detail_instead_of_sampling_it():
@@ -82,6 +66,12 @@ def test_16_bit_grey_is_rounded():
     values = np.array([[128, 129], [65406, 65407]], np.uint16)
     pixels = read(encode(Image.fromarray(values)), (2, 2)).pixels[..., 0]
     assert pixels.tolist() == [[0, 1], [254, 255]]
+
+
+def test_16_bit_tiff_whose_white_is_0_is_not_read_as_a_negative():
+    white_is_0 = {ExifTags.Base.PhotometricInterpretation: 0}
+    data = encode(Image.fromarray(2**16 - 1 - RAMP), "TIFF", tiffinfo=white_is_0)
+    np.testing.assert_array_equal(read(data).pixels[..., 1], np.arange(256).reshape(16, 16))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
@@ -128,9 +118,7 @@ def test_exif_orientation_is_undone(encoding, orientation):
     }
     upright = picture()
     image = upright if orientation == 1 else upright.transpose(stored[orientation])
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    result = read(encode(image, encoding, exif=exif), (40, 60))
+    result = read(encode(image, encoding, exif=oriented(orientation)), (40, 60))
     assert (result.width, result.height) == (60, 40)
     np.testing.assert_allclose(result.pixels[2::35, 2::55], np.array(upright)[2::35, 2::55], atol=6)
 
@@ -142,9 +130,7 @@ def test_damaged_exif_does_not_matter():
 
 def test_large_jpeg_is_decoded_at_reduced_scale_with_the_original_size_reported():
     noise = np.random.default_rng(0).integers(0, 255, (1201, 1600, 3), np.uint8)
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    data = encode(Image.fromarray(noise), "JPEG", exif=exif)
+    data = encode(Image.fromarray(noise), "JPEG", exif=oriented(6))
     result = read(data, max_pixels=2_000_000)
     assert (result.width, result.height) == (1201, 1600)
     full = np.array(read_original(data, max_pixels=2_000_000).resize((16, 16), Image.BILINEAR))
@@ -153,9 +139,8 @@ def test_large_jpeg_is_decoded_at_reduced_scale_with_the_original_size_reported(
 
 
 def test_original_is_upright_and_at_full_size():
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    original = read_original(encode(picture(600, 400), "JPEG", exif=exif), max_pixels=240_000)
+    data = encode(picture(600, 400), "JPEG", exif=oriented(6))
+    original = read_original(data, max_pixels=240_000)
     assert (original.mode, original.size) == ("RGB", (400, 600))
 
 
@@ -197,10 +182,8 @@ def test_empty_file_is_unreadable():
 
 @pytest.mark.parametrize("encoding", ["PNG", "WEBP", "TIFF"])
 def test_animations_and_pages_are_refused(encoding):
-    frames = [Image.new("RGB", (8, 8), (level, 0, 0)) for level in (0, 250)]
-    data = encode(frames[0], encoding, save_all=True, append_images=frames[1:])
     with pytest.raises(MultiFrameImage, match="2 frames"):
-        read(data)
+        read(animation(encoding))
 
 
 @pytest.mark.parametrize(

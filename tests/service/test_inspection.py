@@ -11,6 +11,8 @@ from service.backends import Outputs
 from service.contract import Contract
 from service.errors import BackendTimeout
 
+PROVENANCE = {"calibration_images": "99"}
+
 
 class FakeBackend:
     """Normal for every image; `infer` can be held back, and another version put in its place."""
@@ -32,7 +34,7 @@ class FakeBackend:
             raise self.error
 
     async def contract(self) -> Contract:
-        return Contract("fake", self.version, 8, 8, 2, 2, 2, "onnxruntime", {})
+        return Contract("fake", self.version, 8, 8, 2, 2, 2, "onnxruntime", PROVENANCE)
 
     async def infer(self, images: np.ndarray) -> Outputs:
         self.entered.set()
@@ -80,6 +82,18 @@ def test_criterion_of_the_deployment_holds_until_a_request_brings_its_own(gatewa
     client = gateway(max_false_alarm_rate=0.7)
     assert only(post(client, normal))["decision"] == "anomalous"
     assert only(post(client, normal, threshold=1))["decision"] == "normal"
+
+
+def test_rate_of_the_deployment_that_the_model_cannot_promise_is_no_mistake_of_the_client(
+    gateway, normal
+):
+    client = gateway(FakeBackend(), max_false_alarm_rate=0.001)
+    for response in (client.get("/readyz"), post(client, normal)):
+        assert response.status_code == 503
+        assert response.json()["type"] == "/problems/unpromised-rate"
+        assert response.json()["least_false_alarm_rate"] == 0.01
+    assert only(post(client, normal, threshold=1))["decision"] == "normal"
+    assert client.get("/model").json()["max_false_alarm_rate"] == 0.001
 
 
 def test_unknown_product_is_told(client, normal):

@@ -1,4 +1,7 @@
+import traceback
+
 import pytest
+from fastapi.testclient import TestClient
 
 from service.errors import BackendOverloaded
 
@@ -40,6 +43,15 @@ def test_unexpected_errors_tell_nothing_but_the_request_id(gateway):
     assert response.headers["Content-Type"] == "application/problem+json"
     assert "secret" not in response.text
     assert response.json()["request_id"] == response.headers["X-Request-Id"]
+
+
+def test_unexpected_errors_reach_the_log_with_their_cause_and_the_request_id(gateway):
+    client = TestClient(gateway(BrokenBackend(RuntimeError("secret path"))).app)
+    with pytest.raises(RuntimeError) as raised:  # what the server logs
+        client.get("/model", headers={"X-Request-Id": "press-3:0815"})
+    *_, cause, request = traceback.format_exception(raised.value)
+    assert "secret path" in cause
+    assert "press-3:0815" in request
 
 
 def test_problems_that_pass_by_say_when_to_come_back(gateway):

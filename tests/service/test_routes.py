@@ -1,8 +1,21 @@
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.service.pictures import animation, encode, oriented, picture, png_header
 
 API = Path(__file__).parents[2] / "docs" / "api.md"
 PROBLEM = "application/problem+json"
+
+
+def part(data: bytes) -> list[tuple[str, tuple[str, bytes]]]:
+    """A form with one image, whatever its name says."""
+    return [("image", ("a.png", data))]
 
 
 def test_every_route_is_documented(client):
@@ -18,12 +31,13 @@ def test_every_metric_is_documented(client):
         assert f"`{name}`" in API.read_text()
 
 
-def test_every_option_is_documented_in_the_form_too(client):
+def test_openapi_offers_every_option_once(client):
     operation = client.get("/openapi.json").json()["paths"]["/inspect"]["post"]
     query = {parameter["name"] for parameter in operation["parameters"]}
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert query == {"line", "map", "threshold", "max_false_alarm_rate"}
-    assert set(form) == query | {"image"}
+    assert set(form) == {"image"}
+    assert "form fields" in operation["requestBody"]["description"]
 
 
 def test_model_tells_what_is_served(client):
@@ -42,6 +56,13 @@ def test_model_tells_the_criterion_of_the_deployment(gateway):
 def test_healthz_and_readyz(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_may_ask_by_head(client, path):
+    response = client.head(path)
+    assert (response.status_code, response.content) == (200, b"")
+    assert set(client.get("/openapi.json").json()["paths"][path]) == {"get"}
 
 
 def test_docs_need_no_internet(client):
@@ -82,6 +103,59 @@ def test_an_unreadable_image_gets_its_problem_in_its_place(client, normal):
     assert (rejected["index"], rejected["filename"]) == (0, "note.png")
     assert rejected["problem"]["type"] == "/problems/unsupported-image"
     assert decided["decision"] == "normal"
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "reason"),
+    [
+        (part(b""), 422, "unreadable-image"),
+        (part(b"a text"), 415, "unsupported-image"),
+        (part(encode(picture(), "JPEG")[:-200]), 422, "unreadable-image"),
+        (part(png_header(30_000, 30_000)), 413, "too-many-pixels"),
+        (part(animation("GIF")), 415, "unsupported-image"),
+        (part(encode(picture(), "GIF")), 415, "unsupported-image"),
+        (part(animation("WEBP")), 422, "multi-frame-image"),
+        ([("file", encode(picture()))], 422, "invalid-option"),
+        ([("line", (None, "press-3"))], 422, "missing-image"),
+        (part(encode(picture())) * 100, 413, "too-many-images"),
+    ],
+    ids=[
+        "empty",
+        "text",
+        "truncated JPEG",
+        "30000 x 30000",
+        "animated GIF",
+        "still GIF",
+        "animated WebP",
+        "wrong field name",
+        "no image",
+        "100 images",
+    ],
+)
+def test_what_cannot_be_inspected_is_refused_with_its_problem(client, parts, status, reason):
+    response = client.post("/inspect", files=parts)
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == PROBLEM
+    assert response.json()["type"] == f"/problems/{reason}"
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (encode(Image.new("L", (1, 1), 255)), (1, 1)),
+        (encode(Image.fromarray(np.full((40, 60), 2**16 - 1, np.uint16))), (60, 40)),
+        (encode(Image.new("CMYK", (60, 40), (0, 0, 0, 0)), "JPEG"), (60, 40)),
+        (encode(Image.new("L", (60, 40), 255), "JPEG", exif=oriented(6)), (40, 60)),
+    ],
+    ids=["1 x 1", "16-bit PNG", "CMYK JPEG", "turned JPEG"],
+)
+def test_unusual_images_are_inspected(client, data, size):
+    response = client.post("/inspect", files=part(data), params={"map": "png"})
+    (result,) = response.json()["results"]
+    assert result["decision"] == "anomalous", "all of them are white"
+    anomaly_map = result["anomaly_map"]
+    assert (anomaly_map["width"], anomaly_map["height"]) == size
+    assert Image.open(BytesIO(b64decode(anomaly_map["data"]))).size == size
 
 
 def test_when_no_image_can_be_inspected_the_first_problem_is_the_answer(client, normal):

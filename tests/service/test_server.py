@@ -10,14 +10,13 @@ from service.errors import ContractError
 from service.server import serve
 from service.settings import Settings
 
-SERVE = "from service.server import serve; from service.settings import Settings; serve(Settings())"
 ROOT = Path(__file__).parents[2]
 
 
 def test_serves_says_how_to_use_it_and_stops_when_told(gauge_repository, normal):
     settings = {"ONEGAUGE_REPOSITORY": str(gauge_repository), "ONEGAUGE_PORT": "0"}
     with subprocess.Popen(
-        [sys.executable, "-c", SERVE],
+        [sys.executable, "-m", "service"],
         env={**os.environ, **settings, "ONEGAUGE_LOG_FORMAT": "json"},
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -1,4 +1,5 @@
 import asyncio
+import sys
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from service.backends import OUTPUTS, Outputs, infer_all, load_backend
 from service.backends.triton import TritonBackend
 from service.contract import SCALARS
-from service.errors import BackendFailed
+from service.errors import BackendFailed, BackendUnavailable
 from service.settings import Settings
 
 
@@ -59,3 +60,16 @@ def test_many_images_are_split_into_batches_in_order(images, batches):
 
 def test_triton_is_chosen_by_the_settings():
     assert isinstance(load_backend(Settings(backend="triton")), TritonBackend)
+
+
+@pytest.mark.parametrize(
+    ("backend", "package", "extra"),
+    [("onnx", "onnxruntime", "cpu"), ("openvino", "openvino", "openvino")],
+)
+def test_library_that_is_not_installed_is_named_with_its_extra(
+    monkeypatch, backend, package, extra
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"service.backends.{backend}", raising=False)
+    with pytest.raises(BackendUnavailable, match=rf"{package}, .*'onegauge\[{extra}\]'"):
+        load_backend(Settings(backend=backend))

@@ -12,7 +12,7 @@ import pytest
 
 from service.backends import Backend, Outputs, load_backend
 from service.backends.embedded import EmbeddedBackend
-from service.errors import BackendTimeout, ContractError
+from service.errors import BackendTimeout, ContractError, UnpromisedRate
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -20,8 +20,6 @@ T = TypeVar("T")
 
 @pytest.fixture(params=["onnx", "openvino"])
 def settings(request: pytest.FixtureRequest, gauge_repository: Path) -> Settings:
-    if request.param == "openvino":
-        pytest.importorskip("openvino")
     return Settings(backend=request.param, repository=gauge_repository, inference_threads=1)
 
 
@@ -91,6 +89,12 @@ def test_damaged_model_is_named(settings, tmp_path):
         load_backend(settings.model_copy(update={"repository": tmp_path}))
 
 
+def test_model_that_cannot_hold_the_rate_of_the_settings_is_not_served(settings):
+    load_backend(settings.model_copy(update={"max_false_alarm_rate": 0.01}))
+    with pytest.raises(UnpromisedRate, match="ONEGAUGE_MAX_FALSE_ALARM_RATE"):
+        load_backend(settings.model_copy(update={"max_false_alarm_rate": 0.001}))
+
+
 def test_start_runs_the_smallest_and_the_largest_batch(gauge_repository):
     ran: list[int] = []
 
@@ -116,6 +120,28 @@ def test_no_answer_in_time_is_a_timeout(gauge_repository):
     with pytest.raises(BackendTimeout, match="0.05 s"):
         running(backend, lambda b: b.infer(levels(9)))
     release.set()
+
+
+def test_not_ready_while_a_late_batch_holds_the_worker(gauge_repository):
+    release = Event()
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        if images.any():
+            release.wait(10)
+        return zeros(len(images))
+
+    async def hang_and_recover(backend: Backend) -> None:
+        for _ in range(2):  # the second batch never leaves the queue
+            with pytest.raises(BackendTimeout):
+                await backend.infer(levels(9))
+            with pytest.raises(BackendTimeout, match="more than"):
+                await backend.ready()
+        release.set()
+        await backend.infer(levels(0))
+        await backend.ready()
+
+    settings = Settings(repository=gauge_repository, inference_timeout=0.5)
+    running(EmbeddedBackend(settings, lambda *_: run), hang_and_recover)
 
 
 def zeros(batch_size: int) -> dict[str, np.ndarray]:
