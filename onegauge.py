@@ -19,6 +19,10 @@ Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 
 
+# What training and export need and the gateway does without
+EXTRAS = ("onnx", "onnxruntime", "safetensors", "scipy", "sklearn", "timm", "torch")
+
+
 class AnomaliesFound(Exception):
     """`inspect` found something; its exit status tells so."""
 
@@ -32,7 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SystemExit as end:
         # typer ends a misuse with 2, which would read as "anomalous"
         sys.exit(1 if end.code == 2 else end.code)
-    except _our_errors() as exc:
+    except ModuleNotFoundError as exc:
+        if exc.name not in EXTRAS:
+            raise
+        extras = "'onegauge[cpu,train]'"
+        typer.echo(f"onegauge: {exc.name} is not installed: pip install {extras}", err=True)
+        sys.exit(1)
+    except (*_our_errors(), OSError) as exc:
         typer.echo(f"onegauge: {exc}", err=True)
         sys.exit(1)
 
@@ -57,7 +67,11 @@ def train(
     stages: Annotated[str, typer.Option(help="Feature stages of the backbone")] = "1,2,3",
     image_size: Annotated[int, typer.Option(help="Side in pixels")] = 256,
     alignment: Annotated[Alignment, typer.Option(help="How products share one threshold")] = "cada",
+    score_share: Annotated[
+        float, typer.Option(help="Of the map's pixels that make the image score; 0: the highest")
+    ] = 0.02,
     false_alarm_rate: Annotated[float, typer.Option(help="Promised at score 1.0")] = 0.01,
+    novelty_rate: Annotated[float, typer.Option(help="Of normal images called unknown")] = 0.001,
     calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
     epochs: Annotated[int, typer.Option(help="Of detectors trained by gradient")] = 10,
     bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
@@ -80,7 +94,9 @@ def train(
         stages=_stages(stages),
         image_size=image_size,
         alignment=alignment,
+        score_share=score_share,
         false_alarm_rate=false_alarm_rate,
+        novelty_rate=novelty_rate,
         calibration_fraction=calibration_fraction,
         epochs=epochs,
         bank_size=bank_size,
@@ -112,7 +128,14 @@ def evaluate(
     """Measure a run on labelled images: pooled, per product, and at the one threshold."""
     from training.evaluate import evaluate_run
 
-    evaluate_run(run, data, tuple(alignments.split(",")), json, device, false_alarm_rate)
+    evaluate_run(
+        run,
+        data,
+        tuple(name.strip() for name in alignments.split(",")),
+        json,
+        device,
+        false_alarm_rate,
+    )
 
 
 @app.command()

@@ -56,6 +56,14 @@ def grey_image(file: Path, grey: int) -> str:
     return str(file)
 
 
+@pytest.mark.parametrize("package", ["training", "export", "service"])
+def test_every_package_runs_as_a_module(package):
+    run = subprocess.run(
+        [sys.executable, "-m", package, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Usage" in run.stdout
+
+
 def test_serve_answers_and_ends_quietly_on_ctrl_c(gauge_repository):
     with serving(gauge_repository) as (process, url):
         assert httpx.get(f"{url}/readyz").status_code == 200

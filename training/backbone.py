@@ -42,6 +42,18 @@ class Backbone(nn.Module):
         x = image.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
         return list(self.network((x - self.mean) / self.std))
 
+    @torch.inference_mode()
+    def require_size(self, size: int) -> None:
+        """Raise BackboneError unless it takes square images of `size` pixels."""
+        image = torch.zeros(1, size, size, 3, dtype=torch.uint8, device=self.mean.device)
+        try:
+            self(image)
+        except (AssertionError, RuntimeError, ValueError) as exc:
+            raise BackboneError(
+                f"the backbone cannot read images of {size} x {size} pixels: {exc}; "
+                "choose a convolutional model or another --image-size"
+            ) from exc
+
 
 def load_backbone(
     name: str, stages: Sequence[int], weights: Path | None = None, *, pretrained: bool = True

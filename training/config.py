@@ -43,6 +43,10 @@ class TrainConfig:
         for name in COUNTS:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if not 0 <= self.score_share <= 1:
+            raise ConfigError(f"score_share must lie in 0 to 1, not {self.score_share:g}")
+        if list(self.stages) != sorted(set(self.stages)) or not self.stages:
+            raise ConfigError(f"stages must ascend, such as 1,2,3, not {self.stages}")
         if self.image_size % SIZE_STEP:
             wanted = f"a multiple of {SIZE_STEP}"
             raise ConfigError(f"image_size must be {wanted}, not {self.image_size}")

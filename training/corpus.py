@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,12 @@ from torch import Tensor
 
 from training.backbone import Backbone
 from training.config import TrainConfig
-from training.dataset import MAX_UNREADABLE, Unreadable, readable, training_images
+from training.dataset import MAX_UNREADABLE, Unreadable, digest, readable, training_images
 from training.embedding import deviations, means
-from training.errors import DataError
+from training.errors import CheckpointError, DataError
 from training.features import Features, FeatureWriter, reopen
 from training.progress import Progress
+from training.state import whole
 from training.synthesis import add_anomaly
 
 
@@ -31,26 +34,51 @@ class Corpus:
     deviations: Tensor  # (N, D)
     corrupted: Tensor  # (N, D) deviations of the same images with a synthetic anomaly
     means: Tensor  # (N, D)
+    digest: str  # of names and contents
 
 
 def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: Progress) -> Corpus:
     """Read every image below `config.data` and run the backbone over it, or reopen `state`.
 
-    Raises DataError when nothing is readable, or too much is not and that is not allowed.
+    Raises DataError when nothing is readable, or too much is not and that is not allowed, and
+    CheckpointError when the images are not those that were read before.
     """
+    paths = training_images(config.data)
     if not (state / "corpus.json").exists():
-        _write_corpus(config, backbone, state, progress)
+        _write_corpus(paths, config, backbone, state, progress)
     tensors = load_file(state / "descriptors.safetensors")
-    names = json.loads((state / "corpus.json").read_text())
+    record = json.loads((state / "corpus.json").read_text())
+    if record["listing"] != _listing(paths, config.data):
+        raise CheckpointError(
+            f"the images in {config.data} have changed since the run was started: "
+            f"begin anew with another --out"
+        )
     return Corpus(
-        tuple(config.data / name for name in names),
-        reopen(state, len(names), backbone.mean.device),
+        tuple(config.data / name for name in record["names"]),
+        reopen(state, len(record["names"]), backbone.mean.device),
         **tensors,
+        digest=record["digest"],
     )
 
 
-def _write_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: Progress) -> None:
-    paths = training_images(config.data)
+def _listing(paths: Sequence[Path], root: Path) -> str:
+    """A digest of names, sizes and times of the files, quicker to have than that of contents."""
+    listed = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        listed.update(os.fsencode(path.relative_to(root)))
+        listed.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return listed.hexdigest()
+
+
+def _write_corpus(
+    paths: Sequence[Path],
+    config: TrainConfig,
+    backbone: Backbone,
+    state: Path,
+    progress: Progress,
+) -> None:
+    listing = _listing(paths, config.data)  # as it is before anything is read
     writer = FeatureWriter(state, len(paths))
     names: list[str] = []
     unreadable: list[Unreadable] = []
@@ -64,9 +92,11 @@ def _write_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress
                 names += [str(p.relative_to(config.data)) for p, _ in good]
             step.advance(len(batch), f"{len(unreadable)} unreadable" if unreadable else "")
     _judge(unreadable, len(paths), config, progress)
-    whole = {name: torch.cat([batch[name] for batch in pooled]) for name in pooled[0]}
-    save_file(whole, state / "descriptors.safetensors")
-    (state / "corpus.json").write_text(json.dumps(names))
+    descriptors = {name: torch.cat([batch[name] for batch in pooled]) for name in pooled[0]}
+    save_file(descriptors, state / "descriptors.safetensors")
+    known = digest([config.data / name for name in names], config.data)
+    with whole(state / "corpus.json") as file:  # last: where it is, all has been read
+        file.write_text(json.dumps({"names": names, "digest": known, "listing": listing}))
 
 
 def _describe(

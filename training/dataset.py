@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from service.image import read_image
 from training.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+SPLITS = {"train", "test"}
 NOT_FOR_TRAINING = {"test", "ground_truth"}  # of an MVTec-style tree
 MAX_PIXELS = 200_000_000  # a file of one's own may be larger than an upload
 MAX_UNREADABLE = 0.05
@@ -52,24 +54,28 @@ def test_images(root: Path) -> list[TestImage]:
     for path in _images(root):
         parts = path.relative_to(root).parts
         if len(parts) >= 3 and parts[-3] == "test":
-            product = "/".join(parts[:-3]) or root.name
-            found.append(TestImage(path, product, anomalous=parts[-2] != "good"))
+            anomalous = parts[-2] != "good"
+            found.append(TestImage(path, product_of(path, root), anomalous))
     if not found:
         raise DataError(f"no test images in {root}: expected <product>/test/<good or defect>/*")
     return found
 
 
 def product_of(path: Path, root: Path) -> str:
-    """The first folder below `root`: the label that class-aware alignment uses, and only that."""
-    parts = path.relative_to(root).parts
-    return parts[0] if len(parts) > 1 else root.name
+    """The folders above `train` or `test`, without those the first folder below `root`.
+
+    The root's own name where there is none. Class-aware alignment and evaluation use it alone.
+    """
+    folders = path.relative_to(root).parts[:-1]
+    above = next((folders[:i] for i, f in enumerate(folders) if f in SPLITS), folders[:1])
+    return "/".join(above) or root.resolve().name
 
 
 def digest(paths: Sequence[Path], root: Path) -> str:
     """SHA-256 over names and contents: tells which data a model has seen."""
     total = sha256()
     for path in paths:
-        total.update(str(path.relative_to(root)).encode())
+        total.update(os.fsencode(path.relative_to(root)))
         total.update(sha256(path.read_bytes()).digest())
     return total.hexdigest()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from training.config import FitOptions
 from training.errors import CheckpointError, TrainingError
 from training.features import Features
 from training.progress import Progress
+from training.state import whole
 
 
 def minimise(
@@ -90,9 +90,8 @@ def _save_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer,
     tensors = {f"module.{k}": v.contiguous() for k, v in module.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
-    beside = path.with_suffix(".tmp")
-    save_file(tensors, beside, metadata={"done": str(done)})
-    os.replace(beside, path)
+    with whole(path) as file:
+        save_file(tensors, file, metadata={"done": str(done)})
 
 
 def _load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:

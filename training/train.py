@@ -7,12 +7,11 @@ Interrupted by Ctrl-C or otherwise, the same command with --resume goes on where
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +21,16 @@ from torch import Tensor
 
 from training.backbone import Backbone, load_backbone
 from training.calibration import images_needed
-from training.checkpoint import Checkpoint, Evidence, load, restore_detector, save
+from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
 from training.config import TrainConfig
 from training.corpus import Corpus, read_corpus
-from training.dataset import digest, pixels_of, product_of
+from training.dataset import pixels_of, product_of, training_images
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
-from training.errors import CheckpointError, DataError, TrainingError
+from training.errors import DataError, TrainingError
 from training.features import Features
 from training.places import Places
 from training.progress import Progress
+from training.state import discard, open_state, record_of, refuse_changes, whole
 from training.synthesis import add_anomaly
 
 FEWEST_IMAGES = 10
@@ -39,15 +39,39 @@ VERIFICATION_IMAGES = 8
 
 def train(config: TrainConfig) -> Checkpoint:
     """Train a run into `config.out` and return it. Raises a TrainingError."""
-    progress, started = Progress(), time.monotonic()
+    progress = Progress()
     config = replace(config, data=config.data.resolve())
-    if config.resume and (config.out / "checkpoint.json").exists():
-        return load(config.out)
-    state = _open_state(config)
-    device = choose_device(config.device)
+    if config.resume and (config.out / RECORD).exists():
+        return _finished(config, progress)
+    try:
+        return _train(config, progress)
+    except KeyboardInterrupt:
+        progress.say("interrupted: the same command with --resume goes on where it stopped")
+        raise
+
+
+def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
+    """The run as it is, if it is the one that is asked for."""
+    checkpoint = load(config.out)
+    refuse_changes(config, record_of(checkpoint.config))
+    progress.say(f"{config.out} is finished already")
+    return checkpoint
+
+
+def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
+    started, device = time.monotonic(), choose_device(config.device)
+    require_enough(len(training_images(config.data)), config)
     torch.manual_seed(config.seed)
     backbone = load_backbone(config.backbone, config.stages, config.backbone_weights).to(device)
-    corpus = read_corpus(config, backbone, state, progress)
+    backbone.require_size(config.image_size)
+    DETECTORS[config.detector](backbone.channels, backbone.strides)  # raises if they do not suit
+    state = open_state(config)
+    try:
+        corpus = read_corpus(config, backbone, state, progress)
+        require_enough(len(corpus.paths), config)
+    except DataError:
+        discard(state)
+        raise
     fit, held_out = split(len(corpus.paths), config, progress)
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     places = Places(sum(backbone.channels)).to(device)
@@ -71,10 +95,10 @@ def train(config: TrainConfig) -> Checkpoint:
         evidence,
         _products(corpus, fit, config),
         _products(corpus, held_out, config),
-        digest(corpus.paths, config.data),
+        corpus.digest,
     )
+    checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
     save(checkpoint, _verification_images(corpus, held_out, config))
-    checkpoint.gauge()  # raises here, not at the export, where the images cannot be calibrated on
     shutil.rmtree(state)
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint
@@ -90,17 +114,21 @@ def choose_device(name: str) -> torch.device:
         raise TrainingError(f"device {name!r} is not available here: {exc}") from exc
 
 
+def require_enough(images: int, config: TrainConfig) -> None:
+    """Raise DataError for so few images that nothing can be learnt from them."""
+    if images < FEWEST_IMAGES:
+        raise DataError(
+            f"{images} images are too few: training needs {FEWEST_IMAGES}, and the false-alarm "
+            f"rate {config.false_alarm_rate:g} needs {2 * images_needed(config.false_alarm_rate)}"
+        )
+
+
 def split(images: int, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
     """Rows to fit on and rows to calibrate on, drawn at random; says what the promise needs.
 
     The calibration part grows beyond its fraction, up to half, where the target false-alarm rate
     could not be promised otherwise.
     """
-    if images < FEWEST_IMAGES:
-        raise DataError(
-            f"{images} images are too few: training needs {FEWEST_IMAGES}, and the false-alarm "
-            f"rate {config.false_alarm_rate:g} needs {2 * images_needed(config.false_alarm_rate)}"
-        )
     needed = images_needed(config.false_alarm_rate)
     held_out = max(round(config.calibration_fraction * images), min(needed, images // 2))
     if held_out < needed:
@@ -111,26 +139,6 @@ def split(images: int, config: TrainConfig, progress: Progress) -> tuple[np.ndar
         )
     order = np.random.default_rng(config.seed).permutation(images)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
-
-
-def _open_state(config: TrainConfig) -> Path:
-    """The folder of an unfinished run; refuses to mix runs or to overwrite one."""
-    state = config.out / "state"
-    record = {k: str(v) for k, v in asdict(config).items() if k not in ("resume", "device", "out")}
-    file = state / "config.json"
-    if config.resume:
-        before = json.loads(file.read_text()) if file.exists() else record
-        changed = [k for k in record if record[k] != before.get(k)]
-        if changed:
-            raise CheckpointError(
-                f"cannot resume {config.out} with another {', '.join(changed)}: "
-                f"it was started with {before[changed[0]]!r}"
-            )
-    elif config.out.exists() and any(config.out.iterdir()):
-        raise CheckpointError(f"{config.out} is not empty: choose another --out, or --resume")
-    state.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(record))
-    return state
 
 
 def _fit(
@@ -149,7 +157,8 @@ def _fit(
         )
         detector.to(backbone.mean.device).fit(features, options, progress)
         tensors = {k: v.cpu().contiguous() for k, v in detector.state_dict().items()}
-        save_file(tensors, fitted)
+        with whole(fitted) as file:
+            save_file(tensors, file)
     restored = restore_detector(config.detector, backbone, load_file(fitted))
     return restored.to(backbone.mean.device)
 

@@ -69,11 +69,11 @@ def test_an_unknown_model_and_stage_are_named():
         load_backbone(SMALL, (1, 9), pretrained=False)
 
 
-def test_without_a_network_the_command_names_the_model_and_the_way_out(tmp_path):
+def test_without_a_network_the_command_names_the_model_and_the_way_out(tmp_path, product_tree):
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "onegauge", "train", "--backbone", "resnet18"]
     told = subprocess.run(
-        [*command, "--data", str(tmp_path), "--out", str(tmp_path / "run")],
+        [*command, "--data", str(product_tree), "--out", str(tmp_path / "run")],
         cwd=ROOT,
         env=os.environ | offline,
         capture_output=True,
@@ -84,3 +84,15 @@ def test_without_a_network_the_command_names_the_model_and_the_way_out(tmp_path)
     assert "'resnet18'" in told.stderr
     assert "--backbone-weights" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_size_that_the_network_cannot_take_is_named_before_training():
+    backbone = load_backbone("starter", (1, 2, 3))
+    backbone.require_size(64)
+    backbone.network.forward = refuse
+    with pytest.raises(BackboneError, match="64 x 64 pixels.*224"):
+        backbone.require_size(64)
+
+
+def refuse(_image: object) -> None:
+    raise AssertionError("Input height (64) doesn't match model (224).")  # as timm does

@@ -23,3 +23,9 @@ from training.errors import ConfigError
 def test_a_value_that_cannot_work_is_named_with_its_option(name, value):
     with pytest.raises(ConfigError, match=rf"{name} .* not {value:g}"):
         TrainConfig(Path("parts"), Path("run"), **{name: value})
+
+
+@pytest.mark.parametrize("stages", [(), (3, 2, 1), (2, 2)])
+def test_stages_that_do_not_ascend_are_named(stages):
+    with pytest.raises(ConfigError, match="stages must ascend"):
+        TrainConfig(Path("parts"), Path("run"), stages=stages)

@@ -72,6 +72,14 @@ def test_a_folder_without_test_images_is_named(tmp_path):
 def test_the_product_is_the_first_folder(tmp_path):
     assert product_of(tmp_path / "nut" / "train" / "0.png", tmp_path) == "nut"
     assert product_of(tmp_path / "0.png", tmp_path) == tmp_path.name
+    assert product_of(tmp_path / "monday" / "late" / "0.png", tmp_path) == "monday"
+
+
+@pytest.mark.parametrize("folder", [".", "nut", "set/nut"])
+def test_training_and_test_images_of_a_product_have_one_name(tmp_path, folder):
+    trained, _ = touch(tmp_path / folder, "train/good/0.png", "test/good/0.png")
+    (tested,) = dataset.test_images(tmp_path)
+    assert tested.product == product_of(trained, tmp_path)
 
 
 def test_the_digest_tells_names_and_contents(tmp_path):

@@ -1,9 +1,11 @@
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 
@@ -80,10 +82,68 @@ def test_an_interrupted_run_resumes_to_the_same_scores(data, tmp_path, detector,
     assert torch.equal(scores(resumed), scores(whole))
 
 
-def test_resuming_a_finished_run_gives_it_back(data, tmp_path):
+def test_resuming_a_finished_run_gives_it_back_and_says_so(data, tmp_path, capsys):
     finished = train(config(data, tmp_path / "run"))
     again = train(config(data, tmp_path / "run", resume=True))
     assert again.training_digest == finished.training_digest
+    assert "finished already" in capsys.readouterr().err
+    with pytest.raises(CheckpointError, match="another bank_size"):
+        train(config(data, tmp_path / "run", resume=True, bank_size=60))
+
+
+def test_images_that_have_changed_meanwhile_are_not_resumed_on(data, tmp_path):
+    mine = shutil.copytree(data, tmp_path / "mine")
+    begun = config(mine, tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, "coreset")
+        with pytest.raises(KeyboardInterrupt):
+            train(begun)
+    (mine / "07.png").unlink()
+    with pytest.raises(CheckpointError, match="have changed"):
+        train(replace(begun, resume=True))
+
+
+def test_ctrl_c_tells_how_to_go_on(data, tmp_path, monkeypatch, capsys):
+    interrupt(monkeypatch, "coreset")
+    with pytest.raises(KeyboardInterrupt):
+        train(config(data, tmp_path / "run"))
+    assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"device": "abacus"},
+        {"backbone": "no_such_network"},
+        {"data": Path("absent")},
+        {"detector": "revdist", "backbone": "resnet18", "stages": (1, 3)},
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_nothing_behind(data, tmp_path, wrong, monkeypatch):
+    monkeypatch.setattr("timm.create_model", partial(timm.create_model, pretrained=False))
+    with pytest.raises(TrainingError):
+        train(replace(config(data, tmp_path / "run"), **wrong))
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_many_unreadable_files_can_be_insisted_on_by_the_same_command(data, tmp_path):
+    mixed = shutil.copytree(data, tmp_path / "mixed")
+    for number in range(4):
+        (mixed / f"bad{number}.png").write_bytes(b"no image")
+    refused = config(mixed, tmp_path / "run")
+    with pytest.raises(DataError, match="--allow-unreadable"):
+        train(refused)
+    assert len(train(replace(refused, allow_unreadable=True)).products) > 0
+
+
+def test_images_that_are_all_alike_make_no_run(data, tmp_path):
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for number in range(20):
+        shutil.copy(data / "00.png", copies / f"{number}.png")
+    with pytest.raises(DataError, match="do not differ"):
+        train(config(copies, tmp_path / "run"))
+    assert not (tmp_path / "run" / "checkpoint.json").exists()
 
 
 def test_resuming_with_another_configuration_names_what_changed(data, tmp_path):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from training.detectors.detector import Detector, FitOptions, smooth
 from training.engine import minimise
+from training.errors import ConfigError
 from training.features import Features
 from training.progress import Progress
 
@@ -33,6 +34,11 @@ class RevDist(Detector):
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__(channels, strides)
+        if len(strides) < 2 or any(b != 2 * a for a, b in pairwise(strides)):
+            raise ConfigError(
+                f"reverse distillation needs two or more stages, each half as fine as the one "
+                f"before, not strides {tuple(strides)}: choose other --stages"
+            )
         self.bottleneck = Bottleneck(channels)
         self.decoder = Decoder(channels)
 
