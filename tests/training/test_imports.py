@@ -24,4 +24,5 @@ def test_imports_go_one_way(module):
     ).stdout.split()
     ours = {n for n in loaded if n.partition(".")[0] in ("service", "training", "export")}
     ours = {n if n.startswith("service") else n.partition(".")[0] for n in ours}
-    assert ours == ALLOWED[module]
+    assert ours - ALLOWED[module] == set()
+    assert module.partition(".")[0] in ours
