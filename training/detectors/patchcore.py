@@ -18,8 +18,7 @@ from training.features import Features
 from training.progress import Progress
 
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
-CHUNK = 16  # images whose patches compete for the coreset at a time: few enough for the cache
-OVERSAMPLING = 2  # candidates from the chunks for each place in the bank
+OVERSAMPLING = 8  # patches drawn at random for each place in the bank
 BLOCK = 2048  # memories compared at a time: bounds the distance matrix
 
 
@@ -27,9 +26,9 @@ class PatchCore(Detector):
     """Memory bank over the last two stages, 3×3 neighbourhoods, nearest neighbour.
 
     Differences from the paper: stages are concatenated without adaptive pooling to 1024
-    dimensions; the coreset is chosen greedily in chunks and then among the chunks' candidates,
-    which keeps its cost linear in the number of images; the bank has a fixed size, so that the
-    cost of an inspection does not grow with the data.
+    dimensions; the coreset is chosen among patches drawn at random from every image, of which
+    neighbours are much alike; the bank has a fixed size, so that neither the cost of the choice
+    nor that of an inspection grows with the data.
     """
 
     bank: Tensor
@@ -50,33 +49,32 @@ class PatchCore(Detector):
         return self._as_map(torch.stack(nearest).amin(0), patches, features)
 
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
-        """Fill the memory bank with a coreset of all patches."""
+        """Fill the memory bank with a coreset of the patches."""
         generator = torch.Generator().manual_seed(options.seed)
         projection = torch.randn(self.bank.shape[1], PROJECTION, generator=generator)
         projection = projection.to(features.device) / PROJECTION**0.5
-        candidates, source = self._candidates(features, projection, options, progress)
-        with progress.step("coreset", 1) as step:
-            chosen = _farthest_points(candidates @ projection, options.bank_size)
-            step.advance()
-        self.bank, self.source = candidates[chosen].half(), source[chosen]
+        patches, source = self._draw(features, options.bank_size, generator, progress)
+        chosen = _farthest_points(patches @ projection, options.bank_size, progress)
+        self.bank, self.source = patches[chosen].half(), source[chosen]
 
     @torch.inference_mode()
-    def _candidates(
-        self, features: Features, projection: Tensor, options: FitOptions, progress: Progress
+    def _draw(
+        self, features: Features, bank_size: int, generator: torch.Generator, progress: Progress
     ) -> tuple[Tensor, Tensor]:
-        """Coreset of every chunk of images: patches (P, D) and the image of each (P,)."""
-        order = np.random.default_rng(options.seed).permutation(len(features))
-        chunks = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
-        wanted = -(-OVERSAMPLING * options.bank_size // len(chunks))
-        candidates, source = [], []
-        with progress.step("memory bank", len(order)) as step:
-            for rows in chunks:
-                flat = self._patches(features.batch(rows)).flatten(0, 2)  # (B·H·W, D)
-                chosen = _farthest_points(flat @ projection, wanted)
-                candidates.append(flat[chosen])
-                source.append(_owners(rows, len(flat)).to(flat.device)[chosen])
-                step.advance(len(rows))
-        return torch.cat(candidates), torch.cat(source)
+        """As many random patches of every image: (P, D), and the image of each (P,)."""
+        wanted = -(-OVERSAMPLING * bank_size // len(features))
+        drawn, source = [], []
+        with progress.step("patches", len(features)) as step:
+            for rows, batch in features.batches():
+                patches = self._patches(batch).flatten(1, 2)  # (B, H·W, D)
+                order = torch.rand(patches.shape[:2], generator=generator).argsort(1)[:, :wanted]
+                order = order.to(patches.device)
+                some = patches.gather(1, order[..., None].expand(-1, -1, patches.shape[2]))
+                drawn.append(some.flatten(0, 1))
+                images = torch.arange(rows.start, rows.stop, dtype=torch.int32)
+                source.append(images.repeat_interleave(order.shape[1]).to(patches.device))
+                step.advance(len(patches))
+        return torch.cat(drawn), torch.cat(source)
 
     @torch.inference_mode()
     def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
@@ -121,11 +119,6 @@ class PatchCore(Detector):
         return smooth(maps, self.stride).squeeze(1)
 
 
-def _owners(images: np.ndarray, patches: int) -> Tensor:
-    """The image (P,) that each of P patches, in the images' order, comes from."""
-    return torch.from_numpy(images).int().repeat_interleave(patches // len(images))
-
-
 def _less_own(patches: Tensor, memories: Tensor) -> Tensor:
     """Squared distances (N, M) of rows, less each patch's own squared norm.
 
@@ -135,7 +128,7 @@ def _less_own(patches: Tensor, memories: Tensor) -> Tensor:
     return torch.addmm(memories.square().sum(1), patches, memories.T, alpha=-2)
 
 
-def _farthest_points(points: Tensor, wanted: int) -> Tensor:
+def _farthest_points(points: Tensor, wanted: int, progress: Progress) -> Tensor:
     """Greedy farthest-point sampling (the paper's algorithm 1): indices of `wanted` rows.
 
     Starts at the row farthest from the mean, so that no random choice enters.
@@ -145,8 +138,10 @@ def _farthest_points(points: Tensor, wanted: int) -> Tensor:
     norms = (points * points).sum(1)
     nearest = (points - points.mean(0)).square().sum(1)
     chosen = torch.empty(wanted, dtype=torch.long, device=points.device)
-    for i in range(wanted):
-        chosen[i] = latest = nearest.argmax()
-        distance = norms - 2 * (points @ points[latest]) + norms[latest]
-        nearest = distance if i == 0 else torch.minimum(nearest, distance)
+    with progress.step("coreset", wanted) as step:
+        for i in range(wanted):
+            chosen[i] = latest = nearest.argmax()
+            distance = norms - 2 * (points @ points[latest]) + norms[latest]
+            nearest = distance if i == 0 else torch.minimum(nearest, distance)
+            step.advance()
     return chosen
