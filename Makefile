@@ -31,13 +31,14 @@ check: lint types ## Check style and types
 .PHONY: demo-model
 demo-model: .venv-dev/installed ## Render products, train the bundled model on them, test and publish it
 	rm -rf runs/demo
-	$(DEV)/python -m training.products --out runs/demo/products --train 200 --test-good 0 \
+	$(DEV)/python -m training.products --out runs/demo/products --train 150 --test-good 0 \
 		--test-defective 0
 	$(DEV)/python -m training.products --out runs/demo/fresh --train 0 --seed 1
-	$(DEV)/onegauge train --data runs/demo/products --bank-size 3500 \
+	$(DEV)/onegauge train --data runs/demo/products --bank-size 3000 \
 		--calibration-fraction 0.5 --out runs/demo/run
 	$(DEV)/onegauge evaluate runs/demo/run --data runs/demo/fresh
 	$(DEV)/onegauge export runs/demo/run --repository runs/demo/repository --name onegauge
+	ONEGAUGE_REPOSITORY=runs/demo/repository $(DEV)/python -m pytest tests/test_bundled_model.py
 	mkdir -p model_repository && rm -rf model_repository/onegauge
 	mv runs/demo/repository/onegauge model_repository/onegauge
 
@@ -59,7 +60,7 @@ clean: ## Remove environments, caches and build products
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 .venv/installed: EXTRAS := cpu
-.venv-dev/installed: EXTRAS := cpu,train,dev
+.venv-dev/installed: EXTRAS := cpu,openvino,train,dev
 
 # Installed anew only when pyproject.toml changed
 .venv/installed .venv-dev/installed: pyproject.toml

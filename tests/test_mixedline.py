@@ -10,7 +10,7 @@ import onegauge
 SHARED = Path(__file__).parents[2] / "shared"
 DATA = SHARED / "data" / "mixedline"
 WEIGHTS = SHARED / "weights" / "resnet18_layers1-3.safetensors"
-EVERY = 8  # of the training images, so that the test stays short
+EVERY = 4  # of the training images, so that the test stays short
 TESTED = 12  # images of each product and kind
 
 pytestmark = [

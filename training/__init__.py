@@ -5,12 +5,12 @@ synthesis  synthetic anomalies on them
 backbone   frozen pretrained network (starter is our own), features their cache on disk
 corpus     all training images read once: features and descriptors
 detectors  one published method a file: features → raw anomaly map
-embedding  what tells one implicit class from another
+embedding, places   how an image looks: which are like it, and what it shows place by place
 alignments raw maps → maps that compare across products (CADA and its rivals)
 calibration, novelty   held-out normal images → the one threshold, unknown products
 gauge      all of it as one graph
 checkpoint the run on disk
-train, evaluate, metrics, engine, progress, config, errors
+train, evaluate, metrics, engine, state, progress, config, errors
 
 Beside it: `products` renders procedural products, `textures` and `distill` made the starter.
 """
