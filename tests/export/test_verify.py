@@ -55,6 +55,7 @@ class OtherMap(torch.nn.Module):
     def __init__(self, gauge: Gauge) -> None:
         super().__init__()
         self.gauge = gauge
+        self.calibration = gauge.calibration
 
     def forward(self, image):
         reading = self.gauge(image)
@@ -66,3 +67,10 @@ class OtherMap(torch.nn.Module):
 def test_a_graph_whose_map_differs_in_a_pixel_is_refused(gauge, graph, images):
     with pytest.raises(VerificationError, match="map"):
         verify(OtherMap(gauge), graph, images, 4)
+
+
+@pytest.mark.parametrize("tensor", ["alignment.raw.scores", "calibration.scores"])
+def test_a_graph_that_explains_itself_otherwise_is_refused(gauge, graph, images, tensor):
+    told = {"alignment.raw.scores": "normal_location", "calibration.scores": "p_value"}[tensor]
+    with pytest.raises(VerificationError, match=f"{told}.* not as in torch"):
+        verify(changed(gauge, tensor, 0.5), graph, images, 4)
