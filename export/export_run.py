@@ -1,13 +1,20 @@
-"""From a run to a published model version, in four steps."""
+"""From a run to a published model version, in four steps; what is quick to refuse comes first."""
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from export.repository import ModelSpec, TritonBackend, model_config, publish
+from export.repository import (
+    ModelSpec,
+    TritonBackend,
+    model_config,
+    publish,
+    require_compatible,
+)
 from export.to_onnx import write_onnx
 from export.verify import verify
 from training.checkpoint import Checkpoint, load, load_verification_images
@@ -28,6 +35,16 @@ def export_run(
     """
     progress = Progress()
     checkpoint = load(run)
+    height, width = checkpoint.evidence.maps.shape[1:]
+    spec = ModelSpec(
+        name=name,
+        image_size=(checkpoint.config.image_size, checkpoint.config.image_size),
+        map_size=(height, width),
+        max_batch_size=max_batch_size,
+        triton_backend=triton_backend,
+        provenance=provenance(checkpoint, run),
+    )
+    require_compatible(repository, model_config(spec))
     gauge = checkpoint.gauge()
     images = load_verification_images(run)
     with tempfile.TemporaryDirectory() as folder:
@@ -39,20 +56,12 @@ def export_run(
             f"within {agreement.anomaly_map:.1g} of torch, no decision changed; "
             f"{model.stat().st_size / 1e6:.1f} MB"
         )
-        height, width = checkpoint.evidence.maps.shape[1:]
-        spec = ModelSpec(
-            name=name,
-            image_size=(checkpoint.config.image_size, checkpoint.config.image_size),
-            map_size=(height, width),
-            max_batch_size=max_batch_size,
-            triton_backend=triton_backend,
-            provenance=provenance(checkpoint, run, model),
-        )
-        return publish(repository, model_config(spec), model)
+        exported = {**spec.provenance, "model_digest": _digest(model)}
+        return publish(repository, model_config(replace(spec, provenance=exported)), model)
 
 
-def provenance(checkpoint: Checkpoint, run: Path, model: Path) -> dict[str, str]:
-    """Where a model version comes from and what it promises, as strings for config.pbtxt."""
+def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
+    """Where a model comes from and what it promises, as strings for config.pbtxt."""
     config = checkpoint.config
     return {
         "alignment": config.alignment,
@@ -61,7 +70,6 @@ def provenance(checkpoint: Checkpoint, run: Path, model: Path) -> dict[str, str]
         "checkpoint_digest": _digest(run / "checkpoint.json"),
         "detector": config.detector,
         "false_alarm_rate": f"{checkpoint.false_alarm_rate:.6g}",
-        "model_digest": _digest(model),
         "novelty_rate": f"{checkpoint.novelty_rate:.6g}",
         "onegauge_version": package_version("onegauge"),
         "training_digest": checkpoint.training_digest,

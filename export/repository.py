@@ -86,7 +86,7 @@ def publish(repository: Path, config: ModelConfig, model_file: Path) -> int:
     Raises RepositoryError for an incompatible model of that name or when writing fails.
     """
     folder = repository / config.name
-    _check_compatible(folder / "config.pbtxt", config)
+    require_compatible(repository, config)
     try:
         with ExitStack() as undo:
             version = _add_version(folder, config, model_file, undo)
@@ -126,33 +126,37 @@ def _warmup(spec: ModelSpec, batch_size: int) -> ModelWarmup:
     return ModelWarmup(name=f"batch_{batch_size}", batch_size=batch_size, inputs={IMAGE: image})
 
 
-def _check_compatible(config_file: Path, new: ModelConfig) -> None:
-    """Refuse a configuration that the versions already published could not be served with."""
+def require_compatible(repository: Path, new: ModelConfig) -> None:
+    """Raise RepositoryError for a configuration that published versions cannot be served with."""
+    config_file = repository / new.name / "config.pbtxt"
     if not config_file.is_file():
         return
     try:
         old = parse_config(config_file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ContractError) as exc:
         raise RepositoryError(f"{config_file} cannot be read: {exc}") from exc
-    if _shared(old) != _shared(new):
+    published, wanted = _shared(old), _shared(new)
+    different = [k for k in published | wanted if published.get(k) != wanted.get(k)]
+    if different:
+        changes = (f"{k}: {published.get(k, 'none')} → {wanted.get(k, 'none')}" for k in different)
         raise RepositoryError(
             f"{config_file} holds for every version of {new.name}, so a new version must have the "
             f"same backend, input and outputs; publish this one under another name. "
-            f"Published: {_shared(old)}. New: {_shared(new)}."
+            f"Different: {'; '.join(changes)}"
         )
 
 
-def _shared(config: ModelConfig) -> str:
-    """What all versions of a model have in common, as one line of text."""
-    common = ModelConfig(backend=config.backend, input=config.input, output=config.output)
-    return _text(common, as_one_line=True)
+def _shared(config: ModelConfig) -> dict[str, str]:
+    """What all versions of a model have in common: the backend, and each tensor by its name."""
+    tensors = {t.name: _text(t, as_one_line=True) for t in (*config.input, *config.output)}
+    return {"backend": config.backend} | tensors
 
 
-def _text(config: ModelConfig, *, as_one_line: bool = False) -> str:
-    """The configuration as protobuf text, lists of numbers on one line."""
+def _text(message: ModelConfig | ModelInput | ModelOutput, *, as_one_line: bool = False) -> str:
+    """The message as protobuf text, lists of numbers on one line."""
     return str(
         text_format.MessageToString(
-            config, as_one_line=as_one_line, use_short_repeated_primitives=True
+            message, as_one_line=as_one_line, use_short_repeated_primitives=True
         )
     )
 

@@ -80,6 +80,15 @@ def test_a_name_that_no_folder_can_have_is_refused(trained_run, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("refused", [{"name": "two words"}, {"triton_backend": "python"}])
+def test_what_the_repository_cannot_take_is_refused_before_the_work(
+    repository, trained_run, monkeypatch, refused
+):
+    monkeypatch.delattr(module, "write_onnx")
+    with pytest.raises(RepositoryError):
+        export_run(trained_run, repository, **{"name": "parts"} | refused)
+
+
 def test_an_unfinished_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="train it first"):
         export_run(tmp_path, tmp_path / "repository", "parts")

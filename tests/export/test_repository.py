@@ -111,14 +111,30 @@ def test_nothing_else_is_left_in_the_repository(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"image_size": (64, 64)}, {"triton_backend": "python"}], ids=["size", "backend"]
+    ("changed", "told"),
+    [
+        ({"image_size": (64, 48)}, r"image: .*dims: \[32, 48, 3\] → .*dims: \[64, 48, 3\]"),
+        ({"triton_backend": "python"}, "backend: onnxruntime → python"),
+    ],
+    ids=["size", "backend"],
 )
-def test_an_incompatible_model_of_the_same_name_is_refused(tmp_path, changed):
+def test_an_incompatible_model_of_the_same_name_is_refused(tmp_path, changed, told):
     publish(tmp_path, model_config(spec()), graph(tmp_path))
     before = tree(tmp_path)
-    with pytest.raises(RepositoryError, match=r"gauge.*another name"):
+    with pytest.raises(
+        RepositoryError, match=rf"gauge.*another name\. Different: {told}$"
+    ) as error:
         publish(tmp_path, model_config(spec(**changed)), graph(tmp_path))
+    assert "score" not in str(error.value)  # only what differs
     assert tree(tmp_path) == before
+
+
+def test_an_output_that_only_one_of_them_has_is_named(tmp_path):
+    older = model_config(spec())
+    del older.output[-1]
+    publish(tmp_path, older, graph(tmp_path))
+    with pytest.raises(RepositoryError, match="Different: anomaly_map: none → "):
+        publish(tmp_path, model_config(spec()), graph(tmp_path))
 
 
 def test_a_damaged_config_is_refused_by_name(tmp_path):
