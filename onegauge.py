@@ -20,7 +20,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 
 
 # What training and export need and the gateway does without
-EXTRAS = ("onnx", "onnxruntime", "safetensors", "scipy", "sklearn", "timm", "torch")
+EXTRAS = ("onnx", "onnxruntime", "onnxscript", "safetensors", "scipy", "sklearn", "timm", "torch")
 
 
 class AnomaliesFound(Exception):

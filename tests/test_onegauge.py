@@ -94,6 +94,37 @@ def test_errors_are_one_line_that_names_what_is_wrong(tmp_path, monkeypatch, cap
     assert re.fullmatch(r"onegauge: settings: max_images .*\n", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("torch", ["train", "--data", "parts", "--out", "run"]),
+        ("torch", ["evaluate", "run", "--data", "parts"]),
+        ("onnx", ["export", "run", "--repository", "models", "--name", "parts"]),
+    ],
+)
+def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(module, arguments):
+    code = f"import sys; sys.modules[{module!r}] = None; import onegauge; onegauge.main()"
+    told = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    hint = f"onegauge: {module} is not installed: pip install 'onegauge[cpu,train]'\n"
+    assert told.stderr == hint
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    for number in range(10):
+        grey_image(tmp_path / f"{number}.png", 25 * number)
+    (tmp_path / "notes").write_text("mine")
+    out = str(tmp_path / "notes" / "run")
+    assert status("train", "--data", str(tmp_path), "--out", out, "--device", "cpu") == 1
+    assert re.fullmatch(rf"onegauge: .*{out}.*\n", capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("arguments", [["inspect"], ["measure"], ["inspect", "x", "--unknown"]])
 def test_misuse_is_an_error_and_not_an_anomaly(arguments, capsys):
     assert status(*arguments) == 1

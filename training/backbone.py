@@ -44,15 +44,20 @@ class Backbone(nn.Module):
 
     @torch.inference_mode()
     def require_size(self, size: int) -> None:
-        """Raise BackboneError unless it takes square images of `size` pixels."""
+        """Raise BackboneError unless it makes feature maps of square images of `size` pixels."""
         image = torch.zeros(1, size, size, 3, dtype=torch.uint8, device=self.mean.device)
         try:
-            self(image)
+            features = self(image)
         except (AssertionError, RuntimeError, ValueError) as exc:
             raise BackboneError(
                 f"the backbone cannot read images of {size} x {size} pixels: {exc}; "
                 "choose a convolutional model or another --image-size"
             ) from exc
+        if [f.shape[1] for f in features] != list(self.channels):
+            raise BackboneError(
+                f"the backbone gives features of the shapes {[tuple(f.shape) for f in features]}, "
+                f"not maps with {self.channels} channels first: choose a convolutional model"
+            )
 
 
 def load_backbone(

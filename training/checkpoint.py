@@ -32,6 +32,7 @@ from training.errors import CheckpointError
 from training.gauge import Gauge
 from training.novelty import Novelty
 from training.places import Places
+from training.state import whole
 
 PATHS = {"data", "out", "backbone_weights"}
 RECORD = "checkpoint.json"
@@ -155,7 +156,8 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
         "calibration_products": checkpoint.calibration_products,
         "digests": {name: _digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
     }
-    (out / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    with whole(out / RECORD) as file:
+        file.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def load(run: Path) -> Checkpoint:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -41,34 +40,43 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
     """Read every image below `config.data` and run the backbone over it, or reopen `state`.
 
     Raises DataError when nothing is readable, or too much is not and that is not allowed, and
-    CheckpointError when the images are not those that were read before.
+    CheckpointError when the images are not those that were read before or `state` is damaged.
     """
     paths = training_images(config.data)
     if not (state / "corpus.json").exists():
         _write_corpus(paths, config, backbone, state, progress)
-    tensors = load_file(state / "descriptors.safetensors")
-    record = json.loads((state / "corpus.json").read_text())
-    if record["listing"] != _listing(paths, config.data):
-        raise CheckpointError(
-            f"the images in {config.data} have changed since the run was started: "
-            f"begin anew with another --out"
+    try:
+        record = json.loads((state / "corpus.json").read_text())
+        names, listing = record["names"], record["listing"]
+        corpus = Corpus(
+            tuple(config.data / name for name in names),
+            reopen(state, len(names), backbone.mean.device),
+            **load_file(state / "descriptors.safetensors"),
+            digest=record["digest"],
         )
-    return Corpus(
-        tuple(config.data / name for name in record["names"]),
-        reopen(state, len(record["names"]), backbone.mean.device),
-        **tensors,
-        digest=record["digest"],
-    )
+    except (OSError, ValueError, KeyError, EOFError, SafetensorError) as exc:
+        raise CheckpointError(
+            f"cannot resume from {state}: {exc}; remove the run's folder"
+        ) from exc
+    _refuse_changes(listing, _listing(paths, config.data), config.data)
+    return corpus
 
 
-def _listing(paths: Sequence[Path], root: Path) -> str:
-    """A digest of names, sizes and times of the files, quicker to have than that of contents."""
-    listed = hashlib.sha256()
-    for path in paths:
-        status = path.stat()
-        listed.update(os.fsencode(path.relative_to(root)))
-        listed.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-    return listed.hexdigest()
+def _listing(paths: Sequence[Path], root: Path) -> dict[str, list[int]]:
+    """Size and time of each file by its name, quicker to have than a digest of contents."""
+    found = {str(path.relative_to(root)): path.stat() for path in paths}
+    return {name: [status.st_size, status.st_mtime_ns] for name, status in found.items()}
+
+
+def _refuse_changes(
+    before: Mapping[str, list[int]], now: Mapping[str, list[int]], root: Path
+) -> None:
+    changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    if changed:
+        raise CheckpointError(
+            f"images in {root} have changed since the run was started, {len(changed)} in all, "
+            f"first {changed[0]}: begin anew with another --out"
+        )
 
 
 def _write_corpus(

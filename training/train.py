@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from training.config import TrainConfig
 from training.corpus import Corpus, read_corpus
 from training.dataset import pixels_of, product_of, training_images
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
-from training.errors import DataError, TrainingError
+from training.errors import CheckpointError, DataError, TrainingError
 from training.features import Features
 from training.places import Places
 from training.progress import Progress
@@ -73,6 +74,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         discard(state)
         raise
     fit, held_out = split(len(corpus.paths), config, progress)
+    verification = _verification_images(corpus, held_out, config)  # while they are surely there
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     places = Places(sum(backbone.channels)).to(device)
     places.fit(corpus.features.subset(fit))
@@ -98,7 +100,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         corpus.digest,
     )
     checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
-    save(checkpoint, _verification_images(corpus, held_out, config))
+    save(checkpoint, verification)
     shutil.rmtree(state)
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint
@@ -159,8 +161,11 @@ def _fit(
         tensors = {k: v.cpu().contiguous() for k, v in detector.state_dict().items()}
         with whole(fitted) as file:
             save_file(tensors, file)
-    restored = restore_detector(config.detector, backbone, load_file(fitted))
-    return restored.to(backbone.mean.device)
+    try:
+        tensors = load_file(fitted)
+    except (OSError, SafetensorError) as exc:
+        raise CheckpointError(f"cannot resume from {fitted}: {exc}; remove it to fit anew") from exc
+    return restore_detector(config.detector, backbone, tensors).to(backbone.mean.device)
 
 
 def _products(corpus: Corpus, rows: np.ndarray, config: TrainConfig) -> tuple[str, ...]:

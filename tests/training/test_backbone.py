@@ -94,5 +94,13 @@ def test_a_size_that_the_network_cannot_take_is_named_before_training():
         backbone.require_size(64)
 
 
+def test_features_with_the_channels_last_are_no_feature_maps():
+    backbone = load_backbone("starter", (1, 2, 3))
+    maps = backbone.network.forward
+    backbone.network.forward = lambda image: [f.permute(0, 2, 3, 1) for f in maps(image)]
+    with pytest.raises(BackboneError, match=r"\(1, 16, 16, 64\).*convolutional"):
+        backbone.require_size(64)  # as Swin transformers of timm
+
+
 def refuse(_image: object) -> None:
     raise AssertionError("Input height (64) doesn't match model (224).")  # as timm does

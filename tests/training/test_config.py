@@ -13,6 +13,8 @@ from training.errors import ConfigError
         ("false_alarm_rate", 1.0),
         ("calibration_fraction", 1.5),
         ("novelty_rate", -0.1),
+        ("score_share", -0.1),
+        ("score_share", 1.1),
         ("epochs", 0),
         ("bank_size", 0),
         ("batch_size", -1),

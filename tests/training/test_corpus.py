@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from training.backbone import load_backbone
 from training.config import TrainConfig
 from training.corpus import Corpus, read_corpus
 from training.embedding import deviations
-from training.errors import DataError
+from training.errors import CheckpointError, DataError
 from training.progress import Progress
 
 
@@ -84,3 +85,37 @@ def test_a_corpus_once_read_is_reopened(tmp_path, backbone, monkeypatch):
     again = read(config, backbone)
     assert again.paths == first.paths
     assert torch.equal(again.features.batch([2])[0], first.features.batch([2])[0])
+
+
+def test_a_name_that_is_not_unicode_is_read_and_reopened(tmp_path, backbone):
+    config = folder(tmp_path, 3, 0)
+    name = os.fsdecode(b"caf\xe9.png")  # Latin-1
+    (config.data / "02.png").rename(config.data / name)
+    first = read(config, backbone)
+    assert [path.name for path in first.paths] == ["00.png", "01.png", name]
+    assert read(config, backbone).paths == first.paths
+
+
+@pytest.mark.parametrize("file", ["corpus.json", "descriptors.safetensors", "stage0.npy"])
+def test_a_torn_file_is_named_as_what_cannot_be_resumed_from(tmp_path, backbone, file):
+    config = folder(tmp_path, 3, 0)
+    read(config, backbone)
+    content = (config.out / "state" / file).read_bytes()
+    for torn in (b"", content[: len(content) // 2]):
+        (config.out / "state" / file).write_bytes(torn)
+        with pytest.raises(CheckpointError, match=f"cannot resume from {config.out}"):
+            read(config, backbone)
+
+
+@pytest.mark.parametrize("change", ["written", "added", "removed"])
+def test_the_first_image_that_changed_meanwhile_is_named(tmp_path, backbone, change):
+    config = folder(tmp_path, 3, 0)
+    read(config, backbone)
+    image = config.data / "01.png"
+    if change == "removed":
+        image.unlink()
+    else:
+        image = image if change == "written" else config.data / "01b.png"
+        image.write_bytes((config.data / "00.png").read_bytes() + b" ")
+    with pytest.raises(CheckpointError, match=f"1 in all, first {image.name}: begin anew"):
+        read(config, backbone)

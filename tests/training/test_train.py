@@ -103,6 +103,32 @@ def test_images_that_have_changed_meanwhile_are_not_resumed_on(data, tmp_path):
         train(replace(begun, resume=True))
 
 
+def test_a_detector_that_was_torn_while_written_is_named(data, tmp_path):
+    begun = config(data, tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, "out of fold")
+        with pytest.raises(KeyboardInterrupt):
+            train(begun)
+    (tmp_path / "run" / "state" / "detector.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"detector\.safetensors.*remove it"):
+        train(replace(begun, resume=True))
+
+
+def test_images_that_vanish_once_they_are_read_are_not_missed(data, tmp_path, monkeypatch):
+    mine = shutil.copytree(data, tmp_path / "mine")
+    begin = Progress.step
+
+    def step(self: Progress, name: str, total: int):
+        if name == "coreset":
+            shutil.rmtree(mine)
+        return begin(self, name, total)
+
+    monkeypatch.setattr(Progress, "step", step)
+    finished = train(config(mine, tmp_path / "run"))
+    assert not mine.exists()
+    assert scores(finished).isfinite().all()
+
+
 def test_ctrl_c_tells_how_to_go_on(data, tmp_path, monkeypatch, capsys):
     interrupt(monkeypatch, "coreset")
     with pytest.raises(KeyboardInterrupt):
