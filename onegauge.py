@@ -126,7 +126,7 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Measure a run on labelled images: pooled, per product, and at the one threshold."""
-    from training.evaluate import evaluate_run
+    from training.evaluation.evaluate import evaluate_run
 
     evaluate_run(
         run,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.metrics import error_rates, image_metrics, report
+from training.evaluation.metrics import error_rates, image_metrics, report
 
 SCORES = np.array([0.1, 0.2, 0.9, 5.1, 5.2, 5.3])
 ANOMALOUS = np.array([False, False, True, False, False, True])

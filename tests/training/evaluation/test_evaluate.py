@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from training.errors import DataError
-from training.evaluate import evaluate_run
+from training.evaluation.evaluate import evaluate_run
 
 METRICS = {"image_auroc", "image_ap", "image_f1_max"}
 RATES = {"false_alarm_rate", "miss_rate"}

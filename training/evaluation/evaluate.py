@@ -24,7 +24,7 @@ from training.config import require_rate
 from training.dataset import TestImage, Unreadable, readable, test_images
 from training.embedding import deviations
 from training.errors import DataError
-from training.metrics import report
+from training.evaluation.metrics import report
 from training.progress import Progress
 from training.train import choose_device
 

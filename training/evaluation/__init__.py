@@ -1,0 +1,1 @@
+"""How good a run or a served model is on labelled images."""
