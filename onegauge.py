@@ -64,7 +64,12 @@ def train(
     detector: Annotated[Literal["patchcore", "revdist"], typer.Option()] = "patchcore",
     backbone: Annotated[str, typer.Option(help="starter, or a model of timm")] = "starter",
     backbone_weights: Annotated[Path | None, typer.Option(help="A safetensors file")] = None,
-    stages: Annotated[str, typer.Option(help="Feature stages of the backbone")] = "1,2,3",
+    stages: Annotated[
+        str | None, typer.Option(help="Such as 1,2,3; of a transformer its blocks from 0")
+    ] = None,
+    recentred: Annotated[
+        bool, typer.Option("--recentred", help="Class token off every patch of a transformer")
+    ] = False,
     image_size: Annotated[int, typer.Option(help="Side in pixels")] = 256,
     alignment: Annotated[Alignment, typer.Option(help="How products share one threshold")] = "cada",
     score_share: Annotated[
@@ -73,7 +78,7 @@ def train(
     false_alarm_rate: Annotated[float, typer.Option(help="Promised at score 1.0")] = 0.01,
     novelty_rate: Annotated[float, typer.Option(help="Of normal images called unknown")] = 0.001,
     calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
-    epochs: Annotated[int, typer.Option(help="Of detectors trained by gradient")] = 10,
+    epochs: Annotated[int | None, typer.Option(help="Of detectors trained by gradient")] = None,
     bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
     batch_size: Annotated[int, typer.Option()] = 16,
     allow_unreadable: Annotated[bool, typer.Option("--allow-unreadable")] = False,
@@ -91,7 +96,8 @@ def train(
         detector=detector,
         backbone=backbone,
         backbone_weights=backbone_weights,
-        stages=_stages(stages),
+        stages=_stages(stages) if stages else None,
+        recentred=recentred,
         image_size=image_size,
         alignment=alignment,
         score_share=score_share,

@@ -176,7 +176,13 @@ def load(run: Path) -> Checkpoint:
         raise CheckpointError(f"{run} is not a finished run: {exc}; train it first") from exc
     if config.detector not in DETECTORS:
         raise CheckpointError(f"{run} has a detector that is unknown here: {config.detector!r}")
-    backbone = load_backbone(config.backbone, config.stages, pretrained=False)
+    backbone = load_backbone(
+        config.backbone,
+        config.stages,
+        image_size=config.image_size,
+        recentred=config.recentred,
+        pretrained=False,
+    )
     backbone.load_state_dict(_part(tensors, "backbone."))
     detector = restore_detector(config.detector, backbone, _part(tensors, "detector."))
     places = Places(sum(backbone.channels))
@@ -200,7 +206,7 @@ def load_verification_images(run: Path) -> Tensor:
 
 def restore_detector(name: str, backbone: Backbone, state: dict[str, Tensor]) -> Detector:
     """Detector `name` with its state; buffers take the size that they were saved with."""
-    detector = DETECTORS[name](backbone.channels, backbone.strides)
+    detector = DETECTORS[name](backbone)
     for key, buffer in detector.named_buffers():
         if buffer.shape != state[key].shape:
             setattr(detector, key, torch.empty_like(state[key]))
@@ -215,7 +221,8 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _config(record: dict[str, Any], run: Path) -> TrainConfig:
     known = {f.name for f in fields(TrainConfig)}
     values = {k: Path(v) if k in PATHS and v else v for k, v in record.items() if k in known}
-    return TrainConfig(**{**values, "stages": tuple(values["stages"]), "out": run})
+    stages = values["stages"] and tuple(values["stages"])
+    return TrainConfig(**{**values, "stages": stages, "out": run})
 
 
 def _digest(path: Path) -> str:

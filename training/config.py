@@ -7,9 +7,8 @@ from pathlib import Path
 
 from training.errors import ConfigError
 
-SIZE_STEP = 32  # pixels: halving the image five times leaves no remainder
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
-COUNTS = ("epochs", "bank_size", "batch_size", "image_size")
+COUNTS = ("bank_size", "batch_size", "image_size")
 
 
 @dataclass(frozen=True)
@@ -19,16 +18,17 @@ class TrainConfig:
     data: Path  # folder of images, nested or flat
     out: Path  # the run's folder
     detector: str = "patchcore"
-    backbone: str = "starter"  # or any convolutional model of timm
+    backbone: str = "starter"  # or a convolutional model or vision transformer of timm
     backbone_weights: Path | None = None  # None: the starter's own, or timm's pretrained
-    stages: tuple[int, ...] = (1, 2, 3)  # strides 4, 8, 16 of a ResNet
+    stages: tuple[int, ...] | None = None  # None: the usual ones of the backbone
+    recentred: bool = False  # class token off every patch: vision transformers only
     image_size: int = 256  # pixels, square; the aspect ratio is not kept
     alignment: str = "cada"
     score_share: float = 0.02  # of the map's pixels that make the image score; 0: the maximum
     false_alarm_rate: float = 0.01  # promised at score 1.0
     novelty_rate: float = 0.001  # of normal images that may be called an unknown product
     calibration_fraction: float = 0.2  # held out; more where the promise needs more, up to half
-    epochs: int = 10  # of detectors that learn by gradient
+    epochs: int | None = None  # of detectors that learn by gradient; None: what they advise
     bank_size: int = 10_000  # memories of a memory bank
     batch_size: int = 16
     allow_unreadable: bool = False  # go on where more than 5 % of the files cannot be read
@@ -45,11 +45,12 @@ class TrainConfig:
                 raise ConfigError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if not 0 <= self.score_share <= 1:
             raise ConfigError(f"score_share must lie in 0 to 1, not {self.score_share:g}")
-        if list(self.stages) != sorted(set(self.stages)) or not self.stages:
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"epochs must be 1 or more, not {self.epochs}")
+        if self.stages is not None and (
+            not self.stages or list(self.stages) != sorted({*self.stages})
+        ):
             raise ConfigError(f"stages must ascend, such as 1,2,3, not {self.stages}")
-        if self.image_size % SIZE_STEP:
-            wanted = f"a multiple of {SIZE_STEP}"
-            raise ConfigError(f"image_size must be {wanted}, not {self.image_size}")
 
 
 def require_rate(name: str, value: float) -> None:

@@ -18,7 +18,7 @@ from training.config import TrainConfig
 from training.dataset import MAX_UNREADABLE, Unreadable, digest, readable, training_images
 from training.embedding import deviations, means
 from training.errors import CheckpointError, DataError
-from training.features import Features, FeatureWriter, reopen
+from training.features import Features, FeatureWriter, Seen, reopen
 from training.progress import Progress
 from training.state import whole
 from training.synthesis import add_anomaly
@@ -118,8 +118,9 @@ def _describe(
     rngs = [np.random.default_rng((config.seed, first + i)) for i in range(len(images))]
     damaged = [add_anomaly(x, rng) for x, rng in zip(images, rngs, strict=True)]
     device = backbone.mean.device
-    features = backbone(torch.from_numpy(np.stack(images)).to(device))
-    writer.write(features)
+    image = torch.from_numpy(np.stack(images)).to(device)
+    features = backbone(image)
+    writer.write(Seen(image, features))
     harmed = backbone(torch.from_numpy(np.stack(damaged)).to(device))
     return {
         "deviations": deviations(features).cpu(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,46 +18,67 @@ from torch import Tensor, nn
 
 from training.config import FitOptions
 from training.errors import CheckpointError, TrainingError
-from training.features import Features
+from training.features import Features, Seen
 from training.progress import Progress
 from training.state import whole
 
 
+@dataclass(frozen=True)
+class Descent:
+    """How a loss is descended: the optimiser, how its rates change, and what bounds a step.
+
+    `schedule` gives, for the share of the training that is done, 0 to 1, the factor on the
+    learning rates that the optimiser was made with; `clip` is the largest norm of a gradient.
+    """
+
+    optimizer: torch.optim.Optimizer
+    schedule: Callable[[float], float] = lambda _done: 1.0
+    clip: float | None = None
+
+
 def minimise(
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    descent: Descent,
     features: Features,
     options: FitOptions,
     progress: Progress,
 ) -> None:
-    """Minimise `module.loss` over `features` for `options.epochs` epochs.
+    """Minimise `module.loss(seen, done)` over `features` for `options.epochs` epochs.
 
-    The order of an epoch follows from the seed and its number, so that a resumed run gives what
-    the uninterrupted one gives. The state is kept after every epoch and on Ctrl-C, which raises
-    KeyboardInterrupt once the step at hand is done. A loss that is not finite: TrainingError.
+    The order of an epoch, and what a step draws at random, follow from the seed and their number,
+    so that a resumed run gives what the uninterrupted one gives. The state is kept after every
+    epoch and on Ctrl-C, which raises KeyboardInterrupt once the step at hand is done. A loss that
+    is not finite: TrainingError. On a GPU the loss is computed in bfloat16 where that is safe.
     """
     per_epoch = max(1, len(features) // options.batch_size)
     total = options.epochs * per_epoch
-    first = _load_state(options.state, module, optimizer)
+    first = _load_state(options.state, module, descent.optimizer)
+    rates = [group["lr"] for group in descent.optimizer.param_groups]
     module.train()
     with interruptible() as interrupted, progress.step("fitting", total) as step:
         step.advance(first)
         for done in range(first, total):
+            torch.manual_seed(hash((options.seed, done)))
+            for group, rate in zip(descent.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * descent.schedule(done / total)
             rows = _rows(len(features), options, *divmod(done, per_epoch))
-            loss = _descend(module, optimizer, features.batch(rows))
+            loss = _descend(module, descent, features.batch(rows), done / total)
             step.advance(1, f"loss {loss:.4f}")
             if interrupted.is_set() or (done + 1) % per_epoch == 0:
-                _save_state(options.state, module, optimizer, done + 1)
+                _save_state(options.state, module, descent.optimizer, done + 1)
             if interrupted.is_set():
                 raise KeyboardInterrupt
     module.eval()
 
 
-def _descend(module: nn.Module, optimizer: torch.optim.Optimizer, features: list[Tensor]) -> float:
-    loss = module.loss(features)
-    optimizer.zero_grad(set_to_none=True)
+def _descend(module: nn.Module, descent: Descent, seen: Seen, done: float) -> float:
+    with torch.autocast(seen.image.device.type, torch.bfloat16, enabled=seen.image.is_cuda):
+        loss = module.loss(seen, done)
+    descent.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    optimizer.step()
+    if descent.clip is not None:
+        nn.utils.clip_grad_norm_(module.parameters(), descent.clip)
+    descent.optimizer.step()
     value = loss.item()
     if not math.isfinite(value):
         raise TrainingError(f"the loss became {value}: lower the learning rate or check the images")

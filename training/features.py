@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+IMAGES, STAGE = "images.npy", "stage{}.npy"
+
+
+class Seen(NamedTuple):
+    """A batch as a detector sees it."""
+
+    image: Tensor  # uint8 (B, H, W, 3)
+    stages: list[Tensor]  # the backbone's features [(B, C, H, W), …], finest first
+
 
 class Features:
-    """The backbone's features of N images, one fp16 memory map (N, C, H, W) a stage.
+    """N images uint8 (N, H, W, 3) and the backbone's features, fp16 (N, C, H, W) a stage.
 
     Disk, not memory, bounds the number of images; the operating system caches what fits.
     """
 
     def __init__(
-        self, stages: Sequence[np.ndarray], device: torch.device, rows: np.ndarray | None = None
+        self,
+        images: np.ndarray,
+        stages: Sequence[np.ndarray],
+        device: torch.device,
+        rows: np.ndarray | None = None,
     ) -> None:
+        self.images = images
         self.stages = tuple(stages)
         self.device = device
-        self.rows = np.arange(len(stages[0])) if rows is None else rows  # of the images in view
+        self.rows = np.arange(len(images)) if rows is None else rows  # of the images in view
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, indices: Sequence[int] | np.ndarray) -> list[Tensor]:
-        """Features of the images at `indices`, fp32 [(B, C, H, W), …] on the device."""
+    def batch(self, indices: Sequence[int] | np.ndarray) -> Seen:
+        """The images at `indices` and their features in fp32, on the device."""
         rows = self.rows[np.asarray(indices)]
         order = np.argsort(rows)  # a memory map reads forward faster
         back = torch.from_numpy(np.argsort(order))
-        return [
-            torch.from_numpy(stage[rows[order]])[back].to(self.device).float()
-            for stage in self.stages
-        ]
+        image, *stages = (
+            torch.from_numpy(array[rows[order]])[back].to(self.device)
+            for array in (self.images, *self.stages)
+        )
+        return Seen(image, [stage.float() for stage in stages])
 
-    def batches(self, size: int = 16) -> Iterator[tuple[slice, list[Tensor]]]:
+    def batches(self, size: int = 16) -> Iterator[tuple[slice, Seen]]:
         """All features in order, `size` images at a time."""
         for start in range(0, len(self), size):
             rows = range(start, min(start + size, len(self)))
@@ -44,34 +61,37 @@ class Features:
 
     def subset(self, indices: np.ndarray) -> Features:
         """A view of some of the images, renumbered from 0."""
-        return Features(self.stages, self.device, self.rows[indices])
+        return Features(self.images, self.stages, self.device, self.rows[indices])
 
 
 class FeatureWriter:
-    """Writes features batch by batch into one file a stage, for up to `capacity` images."""
+    """Writes images and features batch by batch, one file a stage, for up to `capacity` images."""
 
     def __init__(self, folder: Path, capacity: int) -> None:
         self.folder = folder
         self.capacity = capacity
         self.written = 0
-        self.stages: list[np.ndarray] = []
+        self.files: list[np.ndarray] = []
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, features: Sequence[Tensor]) -> None:
-        """Append the features [(B, C, H, W), …] of a batch."""
-        if not self.stages:
-            self.stages = [
-                np.lib.format.open_memmap(
-                    self.folder / f"stage{i}.npy", "w+", np.float16, (self.capacity, *f.shape[1:])
-                )
-                for i, f in enumerate(features)
-            ]
-        for stage, f in zip(self.stages, features, strict=True):
-            stage[self.written : self.written + len(f)] = f.half().cpu().numpy()
-        self.written += len(features[0])
+    def write(self, seen: Seen) -> None:
+        """Append a batch."""
+        arrays = [seen.image.cpu().numpy(), *(f.half().cpu().numpy() for f in seen.stages)]
+        if not self.files:
+            names = [IMAGES, *(STAGE.format(i) for i in range(len(seen.stages)))]
+            self.files = [self._open(n, a) for n, a in zip(names, arrays, strict=True)]
+        for file, array in zip(self.files, arrays, strict=True):
+            file[self.written : self.written + len(array)] = array
+        self.written += len(seen.image)
+
+    def _open(self, name: str, array: np.ndarray) -> np.ndarray:
+        shape = (self.capacity, *array.shape[1:])
+        return np.lib.format.open_memmap(self.folder / name, "w+", array.dtype, shape)
 
 
 def reopen(folder: Path, images: int, device: torch.device) -> Features:
     """The first `images` of what a FeatureWriter wrote into `folder`."""
-    files = sorted(folder.glob("stage*.npy"))
-    return Features([np.load(f, mmap_mode="r")[:images] for f in files], device)
+    names = (STAGE.format(i) for i in count())
+    stages = takewhile(lambda name: (folder / name).exists(), names)
+    files = [np.load(folder / name, mmap_mode="r")[:images] for name in (IMAGES, *stages)]
+    return Features(files[0], files[1:], device)

@@ -11,6 +11,7 @@ from training.backbone import Backbone
 from training.calibration import Calibration
 from training.detectors import Detector
 from training.embedding import Embedding, deviations, means
+from training.features import Seen
 from training.novelty import Novelty
 from training.places import Places
 
@@ -54,7 +55,7 @@ class Gauge(nn.Module):
     def forward(self, image: Tensor) -> Reading:
         """Inspect uint8 RGB images (B, H, W, 3)."""
         features = self.backbone(image)
-        raw = self.detector(features)  # (B, h, w)
+        raw = self.detector(Seen(image, features))  # (B, h, w)
         look = Look(self.embedding(deviations(features)), self.places(features))
         aligned = self.alignment(raw, look)
         score = self.calibration(image_score(aligned.maps, self.score_share))

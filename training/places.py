@@ -35,7 +35,7 @@ class Places(nn.Module):
         """Find the components in the features of normal images."""
         step = max(1, len(features) // SAMPLE)
         rows = range(0, len(features), step)
-        cells = torch.cat([_on_grid(features.batch([row])) for row in rows])  # (S, C, g, g)
+        cells = torch.cat([_on_grid(features.batch([row]).stages) for row in rows])  # (S, C, g, g)
         cells = cells.permute(0, 2, 3, 1).flatten(0, 2)  # (S·g·g, C)
         mean, scale = cells.mean(0), cells.std(0).clamp_min(1e-6)
         variances, directions = torch.linalg.eigh(torch.cov(((cells - mean) / scale).T))
@@ -53,8 +53,8 @@ class Places(nn.Module):
         """The places of all images of a store, rounded: int8 (N, Q, g, g)."""
         places = []
         with progress.step("places", len(features)) as step:
-            for rows, batch in features.batches():
-                rounded = self(batch).round().clamp(-127, 127)
+            for rows, seen in features.batches():
+                rounded = self(seen.stages).round().clamp(-127, 127)
                 places.append(rounded.to(torch.int8).cpu())
                 step.advance(rows.stop - rows.start)
         return torch.cat(places)

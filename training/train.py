@@ -63,9 +63,15 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     started, device = time.monotonic(), choose_device(config.device)
     require_enough(len(training_images(config.data)), config)
     torch.manual_seed(config.seed)
-    backbone = load_backbone(config.backbone, config.stages, config.backbone_weights).to(device)
+    backbone = load_backbone(
+        config.backbone,
+        config.stages,
+        config.backbone_weights,
+        image_size=config.image_size,
+        recentred=config.recentred,
+    ).to(device)
     backbone.require_size(config.image_size)
-    DETECTORS[config.detector](backbone.channels, backbone.strides)  # raises if they do not suit
+    DETECTORS[config.detector](backbone)  # raises if they do not suit
     state = open_state(config)
     try:
         corpus = read_corpus(config, backbone, state, progress)
@@ -149,9 +155,9 @@ def _fit(
     """The fitted detector, from the state where it was fitted before."""
     fitted = state / "detector.safetensors"
     if not fitted.exists():
-        detector = DETECTORS[config.detector](backbone.channels, backbone.strides)
+        detector = DETECTORS[config.detector](backbone)
         options = FitOptions(
-            epochs=config.epochs,
+            epochs=config.epochs or detector.advised_epochs(len(features), config.batch_size),
             batch_size=config.batch_size,
             bank_size=config.bank_size,
             seed=config.seed,

@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_an_unknown_model_and_stage_are_named():
     with pytest.raises(BackboneError, match="'resnet81'; close names: .*resnet"):
         load_backbone("resnet81", (1, 2, 3))
-    with pytest.raises(BackboneError, match="(?s)stages.*9"):
+    with pytest.raises(BackboneError, match="'test_resnet'.*9.*stages"):
         load_backbone(SMALL, (1, 9), pretrained=False)
 
 
@@ -84,6 +84,56 @@ def test_without_a_network_the_command_names_the_model_and_the_way_out(tmp_path,
     assert "'resnet18'" in told.stderr
     assert "--backbone-weights" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_transformer_gives_maps_of_its_middle_blocks():
+    backbone = load_backbone("test_vit", image_size=96, pretrained=False)
+    features = backbone(torch.zeros(2, 96, 96, 3, dtype=torch.uint8))
+    assert [tuple(f.shape) for f in features] == [(2, 64, 6, 6)] * 5
+    assert backbone.strides == (16,) * 5
+    assert float(backbone.mean[0, 0, 0, 0]) == 127.5  # as its weights were trained, not ImageNet's
+
+
+def test_recentred_patches_are_told_from_the_class_token_of_their_block():
+    torch.manual_seed(0)
+    plain = load_backbone("test_vit", (1, 4), image_size=64, pretrained=False)
+    recentred = load_backbone("test_vit", (1, 4), image_size=64, recentred=True, pretrained=False)
+    recentred.load_state_dict(plain.state_dict())
+    image = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    x = (image.permute(0, 3, 1, 2).float() - plain.mean) / plain.std
+    (_, first), (_, last) = plain.network.network.forward_intermediates(
+        x, indices=[1, 4], return_prefix_tokens=True, intermediates_only=True
+    )
+    for bare, found, token in zip(plain(image), recentred(image), (first, last), strict=True):
+        assert torch.allclose(found, bare - token[:, 0, :, None, None], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["starter", SMALL])
+def test_a_network_without_a_class_token_cannot_be_recentred(name):
+    with pytest.raises(BackboneError, match=f"{name}.*class token"):
+        load_backbone(name, recentred=True, pretrained=False)
+
+
+def test_positional_embeddings_of_a_file_are_resized(tmp_path):
+    whole = timm.create_model("test_vit", img_size=160)
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    backbone = load_backbone("test_vit", (0, 1), tmp_path / "w.safetensors", image_size=96)
+    found, given = backbone.network.network.pos_embed, whole.pos_embed
+    assert torch.allclose(found[:, 0], given[:, 0])  # of the class token
+    assert found.shape[1] == 1 + 6 * 6
+    assert torch.allclose(found[:, 1:].mean(), given[:, 1:].mean(), atol=1e-3)
+
+
+def test_a_block_that_the_transformer_has_not_is_named():
+    with pytest.raises(BackboneError, match=r"\(3, 7\).*blocks 0 to 5"):
+        load_backbone("test_vit", (3, 7), pretrained=False)
+
+
+@pytest.mark.parametrize(("name", "size", "step"), [("starter", 48, 32), ("test_vit", 40, 16)])
+def test_a_size_that_leaves_a_remainder_is_named(name, size, step):
+    backbone = load_backbone(name, image_size=96, pretrained=False)
+    with pytest.raises(BackboneError, match=f"multiple of {step} for '{name}', not {size}"):
+        backbone.require_size(size)
 
 
 def test_a_size_that_the_network_cannot_take_is_named_before_training():

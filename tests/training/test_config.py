@@ -19,7 +19,6 @@ from training.errors import ConfigError
         ("bank_size", 0),
         ("batch_size", -1),
         ("image_size", 0),
-        ("image_size", 250),
     ],
 )
 def test_a_value_that_cannot_work_is_named_with_its_option(name, value):

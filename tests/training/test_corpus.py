@@ -44,7 +44,8 @@ def test_features_and_descriptors_are_the_backbones_of_each_image(tmp_path, back
     assert [path.name for path in corpus.paths] == [f"{i:02}.png" for i in range(7)]
     pixels = np.asarray(Image.open(corpus.paths[4]).resize((32, 32), Image.Resampling.BILINEAR))
     features = backbone(torch.from_numpy(pixels.copy())[None])
-    for stored, expected in zip(corpus.features.batch([4]), features, strict=True):
+    assert np.array_equal(corpus.features.batch([4]).image[0].numpy(), pixels)
+    for stored, expected in zip(corpus.features.batch([4]).stages, features, strict=True):
         assert torch.allclose(stored, expected, atol=1e-2, rtol=1e-2)
     assert torch.allclose(corpus.deviations[4], deviations(features)[0], atol=1e-3)
     assert not torch.allclose(corpus.corrupted[4], corpus.deviations[4], atol=1e-2)
@@ -60,7 +61,7 @@ def test_a_few_unreadable_images_are_named_skipped_and_shift_nothing(tmp_path, b
     clean = read(folder(tmp_path / "clean", 39, 0), backbone)
     assert torch.allclose(clean.deviations, corpus.deviations, atol=1e-4)
     for found, expected in zip(
-        corpus.features.batch([38]), clean.features.batch([38]), strict=True
+        corpus.features.batch([38]).stages, clean.features.batch([38]).stages, strict=True
     ):
         assert torch.allclose(found, expected, atol=1e-2)
 
@@ -84,7 +85,7 @@ def test_a_corpus_once_read_is_reopened(tmp_path, backbone, monkeypatch):
     monkeypatch.delattr("training.corpus.readable")  # nothing is decoded again
     again = read(config, backbone)
     assert again.paths == first.paths
-    assert torch.equal(again.features.batch([2])[0], first.features.batch([2])[0])
+    assert torch.equal(again.features.batch([2]).stages[0], first.features.batch([2]).stages[0])
 
 
 def test_a_name_that_is_not_unicode_is_read_and_reopened(tmp_path, backbone):

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.config import FitOptions
-from training.engine import interruptible, minimise
+from training.engine import Descent, interruptible, minimise
 from training.errors import CheckpointError, TrainingError
-from training.features import Features
+from training.features import Features, Seen
 from training.progress import Progress
 
 IMAGES, BATCH, EPOCHS = 12, 4, 3  # three steps an epoch
@@ -27,11 +28,14 @@ class Mirror(nn.Module):
         self.layers = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
         self.at = at
         self.steps = 0
+        self.done: list[float] = []
 
-    def loss(self, features: list[Tensor]) -> Tensor:
+    def loss(self, seen: Seen, done: float) -> Tensor:
         self.steps += 1
         self.at(self.steps)
-        return (self.layers(features[0]) - features[0]).square().mean()
+        self.done.append(done)
+        noisy = F.dropout(seen.stages[0], 0.1, self.training)
+        return (self.layers(noisy) - seen.stages[0]).square().mean()
 
 
 class Stop(Exception):
@@ -52,14 +56,17 @@ def crash_at(wanted: int) -> Callable[[int], None]:
 
 def features() -> Features:
     values = np.random.default_rng(0).standard_normal((IMAGES, 4, 6, 6)).astype(np.float16)
-    return Features([values], torch.device("cpu"))
+    return Features(np.zeros((IMAGES, 1, 1, 3), np.uint8), [values], torch.device("cpu"))
+
+
+def options(state: Path, seed: int = 0) -> FitOptions:
+    return FitOptions(epochs=EPOCHS, batch_size=BATCH, bank_size=0, seed=seed, state=state)
 
 
 def fit(module: Mirror, state: Path, *, seed: int = 0) -> dict[str, Tensor]:
     """The module's state after all epochs, or as many as there are left in `state`."""
-    options = FitOptions(epochs=EPOCHS, batch_size=BATCH, bank_size=0, seed=seed, state=state)
     optimizer = torch.optim.Adam(module.parameters(), 0.01)
-    minimise(module, optimizer, features(), options, Progress())
+    minimise(module, Descent(optimizer), features(), options(state, seed), Progress())
     return module.state_dict()
 
 
@@ -72,11 +79,11 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 def test_the_loss_goes_down_and_the_module_is_left_for_inference(tmp_path):
     module, batch = Mirror(1), features().batch(range(IMAGES))
     with torch.inference_mode():
-        before = module.loss(batch)
+        before = module.loss(batch, 0.0)
     fit(module, tmp_path / "fit.safetensors")
     assert not module.training
     with torch.inference_mode():
-        assert module.train().loss(batch) < before
+        assert module.train().loss(batch, 0.0) < before
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 8])
@@ -120,15 +127,35 @@ def test_every_image_is_seen_once_an_epoch(tmp_path):
     seen = []
 
     class Witness(Mirror):
-        def loss(self, batch: list[Tensor]) -> Tensor:
-            seen.extend(batch[0][:, 0, 0, 0].tolist())
-            return super().loss(batch)
+        def loss(self, batch: Seen, done: float) -> Tensor:
+            seen.extend(batch.stages[0][:, 0, 0, 0].tolist())
+            return super().loss(batch, done)
 
     fit(Witness(1), tmp_path / "fit.safetensors")
     first_epoch, second_epoch = seen[:IMAGES], seen[IMAGES : 2 * IMAGES]
     assert len(set(first_epoch)) == IMAGES
     assert sorted(first_epoch) == sorted(second_epoch)
     assert first_epoch != second_epoch
+
+
+def test_the_loss_and_the_schedule_are_told_how_far_the_training_is(tmp_path):
+    module = Mirror(1)
+    optimizer = torch.optim.SGD(module.parameters(), 0.5)
+    rates: list[float] = []
+    module.at = lambda _step: rates.append(optimizer.param_groups[0]["lr"])
+    descent = Descent(optimizer, schedule=lambda done: 1 - done)
+    minimise(module, descent, features(), options(tmp_path / "fit.safetensors"), Progress())
+    assert module.done == [step / 9 for step in range(9)]
+    assert rates == pytest.approx([0.5 * (1 - done) for done in module.done])
+
+
+def test_a_clipped_step_is_no_longer_than_the_norm_allows(tmp_path):
+    module = Mirror(1)
+    before = nn.utils.parameters_to_vector(module.parameters())
+    descent = Descent(torch.optim.SGD(module.parameters(), 1.0), clip=1e-4)
+    minimise(module, descent, features(), options(tmp_path / "fit.safetensors"), Progress())
+    moved = nn.utils.parameters_to_vector(module.parameters()) - before
+    assert 0 < moved.norm() <= 9 * 1.01e-4
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\x08" + bytes(7) + b"{broken}"])

@@ -1,28 +1,32 @@
 import numpy as np
 import torch
 
-from training.features import Features, FeatureWriter, reopen
+from training.features import Features, FeatureWriter, Seen, reopen
 
 
 def numbered(images: int) -> Features:
-    """Two stages in which every value is the number of its image."""
+    """Images and two stages in which every value is the number of the image."""
     fine, coarse = np.zeros((images, 2, 4, 4), np.float16), np.zeros((images, 3, 2, 2), np.float16)
     fine += np.arange(images).reshape(-1, 1, 1, 1)
     coarse += np.arange(images).reshape(-1, 1, 1, 1)
-    return Features([fine, coarse], torch.device("cpu"))
+    pixels = np.zeros((images, 8, 8, 3), np.uint8) + np.arange(images, dtype=np.uint8).reshape(
+        -1, 1, 1, 1
+    )
+    return Features(pixels, [fine, coarse], torch.device("cpu"))
 
 
-def numbers(batch: list[torch.Tensor]) -> list[float]:
-    fine, coarse = (stage[:, 0, 0, 0].tolist() for stage in batch)
-    assert fine == coarse
-    return fine
+def numbers(seen: Seen) -> list[float]:
+    image, fine, coarse = (part[:, 0, 0, 0].tolist() for part in (seen.image, *seen.stages))
+    assert image == fine == coarse
+    return image
 
 
 def test_a_batch_comes_in_the_order_asked_for():
     batch = numbered(6).batch([4, 0, 5, 2])
     assert numbers(batch) == [4, 0, 5, 2]
-    assert [tuple(stage.shape[1:]) for stage in batch] == [(2, 4, 4), (3, 2, 2)]
-    assert {stage.dtype for stage in batch} == {torch.float32}
+    assert [tuple(stage.shape[1:]) for stage in batch.stages] == [(2, 4, 4), (3, 2, 2)]
+    assert batch.image.dtype == torch.uint8
+    assert {stage.dtype for stage in batch.stages} == {torch.float32}
 
 
 def test_all_batches_give_every_image_once():

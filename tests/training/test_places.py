@@ -17,7 +17,7 @@ def features(images: int, side: int = 64) -> Features:
         rng.random((images, c, s, s)).astype(np.float16)
         for c, s in zip(CHANNELS, sides, strict=True)
     ]
-    return Features(stages, torch.device("cpu"))
+    return Features(np.zeros((images, 1, 1, 3), np.uint8), stages, torch.device("cpu"))
 
 
 def fitted(store: Features) -> Places:
@@ -29,13 +29,16 @@ def fitted(store: Features) -> Places:
 @pytest.mark.parametrize("side", [24, 64, 128])
 def test_every_image_size_is_seen_on_the_same_grid(side):
     store = features(3, side)
-    assert fitted(store)(store.batch(range(3))).shape == (3, COMPONENTS, GRID, GRID)
+    assert fitted(store)(store.batch(range(3)).stages).shape == (3, COMPONENTS, GRID, GRID)
 
 
 def test_rounding_keeps_distances():
     store = features(12)
     places = fitted(store)
-    exact, rounded = places(store.batch(range(12))), places.compact(store, Progress()).float()
+    exact, rounded = (
+        places(store.batch(range(12)).stages),
+        places.compact(store, Progress()).float(),
+    )
     assert rounded.abs().max() < 127  # nothing is cut off
     one, other = exact[:6] - exact[6:], rounded[:6] - rounded[6:]
     change = one.square().sum(1).sqrt() / other.square().sum(1).sqrt()
@@ -44,7 +47,7 @@ def test_rounding_keeps_distances():
 
 def test_components_are_centred_and_the_strongest_come_first():
     store = features(40)
-    seen = fitted(store)(store.batch(range(40)))
+    seen = fitted(store)(store.batch(range(40)).stages)
     spread = seen.std((0, 2, 3))
     assert float(seen.mean((0, 2, 3)).abs().max()) < 0.05 * float(spread[0])
     assert (spread.diff() < 0.05 * spread[0]).all()
@@ -52,7 +55,7 @@ def test_components_are_centred_and_the_strongest_come_first():
 
 def test_what_changes_at_one_place_is_seen_there_alone():
     store = features(4)
-    places, batch = fitted(store), store.batch([0])
+    places, batch = fitted(store), store.batch([0]).stages
     before = places(batch)
     batch[0][:, :, 20:24, 40:44] += 5
     changed = (places(batch) - before).abs().amax(1)[0] > 1e-3

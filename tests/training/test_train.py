@@ -1,13 +1,12 @@
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
+from timm import create_model
 
 from training.checkpoint import Checkpoint, load_verification_images
 from training.config import TrainConfig
@@ -136,6 +135,10 @@ def test_ctrl_c_tells_how_to_go_on(data, tmp_path, monkeypatch, capsys):
     assert "--resume" in capsys.readouterr().err
 
 
+def without_weights(*arguments, **options):
+    return create_model(*arguments, **options | {"pretrained": False})
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -146,7 +149,7 @@ def test_ctrl_c_tells_how_to_go_on(data, tmp_path, monkeypatch, capsys):
     ],
 )
 def test_a_run_that_cannot_begin_leaves_nothing_behind(data, tmp_path, wrong, monkeypatch):
-    monkeypatch.setattr("timm.create_model", partial(timm.create_model, pretrained=False))
+    monkeypatch.setattr("timm.create_model", without_weights)
     with pytest.raises(TrainingError):
         train(replace(config(data, tmp_path / "run"), **wrong))
     assert not (tmp_path / "run").exists()

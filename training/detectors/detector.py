@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.backbone import Backbone
 from training.config import FitOptions
-from training.features import Features
+from training.features import Features, Seen
 from training.progress import Progress
 
 SMOOTHING = 4.0  # standard deviation in pixels of the image, as in RD4AD and PatchCore
@@ -19,21 +19,25 @@ SMOOTHING = 4.0  # standard deviation in pixels of the image, as in RD4AD and Pa
 class Detector(nn.Module, ABC):
     """One published method: `fit` on normal images, `forward` from features to raw anomaly map.
 
-    Built from the backbone's channels and strides alone, so that a checkpoint can restore it.
+    Built from the backbone alone, so that a checkpoint can restore it.
     The anomaly map has the resolution of the finest stage.
     """
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:  # noqa: ARG002
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self.stride = strides[0]
+        self.stride = backbone.strides[0]
 
     @abstractmethod
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
         """Learn from the features of normal images."""
 
     @abstractmethod
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Raw anomaly map (B, h, w) from [(B, C, H, W), …], finest stage first; higher is odder."""
+    def forward(self, seen: Seen) -> Tensor:
+        """Raw anomaly map (B, h, w); higher is odder."""
+
+    def advised_epochs(self, images: int, batch_size: int) -> int:  # noqa: ARG002
+        """Passes over so many images where the user asks for none; of no concern to a bank."""
+        return 1
 
     def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
         """Maps (N, h, w) fp16 of the images that `fit` saw, as if it had not seen them.

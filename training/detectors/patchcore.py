@@ -6,15 +6,14 @@ farthest-point sampling; a patch is as anomalous as it is far from its nearest m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.backbone import Backbone
 from training.detectors.detector import Detector, FitOptions, smooth
-from training.features import Features
+from training.features import Features, Seen
 from training.progress import Progress
 
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
@@ -34,19 +33,18 @@ class PatchCore(Detector):
     bank: Tensor
     source: Tensor
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
-        super().__init__(channels, strides)
-        self.stages = tuple(range(len(channels)))[-2:]
-        dimensions = sum(channels[i] for i in self.stages)
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(backbone)
+        dimensions = sum(backbone.channels[-2:])
         self.register_buffer("bank", torch.empty(0, dimensions).half())  # (M, D)
         self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) training image
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed."""
-        patches = self._patches(features)  # (B, H, W, D)
+        patches = _patches(seen)  # (B, H, W, D)
         flat = patches.flatten(0, 2)
         nearest = [_less_own(flat, block).amin(1) for block in self.bank.float().split(BLOCK)]
-        return self._as_map(torch.stack(nearest).amin(0), patches, features)
+        return self._as_map(torch.stack(nearest).amin(0), patches, seen)
 
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
         """Fill the memory bank with a coreset of the patches."""
@@ -66,7 +64,7 @@ class PatchCore(Detector):
         drawn, source = [], []
         with progress.step("patches", len(features)) as step:
             for rows, batch in features.batches():
-                patches = self._patches(batch).flatten(1, 2)  # (B, H·W, D)
+                patches = _patches(batch).flatten(1, 2)  # (B, H·W, D)
                 order = torch.rand(patches.shape[:2], generator=generator).argsort(1)[:, :wanted]
                 order = order.to(patches.device)
                 some = patches.gather(1, order[..., None].expand(-1, -1, patches.shape[2]))
@@ -86,8 +84,8 @@ class PatchCore(Detector):
                 step.advance(rows.stop - rows.start)
         return torch.cat(maps)
 
-    def _leave_one_out(self, features: list[Tensor], rows: np.ndarray) -> Tensor:
-        patches = self._patches(features)  # (B, H, W, D)
+    def _leave_one_out(self, seen: Seen, rows: np.ndarray) -> Tensor:
+        patches = _patches(seen)  # (B, H, W, D)
         flat, nearest = patches.flatten(0, 2), []
         for block, source in zip(
             self.bank.float().split(BLOCK), self.source.split(BLOCK), strict=True
@@ -96,27 +94,26 @@ class PatchCore(Detector):
             for image, row in enumerate(rows):
                 squared[image, :, source == row] = torch.inf
             nearest.append(squared.flatten(0, 1).amin(1))
-        return self._as_map(torch.stack(nearest).amin(0), patches, features).half().cpu()
+        return self._as_map(torch.stack(nearest).amin(0), patches, seen).half().cpu()
 
-    def _patches(self, features: list[Tensor]) -> Tensor:
-        """Locally aware patch features (B, H, W, D): 3×3 means of each stage, concatenated."""
-        stages = [F.avg_pool2d(features[i], 3, 1, 1) for i in self.stages]
-        size = stages[0].shape[-2:]
-        same = [
-            F.interpolate(s, size, mode="bilinear", align_corners=False)
-            if s.shape[-2:] != size
-            else s
-            for s in stages
-        ]
-        return torch.cat(same, dim=1).permute(0, 2, 3, 1)
-
-    def _as_map(self, nearest: Tensor, patches: Tensor, features: list[Tensor]) -> Tensor:
+    def _as_map(self, nearest: Tensor, patches: Tensor, seen: Seen) -> Tensor:
         """Distances as by `_less_own` (B·H·W,) of patches (B, H, W, D) to a map (B, h, w)."""
         squared = nearest.view(patches.shape[:3]) + patches.square().sum(3)
         maps = squared.clamp_min(0).sqrt().unsqueeze(1)
-        size = features[0].shape[-2:]
+        size = seen.stages[0].shape[-2:]
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
         return smooth(maps, self.stride).squeeze(1)
+
+
+def _patches(seen: Seen) -> Tensor:
+    """Locally aware patch features (B, H, W, D): 3×3 means of the last two stages, concatenated."""
+    stages = [F.avg_pool2d(stage, 3, 1, 1) for stage in seen.stages[-2:]]
+    size = stages[0].shape[-2:]
+    same = [
+        F.interpolate(s, size, mode="bilinear", align_corners=False) if s.shape[-2:] != size else s
+        for s in stages
+    ]
+    return torch.cat(same, dim=1).permute(0, 2, 3, 1)
 
 
 def _less_own(patches: Tensor, memories: Tensor) -> Tensor:

@@ -15,14 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.backbone import Backbone
 from training.detectors.detector import Detector, FitOptions, smooth
-from training.engine import minimise
+from training.engine import Descent, minimise
 from training.errors import ConfigError
-from training.features import Features
+from training.features import Features, Seen
 from training.progress import Progress
 
 LEARNING_RATE = 5e-3  # with Adam(0.5, 0.999), as in the paper's section 4.1
 ADAM_BETAS = (0.5, 0.999)
+PAPER_BACKBONE = "wide_resnet50_2"
+CPU_EPOCHS = 10  # smaller backbones, 256²: under an hour for 1,300 images on two cores
 
 
 class RevDist(Detector):
@@ -32,38 +35,44 @@ class RevDist(Detector):
     three cosine maps are summed at the resolution of the finest stage instead of the image's.
     """
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
-        super().__init__(channels, strides)
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(backbone)
+        channels, strides = backbone.channels, backbone.strides
         if len(strides) < 2 or any(b != 2 * a for a, b in pairwise(strides)):
             raise ConfigError(
                 f"reverse distillation needs two or more stages, each half as fine as the one "
                 f"before, not strides {tuple(strides)}: choose other --stages"
             )
+        self.paper = backbone.name == PAPER_BACKBONE
         self.bottleneck = Bottleneck(channels)
         self.decoder = Decoder(channels)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): the sum over stages of 1 - cosine, smoothed."""
-        size = features[0].shape[-2:]
-        restored = self.decoder(self.bottleneck(features))
+        size = seen.stages[0].shape[-2:]
+        restored = self.decoder(self.bottleneck(seen.stages))
         maps = [
             F.interpolate(_cosine_distance(t, s), size, mode="bilinear", align_corners=False)
-            for t, s in zip(features, restored, strict=True)
+            for t, s in zip(seen.stages, restored, strict=True)
         ]
         return smooth(torch.stack(maps).sum(0), self.stride).squeeze(1)  # (B, h, w)
 
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
         """Minimise `loss` by Adam; an interrupted fit goes on where it stopped."""
         optimizer = torch.optim.Adam(self.parameters(), LEARNING_RATE, ADAM_BETAS)
-        minimise(self, optimizer, features, options, progress)
+        minimise(self, Descent(optimizer), features, options, progress)
 
-    def loss(self, features: list[Tensor]) -> Tensor:
+    def advised_epochs(self, images: int, batch_size: int) -> int:  # noqa: ARG002
+        """The 100 that are usual for several products at once, or what a CPU can bear."""
+        return 100 if self.paper else CPU_EPOCHS
+
+    def loss(self, seen: Seen, done: float) -> Tensor:  # noqa: ARG002  the same all along
         """1 - cosine of each whole stage, channels and places together, summed over stages.
 
         The authors' code trains so, where equation 2 takes the cosine place by place.
         """
-        restored = self.decoder(self.bottleneck(features))
-        pairs = zip(features, restored, strict=True)
+        restored = self.decoder(self.bottleneck(seen.stages))
+        pairs = zip(seen.stages, restored, strict=True)
         whole = [F.cosine_similarity(t.flatten(1), s.flatten(1)) for t, s in pairs]
         return (1 - torch.stack(whole)).sum(0).mean()
 

@@ -25,6 +25,7 @@ from training.dataset import TestImage, Unreadable, readable, test_images
 from training.embedding import deviations
 from training.errors import DataError
 from training.evaluation.metrics import report
+from training.features import Seen
 from training.progress import Progress
 from training.train import choose_device
 
@@ -92,9 +93,10 @@ def inspect(
             good = [(i, x) for i, x in read if not isinstance(x, Unreadable)]
             step.advance(len(batch))
             if good:
-                features = backbone(torch.from_numpy(np.stack([x for _, x in good])).to(device))
+                image = torch.from_numpy(np.stack([x for _, x in good])).to(device)
+                features = backbone(image)
                 kept += [i for i, _ in good]
-                maps.append(detector(features).cpu())
+                maps.append(detector(Seen(image, features)).cpu())
                 descriptors.append(deviations(features).cpu())
                 places.append(see(features).cpu())
     return Inspected(tuple(kept), torch.cat(maps), torch.cat(descriptors), torch.cat(places))

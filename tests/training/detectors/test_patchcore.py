@@ -3,17 +3,15 @@ import torch
 from training.detectors import PatchCore
 from training.progress import Progress
 
-SHAPE = (8, 16, 32), (4, 8, 16)
 
-
-def fitted(features, options) -> PatchCore:
-    detector = PatchCore(*SHAPE)
+def fitted(backbone, features, options) -> PatchCore:
+    detector = PatchCore(backbone)
     detector.fit(features, options, Progress())
     return detector
 
 
-def test_what_is_foreign_has_the_highest_map_value(features, foreign, options):
-    detector = fitted(features, options())
+def test_what_is_foreign_has_the_highest_map_value(backbone, features, foreign, options):
+    detector = fitted(backbone, features, options())
     normal, odd = detector(features.batch([0])), detector(foreign)[0]
     row, column = divmod(int(odd.argmax()), 16)
     assert odd.shape == (16, 16)
@@ -22,23 +20,23 @@ def test_what_is_foreign_has_the_highest_map_value(features, foreign, options):
     assert odd.max() > 3 * normal.max()
 
 
-def test_the_bank_is_a_coreset_of_the_size_asked_for(features, options):
-    detector = fitted(features, options(bank_size=40))
+def test_the_bank_is_a_coreset_of_the_size_asked_for(backbone, features, options):
+    detector = fitted(backbone, features, options(bank_size=40))
     assert detector.bank.shape == (40, 16 + 32)
     assert len(detector.bank.float().unique(dim=0)) == 40
     assert set(detector.source.tolist()) <= set(range(12))
 
 
-def test_a_remembered_image_scores_zero_but_not_out_of_fold(features, options):
-    everything = fitted(features, options(bank_size=12 * 64))
+def test_a_remembered_image_scores_zero_but_not_out_of_fold(backbone, features, options):
+    everything = fitted(backbone, features, options(bank_size=12 * 64))
     maps = everything(features.batch(range(12)))
     out_of_fold = everything.out_of_fold(features, Progress()).float()
     assert float(maps.max()) < 0.1
     assert (out_of_fold.mean((1, 2)) > 3 * maps.mean((1, 2))).all()
 
 
-def test_out_of_fold_is_what_a_bank_without_the_image_says(features, options):
-    detector = fitted(features, options(bank_size=12 * 64))
+def test_out_of_fold_is_what_a_bank_without_the_image_says(backbone, features, options):
+    detector = fitted(backbone, features, options(bank_size=12 * 64))
     found = detector.out_of_fold(features, Progress())[4].float()
     others = detector.source != 4
     detector.bank, detector.source = detector.bank[others], detector.source[others]

@@ -4,9 +4,9 @@ from training.detectors import RevDist
 from training.progress import Progress
 
 
-def test_it_learns_what_is_normal_and_finds_what_is_foreign(features, foreign, options):
+def test_it_learns_what_is_normal_and_finds_what_is_foreign(backbone, features, foreign, options):
     torch.manual_seed(0)
-    detector = RevDist((8, 16, 32), (4, 8, 16))
+    detector = RevDist(backbone)
     with torch.inference_mode():
         before = float(detector.eval()(features.batch(range(12))).mean())
     detector.fit(features, options(), Progress())
@@ -20,8 +20,8 @@ def test_it_learns_what_is_normal_and_finds_what_is_foreign(features, foreign, o
     assert odd.max() > 2 * normal.max()
 
 
-def test_the_map_of_an_image_is_the_same_alone_and_in_a_batch(features):
-    detector = RevDist((8, 16, 32), (4, 8, 16)).eval()
+def test_the_map_of_an_image_is_the_same_alone_and_in_a_batch(backbone, features):
+    detector = RevDist(backbone).eval()
     with torch.inference_mode():
         alone, together = detector(features.batch([3])), detector(features.batch([1, 3]))
     assert torch.allclose(alone[0], together[1], atol=1e-4)
