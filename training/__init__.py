@@ -1,8 +1,8 @@
 """Training: a folder of normal images of all products → a run that can be exported.
 
-dataset    images on disk, read as the gateway reads an upload
+dataset, layouts, masks   images on disk, read as the gateway reads an upload; data sets as published
 synthesis  synthetic anomalies on them
-backbone   frozen pretrained network (starter is our own), features their cache on disk
+backbone, transformer   frozen pretrained network (starter is our own); features their cache on disk
 corpus     all training images read once: features and descriptors
 detectors  one published method a file: features → raw anomaly map
 embedding, places   how an image looks: which are like it, and what it shows place by place
@@ -10,7 +10,8 @@ alignments raw maps → maps that compare across products (CADA and its rivals)
 calibration, novelty   held-out normal images → the one threshold, unknown products
 gauge      all of it as one graph
 checkpoint the run on disk
-train, evaluate, metrics, engine, state, progress, config, errors
+evaluation   how good a run is on labelled images
+train, engine, state, progress, config, errors
 
 Beside it: `products` renders procedural products, `textures` and `distill` made the starter.
 """

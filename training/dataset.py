@@ -14,29 +14,19 @@ import numpy as np
 from service.errors import ImageError
 from service.image import read_image
 from training.errors import DataError
+from training.layouts import LAYOUTS, SUFFIXES, TestImage, recognise
+from training.masks import MAX_PIXELS, marked, scaled
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-SPLITS = {"train", "test"}
-NOT_FOR_TRAINING = {"test", "ground_truth"}  # of an MVTec-style tree
-MAX_PIXELS = 200_000_000  # a file of one's own may be larger than an upload
 MAX_UNREADABLE = 0.05
 
 
-@dataclass(frozen=True)
-class TestImage:
-    """An image to evaluate on: normal when it lies in a folder named `good`."""
-
-    path: Path
-    product: str
-    anomalous: bool
-
-
 def training_images(root: Path) -> list[Path]:
-    """Every image below `root` in sorted order, without `test/` and `ground_truth/` folders.
+    """The normal images to train on below `root`, sorted, by whichever layout it has.
 
-    Raises DataError when the folder does not exist or holds no image.
+    Of a folder that is no data set, every image outside `test/` and `ground_truth/`. Raises
+    DataError when the folder does not exist or holds no image.
     """
-    paths = [p for p in _images(root) if not NOT_FOR_TRAINING & set(p.relative_to(root).parts[:-1])]
+    paths = recognise(root).training()
     if not paths:
         raise DataError(
             f"no images in {root}: expected {', '.join(sorted(SUFFIXES))} files, flat or nested, "
@@ -46,29 +36,53 @@ def training_images(root: Path) -> list[Path]:
 
 
 def test_images(root: Path) -> list[TestImage]:
-    """The `<product>/test/<good or a defect>/` images of an MVTec-style tree, or of one product.
+    """The labelled images below `root`, sorted, by whichever layout it has.
 
     Raises DataError when there are none.
     """
-    found = []
-    for path in _images(root):
-        parts = path.relative_to(root).parts
-        if len(parts) >= 3 and parts[-3] == "test":
-            anomalous = parts[-2] != "good"
-            found.append(TestImage(path, product_of(path, root), anomalous))
+    found = recognise(root).test()
     if not found:
-        raise DataError(f"no test images in {root}: expected <product>/test/<good or defect>/*")
+        raise DataError(
+            f"no test images in {root}: expected <product>/test/<good or a defect>/*, or one of "
+            f"{', '.join(layout.name for layout in LAYOUTS)} as it is published"
+        )
     return found
 
 
-def product_of(path: Path, root: Path) -> str:
-    """The folders above `train` or `test`, without those the first folder below `root`.
+def products_of(paths: Sequence[Path], root: Path) -> list[str]:
+    """The product of each image below `root`: for evaluation and class-aware alignment alone."""
+    layout = recognise(root)
+    return [layout.product_of(path) for path in paths]
 
-    The root's own name where there is none. Class-aware alignment and evaluation use it alone.
+
+def mask_of(image: TestImage, size: int) -> np.ndarray | None:
+    """The anomalous pixels of a test image at the size of a map, bool (size, size).
+
+    All false of a normal image; None of an anomalous one whose place is unknown, as it has no mask
+    or its mask marks nothing. Raises DataError where a file cannot be read or the mask does not
+    have the size of its image.
     """
-    folders = path.relative_to(root).parts[:-1]
-    above = next((folders[:i] for i, f in enumerate(folders) if f in SPLITS), folders[:1])
-    return "/".join(above) or root.resolve().name
+    if not image.anomalous:
+        return np.zeros((size, size), bool)
+    if image.mask is None:
+        return None
+    marks = marked(image.mask)  # (H, W)
+    height, width = _size_of(image.path)
+    if marks.shape != (height, width):
+        raise DataError(
+            f"the mask {image.mask} has {marks.shape[1]} x {marks.shape[0]} pixels, its image "
+            f"{image.path} {width} x {height}: both must be the same"
+        )
+    return scaled(marks, size) if marks.any() else None
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    """Upright height and width; they need the file decoded, as its orientation may come last."""
+    try:
+        image = read_image(path.read_bytes(), (8, 8), max_pixels=MAX_PIXELS)
+    except (ImageError, OSError) as exc:
+        raise DataError(f"the image {path} cannot be read: {exc}") from exc
+    return image.height, image.width
 
 
 def digest(paths: Sequence[Path], root: Path) -> str:
@@ -78,12 +92,6 @@ def digest(paths: Sequence[Path], root: Path) -> str:
         total.update(os.fsencode(path.relative_to(root)))
         total.update(sha256(path.read_bytes()).digest())
     return total.hexdigest()
-
-
-def _images(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder")
-    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from training.calibration import images_needed
 from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
 from training.config import TrainConfig
 from training.corpus import Corpus, read_corpus
-from training.dataset import pixels_of, product_of, training_images
+from training.dataset import pixels_of, products_of, training_images
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
 from training.errors import CheckpointError, DataError, TrainingError
 from training.features import Features
@@ -81,6 +81,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         raise
     fit, held_out = split(len(corpus.paths), config, progress)
     verification = _verification_images(corpus, held_out, config)  # while they are surely there
+    products = np.array(products_of(corpus.paths, config.data))  # (N,)
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     places = Places(sum(backbone.channels)).to(device)
     places.fit(corpus.features.subset(fit))
@@ -101,8 +102,8 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         detector,
         places,
         evidence,
-        _products(corpus, fit, config),
-        _products(corpus, held_out, config),
+        tuple(products[fit].tolist()),
+        tuple(products[held_out].tolist()),
         corpus.digest,
     )
     checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
@@ -172,10 +173,6 @@ def _fit(
     except (OSError, SafetensorError) as exc:
         raise CheckpointError(f"cannot resume from {fitted}: {exc}; remove it to fit anew") from exc
     return restore_detector(config.detector, backbone, tensors).to(backbone.mean.device)
-
-
-def _products(corpus: Corpus, rows: np.ndarray, config: TrainConfig) -> tuple[str, ...]:
-    return tuple(product_of(corpus.paths[row], config.data) for row in rows)
 
 
 def _verification_images(corpus: Corpus, held_out: np.ndarray, config: TrainConfig) -> Tensor:

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from training import dataset
-from training.dataset import Unreadable, digest, pixels_of, product_of, readable, training_images
+from training.dataset import Unreadable, digest, mask_of, pixels_of, readable, training_images
 from training.errors import DataError
 
 
@@ -53,8 +53,8 @@ def test_a_folder_without_training_images_is_named(tmp_path, name):
 def test_test_images_are_labelled_by_their_folders(tmp_path):
     touch(tmp_path, "nut/test/good/0.png", "nut/test/rust/0.png", "set/ring/test/chip/0.png")
     touch(tmp_path, "nut/train/good/0.png", "nut/ground_truth/rust/0.png", "loose.png")
-    found = [(i.product, i.anomalous) for i in dataset.test_images(tmp_path)]
-    assert found == [("nut", False), ("nut", True), ("set/ring", True)]
+    found = [(i.product, i.anomalous, i.defect) for i in dataset.test_images(tmp_path)]
+    assert found == [("nut", False, "good"), ("nut", True, "rust"), ("set/ring", True, "chip")]
 
 
 def test_one_product_alone_is_named_after_its_folder(tmp_path):
@@ -69,17 +69,55 @@ def test_a_folder_without_test_images_is_named(tmp_path):
         dataset.test_images(tmp_path)
 
 
-def test_the_product_is_the_first_folder(tmp_path):
-    assert product_of(tmp_path / "nut" / "train" / "0.png", tmp_path) == "nut"
-    assert product_of(tmp_path / "0.png", tmp_path) == tmp_path.name
-    assert product_of(tmp_path / "monday" / "late" / "0.png", tmp_path) == "monday"
+def evaluated(tmp_path: Path, picture: Image.Image, mask: Image.Image | None):
+    """A defective test image as `test_images` gives it, saved with its EXIF."""
+    touch(tmp_path, "nut/test/good/0.png", "nut/test/rust/0.png")
+    picture.save(tmp_path / "nut" / "test" / "rust" / "0.png", exif=picture.getexif())
+    if mask is not None:
+        touch(tmp_path, "nut/ground_truth/rust/0.png")
+        mask.save(tmp_path / "nut" / "ground_truth" / "rust" / "0.png")
+    _, image = dataset.test_images(tmp_path)
+    return image
 
 
-@pytest.mark.parametrize("folder", [".", "nut", "set/nut"])
-def test_training_and_test_images_of_a_product_have_one_name(tmp_path, folder):
-    trained, _ = touch(tmp_path / folder, "train/good/0.png", "test/good/0.png")
-    (tested,) = dataset.test_images(tmp_path)
-    assert tested.product == product_of(trained, tmp_path)
+def test_a_mask_is_scaled_as_its_image_is(tmp_path):
+    picture = Image.new("L", (60, 20))
+    picture.paste(255, (30, 0, 60, 10))  # the upper right quarter
+    image = evaluated(tmp_path, picture, picture)
+    marks = mask_of(image, 10)
+    assert marks.tolist() == (pixels_of(image.path, 10)[..., 0] > 127).tolist()
+    assert marks.sum() == 25
+
+
+def test_the_mask_of_a_turned_image_is_drawn_upright(tmp_path):
+    picture = Image.new("L", (20, 60))
+    picture.getexif()[ExifTags.Base.Orientation] = 6
+    upright = Image.new("L", (60, 20))
+    upright.paste(255, (0, 0, 30, 20))
+    assert mask_of(evaluated(tmp_path, picture, upright), 2).tolist() == [[True, False]] * 2
+    as_stored = Image.new("L", (20, 60), 255)
+    with pytest.raises(DataError, match="20 x 60 pixels, its image .* 60 x 20"):
+        mask_of(evaluated(tmp_path, picture, as_stored), 2)
+
+
+def test_an_anomaly_of_unknown_place_has_no_mask(tmp_path):
+    picture = Image.new("L", (6, 6))
+    assert mask_of(evaluated(tmp_path, picture, None), 3) is None
+    assert mask_of(evaluated(tmp_path, picture, Image.new("L", (6, 6), 0)), 3) is None
+
+
+def test_a_mask_of_another_size_names_both_files(tmp_path):
+    image = evaluated(tmp_path, Image.new("L", (6, 6)), Image.new("L", (6, 5), 255))
+    with pytest.raises(DataError, match="ground_truth/rust/0.png has 6 x 5 .*test/rust/0.png 6 x"):
+        mask_of(image, 3)
+
+
+@pytest.mark.parametrize("folder", ["test", "ground_truth"])
+def test_a_file_that_keeps_a_mask_from_being_used_is_named(tmp_path, folder):
+    image = evaluated(tmp_path, Image.new("L", (6, 6)), Image.new("L", (6, 6), 255))
+    (tmp_path / "nut" / folder / "rust" / "0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=f"{folder}/rust/0.png cannot be read"):
+        mask_of(image, 3)
 
 
 def test_the_digest_tells_names_and_contents(tmp_path):

@@ -1,0 +1,35 @@
+"""Layouts: one file, one data set's tree; a folder to its splits, labels, masks and products."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.errors import DataError
+from training.layouts.btad import Btad
+from training.layouts.dagm import Dagm
+from training.layouts.kolektor import Kolektor
+from training.layouts.layout import SUFFIXES, Layout, TestImage, Tree
+from training.layouts.mvtec import Mvtec
+from training.layouts.mvtec_ad2 import MvtecAd2
+from training.layouts.real_iad import RealIad
+from training.layouts.visa import Visa
+
+LAYOUTS: tuple[type[Layout], ...] = (Mvtec, MvtecAd2, Visa, Btad, RealIad, Kolektor, Dagm)
+
+__all__ = ["LAYOUTS", "SUFFIXES", "Layout", "TestImage", "recognise"]
+
+
+def recognise(root: Path) -> Layout:
+    """The layout of a folder, told from the folder itself; without signs of one, MVTec's.
+
+    Raises DataError where `root` is not a folder or shows the signs of two layouts.
+    """
+    tree = Tree.below(root)
+    fitting = [layout for layout in LAYOUTS if layout.fits(tree)]
+    if len(fitting) > 1:
+        raise DataError(
+            f"{root} looks like {' and like '.join(layout.name for layout in fitting)}: give each "
+            "data set a folder of its own, or arrange all products as "
+            "<product>/{train/good,test/<good or a defect>,ground_truth/<a defect>}"
+        )
+    return (fitting[0] if fitting else Mvtec)(tree)
