@@ -1,8 +1,10 @@
 """Training: a folder of normal images of all products → a run that can be exported.
 
-dataset, layouts, masks   images on disk, read as the gateway reads an upload; data sets as published
+dataset    images on disk, read as the gateway reads an upload
+layouts, masks   the data sets of the field as they are published
 synthesis  synthetic anomalies on them
-backbone, transformer   frozen pretrained network (starter is our own); features their cache on disk
+backbone, transformer   frozen pretrained network (starter is our own)
+features   what it sees of every image, cached on disk
 corpus     all training images read once: features and descriptors
 detectors  one published method a file: features → raw anomaly map
 embedding, places   how an image looks: which are like it, and what it shows place by place
