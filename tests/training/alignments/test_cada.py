@@ -2,16 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from training.alignments import Cada, Look, image_score
-from training.alignments.cada import (
-    AsDetected,
-    ByLook,
-    ByMap,
-    CadaScalar,
-    Views,
-    location_and_scale,
-)
+from training.alignments.cada import CadaScalar, Neighbourhood, location_and_scale
 
 
 def test_normal_images_of_every_class_come_out_alike(world):
@@ -48,48 +42,21 @@ def test_one_odd_reference_does_not_move_the_alignment_much(world):
     assert torch.allclose(after.location, before.location, atol=0.1)
 
 
-def test_a_place_that_is_always_high_counts_less_than_one_that_never_is(world):
-    """An edge of the product with high raw scores in every normal image hides no defect."""
-    rugged = world.references.maps.clone()
-    rugged[:, :, :4] += 5 * rugged[:, :, :4].abs()
-    references = replace(world.references, maps=rugged)
-    image = rugged[:1].clone()
-    image[0, 8, 8] = image[0, 8, 2]  # as high as the edge, where that is not normal
-    look = references.look.of(slice(1))
-    in_view = Views(references, [ByMap(rugged)])(image, look).maps[0]
-    as_detected = CadaScalar(references)(image, look).maps[0]
-    assert as_detected[8, 8] == as_detected[8, 2]
-    assert in_view[8, 8] > in_view[8, 2] + 1
+class Scaled(nn.Module):
+    """Two views of which one is in a unit of its own."""
 
+    def __init__(self, unit: float) -> None:
+        super().__init__()
+        self.unit = unit
 
-def test_a_place_that_looks_like_no_neighbour_counts_though_the_detector_is_silent(world):
-    references = world.references
-    alignment = Views(references, [ByLook(references.look.places)])
-    look = references.look.of(slice(1))
-    before = alignment(references.maps[:1], look).maps[0]
-    look.places[0, :, 2, 1] += 60
-    after = alignment(references.maps[:1], look).maps[0]
-    assert after[10, 6] > before[10, 6] + 2  # the map is four times as fine
-    assert torch.equal(after[:4, 12:], before[:4, 12:])
-
-
-def test_what_lies_one_place_beside_is_still_the_same(world):
-    places = world.references.look.places
-    moved = world.references.look.of(slice(1))
-    moved.places[..., 1:] = moved.places[..., :-1].clone()
-    neighbours = torch.zeros(1, 3, dtype=torch.long)  # the image itself, unmoved
-    distance = ByLook(places)(torch.zeros(1, 16, 16), moved.places, neighbours)
-    assert float(distance.max()) == 0
+    def forward(self, maps: Tensor, *_: Tensor) -> Tensor:
+        return torch.stack([self.unit * maps, maps.flip(2)])
 
 
 def test_a_view_weighs_the_same_in_whatever_unit_it_is(world):
-    class InAnotherUnit(AsDetected):
-        def forward(self, maps, places, neighbours):
-            return 1000 * super().forward(maps, places, neighbours)
-
-    by_look = ByLook(world.references.look.places)
-    plain = Views(world.references, [AsDetected(), by_look])
-    other = Views(world.references, [InAnotherUnit(), by_look])
+    plain, other = (
+        Neighbourhood(world.references, lambda *_, unit=unit: Scaled(unit)) for unit in (1, 1000)
+    )
     expected = plain(world.maps, world.look).maps
     assert torch.allclose(other(world.maps, world.look).maps, expected, atol=1e-3)
 
@@ -110,4 +77,15 @@ def test_the_few_references_that_there_are_serve_as_neighbours(world):
         products=world.references.products[:6],
     )
     aligned = Cada(few)(world.maps, world.look)
+    assert aligned.maps.isfinite().all()
+
+
+def test_copies_of_one_image_serve_as_references(world):
+    references = world.references
+    copies = replace(
+        references,
+        maps=references.maps[:1].expand(30, -1, -1),
+        look=Look(*(part[:1].expand(30, *part.shape[1:]) for part in references.look)),
+    )
+    aligned = Cada(copies)(world.maps, world.look)
     assert aligned.maps.isfinite().all()
