@@ -44,6 +44,11 @@ class Backbone(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
         self.requires_grad_(False)
 
+    @property
+    def architecture(self) -> str:
+        """The name less timm's tag, which tells of the weights alone."""
+        return self.name.partition(".")[0]
+
     def train(self, mode: bool = True) -> Backbone:  # noqa: ARG002  frozen: batch norm never moves
         return super().train(False)
 

@@ -8,17 +8,23 @@ that on normal images only, so where an image is anomalous teacher and student d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.backbone import Backbone
-from training.detectors.detector import Detector, FitOptions, smooth
+from training.detectors.bottleneck import (
+    PINCHED_DEPTHS,
+    Bottleneck,
+    Decoder,
+    PinchedBlock,
+    disagreement,
+    require_halving,
+)
+from training.detectors.detector import Detector, FitOptions
 from training.engine import Descent, minimise
-from training.errors import ConfigError
 from training.features import Features, Seen
 from training.progress import Progress
 
@@ -37,25 +43,19 @@ class RevDist(Detector):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        channels, strides = backbone.channels, backbone.strides
-        if len(strides) < 2 or any(b != 2 * a for a, b in pairwise(strides)):
-            raise ConfigError(
-                f"reverse distillation needs two or more stages, each half as fine as the one "
-                f"before, not strides {tuple(strides)}: choose other --stages"
-            )
-        self.paper = backbone.name == PAPER_BACKBONE
-        self.bottleneck = Bottleneck(channels)
-        self.decoder = Decoder(channels)
+        require_halving(backbone, "reverse distillation")
+        channels = backbone.channels
+        self.paper = backbone.architecture == PAPER_BACKBONE
+        if self.paper and len(channels) == len(PINCHED_DEPTHS):  # as the authors mirror it
+            self.bottleneck = Bottleneck(channels, partial(PinchedBlock, pinch=4), 3)
+            self.decoder = Decoder(channels, partial(PinchedBlock, pinch=2), PINCHED_DEPTHS)
+        else:
+            self.bottleneck, self.decoder = Bottleneck(channels), Decoder(channels)
 
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): the sum over stages of 1 - cosine, smoothed."""
-        size = seen.stages[0].shape[-2:]
         restored = self.decoder(self.bottleneck(seen.stages))
-        maps = [
-            F.interpolate(_cosine_distance(t, s), size, mode="bilinear", align_corners=False)
-            for t, s in zip(seen.stages, restored, strict=True)
-        ]
-        return smooth(torch.stack(maps).sum(0), self.stride).squeeze(1)  # (B, h, w)
+        return disagreement(seen.stages, restored, self.stride)
 
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
         """Minimise `loss` by Adam; an interrupted fit goes on where it stopped."""
@@ -75,85 +75,3 @@ class RevDist(Detector):
         pairs = zip(seen.stages, restored, strict=True)
         whole = [F.cosine_similarity(t.flatten(1), s.flatten(1)) for t, s in pairs]
         return (1 - torch.stack(whole)).sum(0).mean()
-
-
-def _cosine_distance(teacher: Tensor, student: Tensor) -> Tensor:
-    """1 - cosine over channels: (B, C, H, W) twice → (B, 1, H, W)."""
-    return 1 - F.cosine_similarity(teacher, student, dim=1).unsqueeze(1)
-
-
-class Bottleneck(nn.Module):
-    """Multi-scale feature fusion and one-class embedding (the paper's figure 3b)."""
-
-    def __init__(self, channels: Sequence[int]) -> None:
-        super().__init__()
-        last = channels[-1]
-        self.fusion = nn.ModuleList(
-            _downsample(c, last, times=len(channels) - 1 - i) for i, c in enumerate(channels)
-        )
-        self.embedding = Block(last * len(channels), 2 * last, stride=2)
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """[(B, C, H, W), …] → (B, 2C, H', W') at half the resolution of the last stage."""
-        same = [fuse(f) for fuse, f in zip(self.fusion, features, strict=True)]
-        return self.embedding(torch.cat(same, dim=1))
-
-
-def _downsample(channels: int, last: int, *, times: int) -> nn.Sequential:
-    """3×3 stride-2 convolutions that bring a stage to the last stage's width and resolution."""
-    layers: list[nn.Module] = []
-    for step in range(times):
-        width = last if step == times - 1 else 2 * channels
-        layers += [
-            nn.Conv2d(channels, width, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-        ]
-        channels = width
-    return nn.Sequential(*layers)
-
-
-class Decoder(nn.Module):
-    """The student: residual blocks that double the resolution from stage to stage."""
-
-    def __init__(self, channels: Sequence[int]) -> None:
-        super().__init__()
-        widths = [2 * channels[-1], *reversed(channels)]
-        self.stages = nn.ModuleList(
-            nn.Sequential(Block(a, b, stride=-2), Block(b, b)) for a, b in pairwise(widths)
-        )
-
-    def forward(self, embedding: Tensor) -> list[Tensor]:
-        """The restored stages, finest first, as the teacher gives them."""
-        restored: list[Tensor] = []
-        for stage in self.stages:
-            embedding = stage(embedding)
-            restored.insert(0, embedding)
-        return restored
-
-
-class Block(nn.Module):
-    """ResNet's basic block; a stride of -2 doubles the resolution by a transposed convolution."""
-
-    def __init__(self, cin: int, cout: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = _resample(cin, cout, stride, kernel=3)
-        self.bn1 = nn.BatchNorm2d(cout)
-        self.conv2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(cout)
-        self.shortcut = (
-            nn.Identity()
-            if stride == 1 and cin == cout
-            else nn.Sequential(_resample(cin, cout, stride, kernel=1), nn.BatchNorm2d(cout))
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, cin, H, W) → (B, cout, H', W')."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
-
-
-def _resample(cin: int, cout: int, stride: int, *, kernel: int) -> nn.Module:
-    if stride < 0:
-        return nn.ConvTranspose2d(cin, cout, 2, 2, bias=False)
-    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False)
