@@ -75,13 +75,13 @@ class Checkpoint:
         config, evidence = self.config, self.evidence
         embedding = Embedding(evidence.deviations)
         aligner = self.aligner(alignment or config.alignment, embedding)
-        scores = aligned_scores(
+        held_out = aligned_maps(
             aligner,
             evidence.calibration_maps,
             Look(embedding(evidence.calibration_deviations), evidence.calibration_places),
             self.calibration_products,
-            config.score_share,
         )
+        scores = image_score(held_out, config.score_share)
         return Gauge(
             self.backbone,
             self.detector,
@@ -118,21 +118,17 @@ class Checkpoint:
         return carried(self.config.novelty_rate, len(self.calibration_products))
 
 
-def aligned_scores(
-    alignment: Alignment,
-    maps: Tensor,
-    look: Look,
-    products: tuple[str, ...],
-    share: float,
+def aligned_maps(
+    alignment: Alignment, maps: Tensor, look: Look, products: tuple[str, ...]
 ) -> Tensor:
-    """Aligned image scores (N,) of raw maps (N, h, w); class-aware forms read the products."""
-    scores = []
-    with torch.inference_mode():
+    """Aligned maps (N, h, w) of raw maps (N, h, w); class-aware forms read the products."""
+    aligned = []
+    with torch.no_grad():
         for start in range(0, len(maps), AT_A_TIME):
             rows = slice(start, start + AT_A_TIME)
-            aligned = alignment.given_products(maps[rows].float(), look.of(rows), products[rows])
-            scores.append(image_score(aligned.maps, share))
-    return torch.cat(scores).clone()
+            part = alignment.given_products(maps[rows].float(), look.of(rows), products[rows])
+            aligned.append(part.maps)
+    return torch.cat(aligned)
 
 
 def save(checkpoint: Checkpoint, verification: Tensor) -> None:

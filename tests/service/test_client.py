@@ -4,38 +4,17 @@ import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
-import uvicorn
 from PIL import Image
 
 from service import client
-from service.app import create_app
-from service.backends import load_backend
 from service.client import ClientError, Inquiry, Outcome, find_images, run
 from service.schemas import Options
-from service.settings import Settings
-
-
-@contextmanager
-def served(repository: Path, **options: int) -> Iterator[str]:
-    """The address of a gateway that runs in a thread of this process."""
-    settings = Settings(repository=repository, inference_threads=1, **options)
-    config = uvicorn.Config(create_app(settings, load_backend(settings)), log_config=None)
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:  # takes calls before uvicorn does
-        thread = Thread(target=server.run, args=([listening],))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+from tests.service.served import served
 
 
 @pytest.fixture

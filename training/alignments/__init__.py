@@ -10,7 +10,7 @@ from training.alignments.alignment import (
 )
 from training.alignments.cada import Cada, CadaScalar
 from training.alignments.cada_paper import CadaPaper
-from training.alignments.class_aware import ClassAware, ClassAwareMax
+from training.alignments.class_aware import ClassAware, ClassAwareMax, ClassAwareTraining
 
 ALIGNMENTS: dict[str, type[Alignment]] = {
     "cada": Cada,
@@ -18,6 +18,7 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "cada-paper": CadaPaper,
     "class-aware": ClassAware,
     "class-aware-max": ClassAwareMax,
+    "class-aware-training": ClassAwareTraining,
     "none": Unaligned,
 }
 

@@ -62,6 +62,14 @@ class ClassAware(Alignment):
         return normalised(maps, location, scale)
 
 
+class ClassAwareTraining(ClassAware):
+    """Labels in training only: the product is inferred even where it is known, as when exported."""
+
+    def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:  # noqa: ARG002
+        """Align by the product of the nearest reference."""
+        return self(maps, look)
+
+
 class ClassAwareMax(ClassAware):
     """The paper's class-aware form: each product's mean u and maximum γ over all normal pixels."""
 

@@ -3,74 +3,53 @@ import shutil
 
 import pytest
 
-from training.errors import DataError
-from training.evaluation.evaluate import evaluate_run
+from training.errors import CheckpointError, DataError
+from training.evaluation.evaluate import evaluate
 
-METRICS = {"image_auroc", "image_ap", "image_f1_max"}
-RATES = {"false_alarm_rate", "miss_rate"}
+IMAGE = {"image_auroc", "image_ap", "image_f1_max"}
+PIXEL = {"pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro"}
 
 
 def test_the_figures_have_the_documented_shape(trained_run, product_tree, tmp_path):
     file = tmp_path / "figures.json"
-    figures = evaluate_run(trained_run, product_tree, ("none", "class-aware", "cada"), file)
+    figures = evaluate([str(trained_run)], product_tree, ("none", "class-aware", "cada"), file)
     assert json.loads(file.read_text()) == figures
     assert figures["products"] == ["cloth", "metal", "wood"]
-    assert list(figures["alignments"]) == ["none", "class-aware", "cada"]
-    for figure in figures["alignments"].values():
-        assert set(figure) == {"pooled", "product_mean", "per_product", "at_threshold"}
-        assert set(figure["pooled"]) == set(figure["product_mean"]) == METRICS
+    (alignments,) = figures["targets"].values()
+    assert list(alignments) == ["none", "class-aware", "cada"]
+    for figure in alignments.values():
+        assert set(figure["pooled"]) == set(figure["product_mean"]) == IMAGE | PIXEL
         assert list(figure["per_product"]) == figures["products"]
-        at = figure["at_threshold"]
-        assert set(at) == {"alpha", "worst_product"} | RATES
-        assert set(at["worst_product"]) == RATES
-        assert at["alpha"] == 0.05
-        assert all(0 <= figure["pooled"][name] <= 1 for name in METRICS)
+        assert figure["at_threshold"]["alpha"] == 0.05
+        assert set(figure["p_values"]) == {"ks", "p"}
+        assert list(figure["at_rates"]) == ["0.01", "0.05"]
+        assert all(0 <= value <= 1 for value in figure["pooled"].values())
 
 
-def test_another_false_alarm_rate_moves_the_threshold_alone(trained_run, product_tree):
-    (few, many) = (
-        evaluate_run(trained_run, product_tree, ("cada",), false_alarm_rate=rate)["alignments"][
-            "cada"
-        ]
-        for rate in (0.05, 0.5)
-    )
-    assert many["pooled"] == few["pooled"]
-    assert many["at_threshold"]["alpha"] == 0.5
-    assert many["at_threshold"]["false_alarm_rate"] > few["at_threshold"]["false_alarm_rate"]
+def test_products_without_masks_have_no_figures_by_pixel(trained_run, product_tree, tmp_path):
+    for name in ("metal", "wood"):
+        shutil.copytree(product_tree / name / "test", tmp_path / name / "test")
+    shutil.copytree(product_tree / "wood" / "ground_truth", tmp_path / "wood" / "ground_truth")
+    figures = evaluate([str(trained_run)], tmp_path, ("cada",))
+    per_product = figures["targets"][str(trained_run)]["cada"]["per_product"]
+    assert set(per_product["wood"]) >= PIXEL
+    assert not set(per_product["metal"]) & PIXEL
 
 
-def test_a_rate_that_the_calibration_cannot_promise_is_said_and_not_claimed(
-    trained_run, product_tree, capsys
-):
-    figures = evaluate_run(trained_run, product_tree, ("cada",), false_alarm_rate=0.001)
-    assert figures["alignments"]["cada"]["at_threshold"]["alpha"] == 1 / 20
-    assert "19 calibration images promise a false-alarm rate of 0.05" in capsys.readouterr().err
+def test_several_targets_are_compared(trained_run, product_tree, tmp_path, capsys):
+    other = shutil.copytree(trained_run, tmp_path / "other")
+    figures = evaluate([str(trained_run), str(other)], product_tree, ("cada",))
+    first, second = figures["targets"].values()
+    assert first == second
+    assert "other" in capsys.readouterr().out
 
 
-def test_an_unknown_product_is_evaluated_but_not_class_aware(
-    trained_run, product_tree, tmp_path, capsys
-):
-    shutil.copytree(product_tree / "metal" / "test", tmp_path / "bolt" / "test")
-    figures = evaluate_run(trained_run, tmp_path, ("none", "class-aware", "cada"))
-    assert figures["products"] == ["bolt"]
-    assert list(figures["alignments"]) == ["none", "cada"]
-    assert "class-aware is left out: training knows no product 'bolt'" in capsys.readouterr().err
+def test_what_is_no_target_is_named(product_tree, tmp_path):
+    with pytest.raises(CheckpointError, match=r"nothing"):
+        evaluate([str(tmp_path / "nothing")], product_tree)
 
 
-def test_an_unreadable_test_image_is_named_and_left_out(
-    trained_run, product_tree, tmp_path, capsys
-):
-    shutil.copytree(product_tree / "metal" / "test", tmp_path / "metal" / "test")
-    (tmp_path / "metal" / "test" / "good" / "bad.jpg").write_bytes(b"no image")
-    assert evaluate_run(trained_run, tmp_path, ("none",))["products"] == ["metal"]
-    assert "bad.jpg" in capsys.readouterr().err
-
-
-def test_a_product_without_anomalies_and_an_unknown_alignment_are_named(
-    trained_run, product_tree, tmp_path
-):
-    with pytest.raises(DataError, match="'mean'"):
-        evaluate_run(trained_run, product_tree, ("mean",))
+def test_images_of_one_kind_alone_are_refused(trained_run, product_tree, tmp_path):
     shutil.copytree(product_tree / "wood" / "test" / "good", tmp_path / "wood" / "test" / "good")
-    with pytest.raises(DataError, match="'wood' are all normal"):
-        evaluate_run(trained_run, tmp_path, ("none",))
+    with pytest.raises(DataError, match="all normal"):
+        evaluate([str(trained_run)], tmp_path)

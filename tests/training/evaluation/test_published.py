@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from training.dataset import test_images as labelled_images
+from training.errors import DataError
+from training.evaluation.published import evaluate_published, published_model
+from training.evaluation.run import evaluate_run
+from training.progress import Progress
+
+
+@pytest.fixture(scope="module")
+def repository(trained_run, tmp_path_factory):
+    from export.export_run import export_run
+
+    folder = tmp_path_factory.mktemp("published")
+    export_run(trained_run, folder, "parts", "onnxruntime", 4)
+    return folder
+
+
+def test_a_model_is_found_by_its_folder_and_as_the_only_one_of_a_repository(repository):
+    assert published_model(repository / "parts") == published_model(repository)
+    assert published_model(repository / "parts" / "1") is None
+
+
+def test_what_is_published_reads_as_the_run_does(repository, trained_run, product_tree):
+    images = labelled_images(product_tree)
+    found = evaluate_published(repository / "parts", images, Progress())
+    (expected,) = evaluate_run(trained_run, images, ("cada",), None, "cpu", Progress())
+    assert (found.alignment, found.alpha, found.threshold) == ("cada", 0.05, 1.0)
+    for name in ("score", "p_value", "raw_score", "novelty"):
+        reading, of_run = (getattr(s.inspected, name) for s in (found, expected))
+        assert np.allclose(reading, of_run, atol=2e-2), name
+    assert found.inspected.maps.shape == expected.inspected.maps.shape
+    assert found.card["version"] == "1"
+
+
+def test_the_highest_version_counts_and_a_damaged_one_is_named(repository, product_tree, tmp_path):
+    import shutil
+
+    model = shutil.copytree(repository / "parts", tmp_path / "parts")
+    (model / "12").mkdir()
+    (model / "12" / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(DataError, match="version 12 of .*parts"):
+        evaluate_published(model, labelled_images(product_tree), Progress())
+
+
+def test_a_configuration_of_something_else_is_refused(tmp_path, product_tree):
+    (tmp_path / "config.pbtxt").write_text('name: "other"')
+    with pytest.raises(DataError, match="not a model that onegauge published"):
+        evaluate_published(tmp_path, labelled_images(product_tree), Progress())

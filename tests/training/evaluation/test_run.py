@@ -1,0 +1,95 @@
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from training.alignments import ALIGNMENTS
+from training.checkpoint import load
+from training.dataset import pixels_of
+from training.dataset import test_images as labelled_images
+from training.errors import DataError
+from training.evaluation.run import align, detect, evaluate_run
+from training.progress import Progress
+
+CPU = torch.device("cpu")
+
+
+def subjects(run, data, alignments=None, alpha=None):
+    found = evaluate_run(run, labelled_images(data), alignments, alpha, "cpu", Progress())
+    return {subject.alignment: subject for subject in found}
+
+
+def test_a_reading_is_what_the_whole_graph_says(trained_run, product_tree):
+    checkpoint, images = load(trained_run), labelled_images(product_tree)[:5]
+    inspected = align(checkpoint, detect(checkpoint, images, CPU, Progress()), "cada", 0.05)
+    with torch.inference_mode():
+        pixels = torch.from_numpy(np.stack([pixels_of(i.path, 128) for i in images]))
+        reading = checkpoint.gauge("cada", 0.05)(pixels)
+    for name in ("score", "p_value", "raw_score", "novelty"):
+        assert np.allclose(getattr(inspected, name), getattr(reading, name), atol=1e-3), name
+    assert np.allclose(inspected.maps, reading.anomaly_map, atol=1e-2)
+    assert inspected.products == tuple(image.product for image in images)
+
+
+def test_by_default_a_run_is_compared_with_no_alignment(trained_run, product_tree):
+    found = subjects(trained_run, product_tree)
+    assert list(found) == ["none", "cada"]
+    assert found["cada"].alpha == 0.05
+    assert found["cada"].threshold == 1.0
+    card = found["cada"].card
+    assert (card["detector"], card["backbone"]) == ("patchcore", "starter")
+    assert len(card["training data"]) == 64
+
+
+def test_any_alignment_can_be_had_of_a_run(trained_run, product_tree):
+    found = subjects(trained_run, product_tree, tuple(ALIGNMENTS))
+    assert list(found) == list(ALIGNMENTS)
+    assert all(np.isfinite(subject.inspected.score).all() for subject in found.values())
+
+
+def test_labels_in_training_alone_infer_the_product(trained_run, product_tree):
+    found = subjects(trained_run, product_tree, ("class-aware", "class-aware-training"))
+    given, inferred = (found[name].inspected.score for name in found)
+    same = np.isclose(given, inferred, rtol=1e-3)
+    assert same.mean() > 0.9  # the three products look different enough
+
+
+def test_another_false_alarm_rate_moves_the_threshold_alone(trained_run, product_tree):
+    few, many = (
+        subjects(trained_run, product_tree, ("cada",), alpha)["cada"] for alpha in (0.05, 0.5)
+    )
+    assert many.alpha == 0.5
+    assert np.array_equal(few.inspected.score.argsort(), many.inspected.score.argsort())
+    assert (many.inspected.score >= 1).sum() > (few.inspected.score >= 1).sum()
+
+
+def test_a_rate_that_the_calibration_cannot_promise_is_said_and_not_claimed(
+    trained_run, product_tree, capsys
+):
+    assert subjects(trained_run, product_tree, ("cada",), 0.001)["cada"].alpha == 1 / 20
+    assert "19 calibration images promise a false-alarm rate of 0.05" in capsys.readouterr().err
+
+
+def test_an_unknown_product_is_evaluated_but_not_class_aware(
+    trained_run, product_tree, tmp_path, capsys
+):
+    shutil.copytree(product_tree / "metal" / "test", tmp_path / "bolt" / "test")
+    found = subjects(trained_run, tmp_path, ("none", "class-aware", "cada"))
+    assert list(found) == ["none", "cada"]
+    assert "class-aware is left out: training knows no product 'bolt'" in capsys.readouterr().err
+
+
+def test_an_unreadable_test_image_is_named_and_left_out(
+    trained_run, product_tree, tmp_path, capsys
+):
+    shutil.copytree(product_tree / "metal" / "test", tmp_path / "metal" / "test")
+    (tmp_path / "metal" / "test" / "good" / "bad.jpg").write_bytes(b"no image")
+    found = subjects(trained_run, tmp_path, ("none",))["none"].inspected
+    assert len(found.images) == len(found.score) == 12
+    assert "bad.jpg" in capsys.readouterr().err
+
+
+def test_an_unknown_alignment_is_named(trained_run, product_tree):
+    with pytest.raises(DataError, match="'mean'; there are cada"):
+        subjects(trained_run, product_tree, ("mean",))

@@ -1,0 +1,106 @@
+"""A running gateway asked about labelled images over HTTP, as any line asks it."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import httpx
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from training.dataset import TestImage
+from training.errors import DataError
+from training.evaluation.inspected import Inspected, Subject
+from training.progress import Progress
+
+TIMEOUT_S = 60.0
+
+
+def is_address(target: str) -> bool:
+    """Whether it is the address of a gateway and no folder."""
+    return target.lower().startswith(("http://", "https://"))
+
+
+def evaluate_gateway(url: str, images: Sequence[TestImage], progress: Progress) -> Subject:
+    """The model that a gateway serves, with the threshold that it decides by.
+
+    One image a request; maps are brought back from the image's size to the model's. Raises
+    DataError when no gateway answers.
+    """
+    kept, results, started = [], [], time.perf_counter()
+    with _client(url) as client:
+        card = _ask(client, "GET", "/model")
+        with progress.step("inspecting", len(images)) as step:
+            for image in images:
+                files = {"image": (image.path.name, image.path.read_bytes())}
+                answer = _ask(client, "POST", "/inspect", params={"map": "npy"}, files=files)
+                (result,) = answer["results"]
+                if "decision" in result:
+                    kept.append(image)
+                    results.append(_without_map(result, card))
+                else:
+                    progress.say(f"warning: skipped {image.path}: {result['problem']['detail']}")
+                step.advance()
+    if not kept:
+        raise DataError(f"{url} could inspect none of the {len(images)} test images")
+    milliseconds = 1000 * (time.perf_counter() - started) / len(images)
+    told = card["parameters"]
+    rows = {"model": card["name"], "version": card["version"], "backend": card["backend"], **told}
+    rows["time for an image"] = f"{milliseconds:.0f} ms with its map, one after the other"
+    return Subject(
+        url,
+        told.get("alignment", ""),
+        float(card["max_false_alarm_rate"] or told.get("false_alarm_rate", "nan")),
+        _threshold(card, results),
+        rows,
+        _inspected(kept, results),
+    )
+
+
+def _client(url: str) -> httpx.Client:
+    try:
+        return httpx.Client(base_url=url, timeout=TIMEOUT_S)
+    except httpx.InvalidURL as exc:
+        raise DataError(f"no gateway answers at {url}: {exc}") from exc
+
+
+def _ask(client: httpx.Client, method: str, path: str, **request: Any) -> dict[str, Any]:
+    """The JSON answer; a problem of the images sent is an answer, any other an error."""
+    try:
+        response = client.request(method, path, **request)
+        answer = response.json()
+    except (httpx.HTTPError, ValueError) as exc:
+        raise DataError(f"no gateway answers at {client.base_url}: {exc}") from exc
+    if response.is_error and "results" not in answer:
+        raise DataError(f"{client.base_url} answered {response.status_code}: {answer}")
+    return answer
+
+
+def _without_map(result: dict[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
+    """The result with its map as an array fp16 (h, w) of the model's size."""
+    enlarged = np.load(BytesIO(b64decode(result["anomaly_map"]["data"])))  # (H, W)
+    size = card["map_height"], card["map_width"]
+    pixels = torch.from_numpy(enlarged)[None, None]  # (1, 1, H, W)
+    reduced = F.interpolate(pixels, size, mode="bilinear", antialias=True)[0, 0]
+    return result | {"anomaly_map": reduced.half().numpy()}
+
+
+def _threshold(card: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> float:
+    """The score from which it decided; where it decides by p-value, the least that was anomalous.
+
+    The p-value falls as the score grows, so the two decide these images alike.
+    """
+    if card["threshold"] is not None:
+        return float(card["threshold"])
+    alarms = [result["score"] for result in results if result["decision"] == "anomalous"]
+    return min(alarms, default=float("inf"))
+
+
+def _inspected(images: Sequence[TestImage], results: Sequence[Mapping[str, Any]]) -> Inspected:
+    names = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
+    return Inspected(tuple(images), *(np.array([r[name] for r in results]) for name in names))

@@ -1,0 +1,63 @@
+"""A published model asked about labelled images: the very file that is served, as it decodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from training.dataset import TestImage
+from training.errors import DataError
+from training.evaluation.inspected import Inspected, Subject, read_images
+from training.progress import Progress
+
+CONFIG = "config.pbtxt"
+OUTPUTS = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
+
+
+def published_model(folder: Path) -> Path | None:
+    """The model's folder: this one, or the only model of this repository; None if there is none."""
+    if (folder / CONFIG).is_file():
+        return folder
+    models = [config.parent for config in folder.glob(f"*/{CONFIG}")]
+    return models[0] if len(models) == 1 else None
+
+
+def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progress) -> Subject:
+    """The highest version of a model in ONNX Runtime. Raises DataError for what is none of ours."""
+    import onnxruntime
+    from google.protobuf import text_format
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidProtobuf
+    from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+    try:
+        config = text_format.Parse((model / CONFIG).read_text(), ModelConfig())
+        version = max(int(file.parent.name) for file in model.glob("[0-9]*/model.onnx"))
+        session = onnxruntime.InferenceSession(
+            model / str(version) / "model.onnx", providers=onnxruntime.get_available_providers()
+        )
+        (image,) = session.get_inputs()
+        told = {key: value.string_value for key, value in config.parameters.items()}
+        alpha = float(told["false_alarm_rate"])
+    except (text_format.ParseError, ValueError, KeyError) as exc:
+        raise DataError(f"{model} is not a model that onegauge published: {exc}") from exc
+    except (Fail, InvalidArgument, InvalidProtobuf) as exc:
+        raise DataError(f"ONNX Runtime cannot load version {version} of {model}: {exc}") from exc
+    kept: list[TestImage] = []
+    parts, seconds = [], 0.0
+    for batch, pixels in read_images(images, image.shape[1], progress):
+        started = time.perf_counter()
+        parts.append(session.run(OUTPUTS, {image.name: pixels}))
+        seconds += time.perf_counter() - started
+        kept += batch
+    if not kept:
+        raise DataError(f"none of the {len(images)} test images can be read")
+    score, p_value, raw_score, novelty, maps = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    inspected = Inspected(tuple(kept), score, p_value, raw_score, novelty, maps.astype(np.float16))
+    timing = {"time for an image": f"{1000 * seconds / len(kept):.0f} ms in ONNX Runtime"}
+    card = {"version": str(version), **told, **timing}
+    return Subject(str(model), told.get("alignment", ""), alpha, 1.0, card, inspected)
