@@ -1,0 +1,122 @@
+import csv
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from training.evaluation.inspected import Inspected
+from training.evaluation.metrics import report
+from training.evaluation.promise import uniformity
+from training.report.report import write_report
+from training.report.verdict import interval, percent
+
+CARD = {"Detector": "patchcore", "Backbone": "starter", "Alignment": "cada", "Time": "9 ms"}
+NASTY = "<script>alert(\"1\")</script> & 'co'"
+
+
+def figures_of(inspected: Inspected) -> dict:
+    score, anomalous = inspected.score, inspected.anomalous
+    figures = report(score, anomalous, inspected.products, threshold=1.0, alpha=0.05)
+    return figures | {"p_values": uniformity(inspected.p_value[~anomalous])}
+
+
+def written(inspected: Inspected, out: Path) -> str:
+    return write_report(inspected, figures_of(inspected), CARD, out, alpha=0.05).read_text()
+
+
+def table(page: str) -> list[list[str]]:
+    """The cells' text of the table of products."""
+    body = re.search(r"<tbody>(.*?)</tbody>", page, re.DOTALL).group(1)
+    rows = re.findall(r"<tr.*?>(.*?)</tr>", body, re.DOTALL)
+    cells = [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in rows]
+    return [[unescape(re.sub(r"<[^>]*>", " ", c)).strip() for c in row] for row in cells]
+
+
+def test_the_page_is_one_file_and_has_all_parts(line, tmp_path):
+    out = tmp_path / "deep" / "out"
+    page = written(line(nut=([0.1, 1.2], [3.0, 0.4]), bolt=([0.2], [2.0])), out)
+    assert not re.search(r"https?:|<script|<link|@import|url\((?!#)", page)
+    assert all(uri.startswith("data:") for uri in re.findall(r'src="([^"]*)', page))
+    names = {file.name for file in out.iterdir()}
+    plots = {"distributions.png", "roc.png", "trade_off.png", "p_values.png"}
+    assert names == plots | {"report.html", "scores.csv", "products.csv"}
+    anchors = re.findall(r'href="#(\w+)"', page)
+    assert anchors
+    assert all(f'<section id="{anchor}">' in page for anchor in anchors)
+    for name, value in CARD.items():
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in page
+
+
+def test_only_images_that_are_shown_are_embedded(line, tmp_path):
+    page = written(line(nut=([0.1] * 40, [3.0] * 40)), tmp_path / "out")
+    assert page.count("data:image/jpeg") == 2 * page.count('<div class="pair">') < 40
+
+
+def test_the_table_has_the_figures_with_the_worst_product_first(line, tmp_path):
+    inspected = line(good=([0.1, 0.2], [2.0, 3.0]), bad=([0.1, 1.2], [3.0, 0.4]))
+    figures = figures_of(inspected)
+    figures["per_product"]["bad"]["aupro"] = 0.875
+    page = write_report(inspected, figures, CARD, tmp_path, alpha=0.05).read_text()
+    bad, good, pooled = table(page)
+    assert (bad[0], good[0], pooled[0]) == ("bad", "good", "All, pooled")
+    row = figures["per_product"]["bad"]
+    assert bad[1:5] == ["2", "2", percent(row["image_auroc"]), "87.5\N{NO-BREAK SPACE}%"]
+    assert good[4] == "–"  # no masks
+    assert bad[5] == f"{percent(row['false_alarm_rate'])} {interval(row['false_alarm_interval'])}"
+    assert pooled[3] == percent(figures["pooled"]["image_auroc"])
+    assert pooled[7].startswith(percent(figures["at_threshold"]["miss_rate"]))
+    assert '<div class="value word" title="bad">bad</div>' in page
+
+
+def test_whatever_comes_from_names_is_escaped(line, tmp_path):
+    names = {NASTY: ([0.1, 1.2], [3.0, 0.4]), 300 * "x": ([0.1], [3.0])}
+    inspected = line(names | {"geh\udce4use": ([0.1], [3.0])})
+    odd = [
+        replace(i, defect="<i>chip</i>", path=i.path.parent / "<u>.png") for i in inspected.images
+    ]
+    page = written(replace(inspected, images=tuple(odd)), tmp_path / "out")
+    assert "<script" not in page
+    assert "<i>" not in page
+    assert "<u>" not in page
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; &#39;co&#39;" in page
+    assert [row[0] for row in table(page)] == [NASTY, 300 * "x", "geh?use", "All, pooled"]
+    with (tmp_path / "out" / "scores.csv").open(newline="") as stream:
+        assert next(csv.DictReader(stream))["product"] == NASTY
+
+
+@pytest.mark.parametrize(
+    ("products", "plots", "says"),
+    [
+        ({"nut": ([0.1, 1.2], [])}, {"trade_off", "p_values"}, "no anomalous images"),
+        ({"nut": ([], [0.1, 1.2])}, {"trade_off"}, "No normal images: the promise"),
+        (
+            {"nut": ([0.1, 0.2], []), "bolt": ([], [2.0])},
+            {"roc", "trade_off", "p_values"},
+            "No false alarm: all 2 normal images pass.",
+        ),
+        ({"nut": ([0.1], [2.0])}, {"roc", "trade_off", "p_values"}, "Image AUROC is 100.0"),
+    ],
+)
+def test_what_the_images_do_not_allow_is_left_out(line, tmp_path, products, plots, says):
+    page = written(line(products), tmp_path / "out")
+    assert {f.stem for f in (tmp_path / "out").glob("*.png")} == plots | {"distributions"}
+    assert says in page
+    assert "nan" not in re.sub(r'"data:[^"]*"', "", page).lower().replace("name", "")
+
+
+def test_a_single_product_is_not_called_the_worst(line, tmp_path):
+    page = written(line(nut=([0.1, 1.2], [3.0, 0.4])), tmp_path / "out")
+    assert "Worst product" not in page
+    assert "All, pooled" not in page
+    assert "1 product," in page
+
+
+def test_images_that_are_gone_are_said_to_be(line, tmp_path):
+    inspected = line(nut=([0.1, 1.2], [3.0, 0.4]))
+    for image in inspected.images:
+        image.path.unlink()
+    page = written(inspected, tmp_path / "out")
+    assert "data:image/jpeg" not in page
+    assert "The file can no longer be read." in page
