@@ -47,8 +47,9 @@ samples: .venv-dev/installed ## Render the sample images
 	$(DEV)/python -m training.products --samples docs/samples
 
 .PHONY: picture
-picture: .venv-dev/installed ## Draw the README's picture with the bundled model
+picture: .venv-dev/installed ## Draw the pictures of the documentation with the bundled model
 	$(DEV)/python docs/picture.py model_repository docs/images/inspection.jpg
+	$(DEV)/python docs/mixture.py docs/images/mixture.png
 
 .PHONY: bench
 bench: .venv-dev/installed ## Measure POST /inspect beside the bare ONNX Runtime session

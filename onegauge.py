@@ -1,4 +1,4 @@
-"""The command line `onegauge`: train, evaluate, export, serve, inspect.
+"""The command line `onegauge`: train, evaluate, report, benchmark, export, serve, inspect.
 
 A package is imported inside its subcommand only, so that the gateway runs where torch is not
 installed and `--help` is instant.
@@ -13,6 +13,7 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+DetectorName = Literal["patchcore", "revdist", "recontrast", "uniad", "dinomaly"]
 Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by onegauge train")]
 Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
@@ -20,7 +21,18 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 
 
 # What training and export need and the gateway does without
-EXTRAS = ("onnx", "onnxruntime", "onnxscript", "safetensors", "scipy", "sklearn", "timm", "torch")
+EXTRAS = (
+    "jinja2",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "safetensors",
+    "scipy",
+    "sklearn",
+    "timm",
+    "torch",
+)
 
 
 class AnomaliesFound(Exception):
@@ -61,7 +73,7 @@ def _our_errors() -> tuple[type[Exception], ...]:
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the run")],
-    detector: Annotated[Literal["patchcore", "revdist"], typer.Option()] = "patchcore",
+    detector: Annotated[DetectorName, typer.Option()] = "patchcore",
     backbone: Annotated[str, typer.Option(help="starter, or a model of timm")] = "starter",
     backbone_weights: Annotated[Path | None, typer.Option(help="A safetensors file")] = None,
     stages: Annotated[
@@ -96,7 +108,7 @@ def train(
         detector=detector,
         backbone=backbone,
         backbone_weights=backbone_weights,
-        stages=_stages(stages) if stages else None,
+        stages=_numbers("--stages", stages) if stages else None,
         recentred=recentred,
         image_size=image_size,
         alignment=alignment,
@@ -115,33 +127,85 @@ def train(
     run_training(config)
 
 
-def _stages(text: str) -> tuple[int, ...]:
+def _numbers(option: str, text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(stage) for stage in text.split(","))
+        return tuple(int(number) for number in text.split(","))
     except ValueError as exc:
-        raise typer.BadParameter(f"--stages are numbers such as 1,2,3, not {text!r}") from exc
+        raise typer.BadParameter(f"{option} are numbers such as 1,2,3, not {text!r}") from exc
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 @app.command()
 def evaluate(
-    run: Run,
+    targets: Annotated[
+        list[str], typer.Argument(metavar="TARGETS...", help="Runs, published models, gateways")
+    ],
     data: Data,
-    alignments: Annotated[str, typer.Option(help="To compare")] = "none,class-aware,cada",
+    alignments: Annotated[
+        str | None, typer.Option(help="Of runs, to compare; by default none and the run's own")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="File for the figures")] = None,
     false_alarm_rate: Annotated[float | None, typer.Option(help="Instead of the run's")] = None,
     device: Device = "auto",
 ) -> None:
-    """Measure a run on labelled images: pooled, per product, and at the one threshold."""
-    from training.evaluation.evaluate import evaluate_run
+    """Measure on labelled images: pooled, per product, by pixel, and at the one threshold."""
+    from training.evaluation.evaluate import evaluate as run_evaluation
 
-    evaluate_run(
-        run,
-        data,
-        tuple(name.strip() for name in alignments.split(",")),
-        json,
-        device,
-        false_alarm_rate,
+    names = _names(alignments) if alignments else None
+    run_evaluation(targets, data, names, json, device, false_alarm_rate)
+
+
+@app.command()
+def report(
+    target: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a published model")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for report.html, plots and tables")],
+    false_alarm_rate: Annotated[float | None, typer.Option(help="Instead of the run's")] = None,
+    device: Device = "auto",
+) -> None:
+    """Show how a run decides on labelled images: a page to look at, and to send."""
+    from training.report.report import report as write
+
+    typer.echo(f"wrote {write(target, data, out, device, false_alarm_rate)}")
+
+
+@app.command()
+def benchmark(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the results and the runs")],
+    detectors: Annotated[str, typer.Option(help="Such as patchcore,revdist")] = "patchcore",
+    alignments: Annotated[
+        str, typer.Option(help="Such as none,class-aware,cada; recentred of transformers")
+    ] = "none,class-aware,cada",
+    seeds: Annotated[str, typer.Option(help="Such as 0,1,2")] = "0",
+    backbone: Annotated[str, typer.Option(help="starter, or a model of timm")] = "starter",
+    backbone_weights: Annotated[Path | None, typer.Option(help="A safetensors file")] = None,
+    image_size: Annotated[int, typer.Option(help="Side in pixels")] = 256,
+    false_alarm_rate: Annotated[float, typer.Option(help="Promised at score 1.0")] = 0.05,
+    epochs: Annotated[int | None, typer.Option(help="Of detectors trained by gradient")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train and evaluate every detector with every alignment; goes on where it stopped."""
+    from training.benchmark.benchmark import Grid
+    from training.benchmark.benchmark import benchmark as run_benchmark
+    from training.config import TrainConfig
+
+    config = TrainConfig(
+        data=data,
+        out=out,
+        backbone=backbone,
+        backbone_weights=backbone_weights,
+        image_size=image_size,
+        false_alarm_rate=false_alarm_rate,
+        epochs=epochs,
+        resume=True,
+        device=device,
     )
+    chosen = _names(detectors), _names(alignments), _numbers("--seeds", seeds)
+    run_benchmark(Grid(config, *chosen))
 
 
 @app.command()

@@ -21,6 +21,8 @@ COMMANDS = typer.main.get_command(onegauge.app).commands
 HOMES = {
     "train": "training",
     "evaluate": "training",
+    "report": "training",
+    "benchmark": "training",
     "export": "training",
     "serve": "settings",
     "inspect": "api",

@@ -54,7 +54,7 @@ def test_one_threshold_holds_for_real_products_better_with_cada_than_without(lin
         assert not end.value.code
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert len(figures["products"]) == 8
-    none, cada = (figures["alignments"][name] for name in ("none", "cada"))
+    none, cada = (figures["targets"][str(tmp_path / "run")][name] for name in ("none", "cada"))
     assert cada["pooled"]["image_auroc"] > none["pooled"]["image_auroc"] + 0.01
     assert cada["pooled"]["image_auroc"] > 0.85
     assert cada["at_threshold"]["false_alarm_rate"] < 0.12

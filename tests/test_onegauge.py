@@ -13,7 +13,7 @@ from PIL import Image
 import onegauge
 
 ROOT = Path(onegauge.__file__).parent
-COMMANDS = ("train", "evaluate", "export", "serve", "inspect")
+COMMANDS = ("train", "evaluate", "report", "benchmark", "export", "serve", "inspect")
 
 
 @contextmanager

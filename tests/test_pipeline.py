@@ -1,5 +1,6 @@
 """Pictures → train → export → serve → decisions, by the commands and the gateway people use."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,8 +99,21 @@ def test_the_gateway_scores_as_the_evaluation_did(folder, gateway, product_tree)
     figures = json.loads((folder / "figures.json").read_text())
     bad = [p for p in product_tree.glob("*/test/*/*.jpg") if p.parent.name != "good"]
     missed = [result["score"] < 1 for result in inspect(gateway, bad)]
-    rates = figures["alignments"]["cada"]["at_threshold"]
+    rates = figures["targets"][str(folder / "run")]["cada"]["at_threshold"]
     assert np.mean(missed) == pytest.approx(rates["miss_rate"])
+
+
+def test_reports_of_the_run_and_of_what_is_published_tell_the_same(folder, product_tree, tmp_path):
+    decisions = []
+    for target in (folder / "run", folder / "repository"):
+        out = tmp_path / target.name
+        assert run("report", target, "--data", product_tree, "--out", out) == 0
+        assert str(target) in (out / "report.html").read_text()
+        with (out / "scores.csv").open(newline="") as file:
+            decisions.append([(row["path"], row["decision"]) for row in csv.DictReader(file)])
+    of_run, of_published = decisions
+    assert len(of_run) == 36
+    assert of_run == of_published
 
 
 def test_the_model_card_tells_the_provenance(folder, gateway):
@@ -181,7 +195,7 @@ def test_a_second_export_is_the_next_version(folder, tmp_path):
         (["train", "--data", ".", "--out", "run", "--batch-size", "0"], "batch_size"),
         (["train", "--data", ".", "--out", "run", "--false-alarm-rate", "1.5"], "1.5"),
         (["evaluate", "run", "--data", ".", "--false-alarm-rate", "0"], "between 0 and 1"),
-        (["evaluate", "absent", "--data", "."], "absent"),
+        (["evaluate", "run", "--data", "."], "no test images in ."),
         (["export", "absent", "--repository", "r", "--name", "parts"], "absent"),
     ],
 )
