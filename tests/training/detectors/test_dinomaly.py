@@ -1,13 +1,11 @@
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.training.detectors.exported import exported_maps
 from training.backbone import Backbone
 from training.detectors.dinomaly import Dinomaly, mined_distance, warm_cosine
-from training.features import Features, Seen
+from training.features import Seen
 from training.progress import Progress
 
 WIDTH, SIDE = 64, 6
@@ -17,12 +15,6 @@ WIDTH, SIDE = 64, 6
 def transformer() -> Backbone:
     """Only its shape: eight blocks over patches of 14 pixels."""
     return Backbone("blocks", nn.Identity(), (WIDTH,) * 8, (14,) * 8)
-
-
-def blocks(rows: int) -> Features:
-    rng = np.random.default_rng(0)
-    stages = [rng.random((rows, WIDTH, SIDE, SIDE)).astype(np.float16) for _ in range(8)]
-    return Features(np.zeros((rows, 84, 84, 3), np.uint8), stages, torch.device("cpu"))
 
 
 def test_it_learns_what_is_normal_and_finds_what_is_foreign(backbone, features, foreign, options):
@@ -115,12 +107,3 @@ def test_the_paper_s_iterations_are_advised_for_its_backbones():
     assert advised("vit_base_patch14_reg4_dinov2") == 121  # of 83 steps
     assert advised("vit_small_patch14_reg4_dinov2.lvd142m") == 121
     assert advised("resnet18") < 121
-
-
-def test_the_exported_graph_gives_the_same_maps_for_any_batch(transformer, tmp_path):
-    torch.manual_seed(0)
-    detector, features = Dinomaly(transformer).eval(), blocks(3)
-    for found in exported_maps(detector, features, (1, 3), tmp_path):
-        with torch.inference_mode():
-            expected = detector(features.batch(range(len(found))))
-        np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)

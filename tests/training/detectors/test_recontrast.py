@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.training.detectors.exported import exported_maps
 from training.backbone import Backbone
 from training.checkpoint import restore_detector
 from training.config import FitOptions
@@ -185,27 +184,6 @@ def test_a_restored_detector_makes_the_same_maps_and_holds_one_encoder(trained):
         assert torch.equal(restored(seen), detector(seen))
     encoders = [name for name in state if name.endswith("layers.0.0.weight")]
     assert encoders == ["encoder.network.layers.0.0.weight"]
-
-
-class Whole(nn.Module):
-    """From images to maps; it reads the image where a detector is given a stage."""
-
-    def __init__(self, backbone: Backbone, detector: ReContrast) -> None:
-        super().__init__()
-        self.backbone, self.detector = backbone, detector
-
-    def forward(self, seen: Seen) -> Tensor:
-        image = seen.stages[0]
-        return self.detector(Seen(image, self.backbone(image)))
-
-
-def test_the_exported_graph_gives_the_same_maps_for_any_batch(trained, tmp_path):
-    image = images(3)
-    read = Features(image.numpy(), [image.numpy()], torch.device("cpu"))
-    for found in exported_maps(Whole(*trained), read, (1, 3), tmp_path):
-        with torch.inference_mode():
-            expected = trained[1](look(trained[0], image[: len(found)]))
-        assert np.allclose(found, expected.numpy(), atol=1e-5)
 
 
 def test_the_paper_s_iterations_are_advised_on_its_backbone_only(convolutions):
