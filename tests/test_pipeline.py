@@ -191,7 +191,7 @@ def test_a_second_export_is_the_next_version(folder, tmp_path):
     [
         (["train", "--data", "absent", "--out", "run"], "absent"),
         (["train", "--data", ".", "--out", "run", "--device", "abacus"], "abacus"),
-        (["train", "--data", ".", "--out", "run", "--image-size", "100"], "32 for 'starter', not 100"),
+        (["train", "--data", ".", "--out", "run", "--image-size", "100"], "'starter', not 100"),
         (["train", "--data", ".", "--out", "run", "--batch-size", "0"], "batch_size"),
         (["train", "--data", ".", "--out", "run", "--false-alarm-rate", "1.5"], "1.5"),
         (["evaluate", "run", "--data", ".", "--false-alarm-rate", "0"], "between 0 and 1"),

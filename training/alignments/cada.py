@@ -22,13 +22,13 @@ from training.alignments.alignment import (
     normalised,
 )
 from training.alignments.neighbours import nearest, nearest_others
-from training.alignments.views import AsDetected, FourViews
+from training.alignments.views import AsDetected, ThreeViews
 
 NEIGHBOURS = 20
 POOLED_SCALE = 0.2  # weight of the scale common to all in an image's scale: k values are few
 AT_A_TIME = 64  # images whose neighbours' maps are in memory together
 
-Viewing = Callable[[References, Tensor], nn.Module]  # made of references and neighbours (N, k)
+Viewing = Callable[[References], nn.Module]
 
 
 class Neighbourhood(Alignment):
@@ -46,8 +46,8 @@ class Neighbourhood(Alignment):
         self.k = min(NEIGHBOURS, len(references.maps) - 1)
         embeddings, share = references.look.embedding, references.score_share
         self.register_buffer("embeddings", embeddings)  # (N, E)
+        self.views = viewing(references)
         others = nearest_others(embeddings, self.k)  # (N, k)
-        self.views = viewing(references, others)
         seen = self._references_in_views(references, others)  # (V, N, h, w)
         units = torch.stack([image_score(maps, share).std() for maps in seen])
         self.register_buffer("units", units.clamp_min(1e-6).view(-1, 1, 1, 1))
@@ -70,10 +70,10 @@ class Neighbourhood(Alignment):
 
 
 class Cada(Neighbourhood):
-    """The raw map and the look, each as it is and place by place: the default."""
+    """The raw map, the raw map place by place, and unlikeness: the default."""
 
     def __init__(self, references: References) -> None:
-        super().__init__(references, FourViews)
+        super().__init__(references, ThreeViews)
 
 
 class CadaScalar(Neighbourhood):

@@ -13,13 +13,12 @@ SHARED_SCALE = 0.6  # weight of the map's mean deviation in a place's scale
 FLOOR = 0.01  # of the deviation of all maps, that no place's scale is under: images may be copies
 THINNING = 2  # pixels of a map to one of the stored ones, along each side: maps are smooth
 LOOKALIKES = 10  # neighbours among which each place looks for its like
-AT_A_TIME = 64  # images whose neighbours' places are in memory together
 
 
 class AsDetected(nn.Module):
     """The raw map alone."""
 
-    def __init__(self, references: References, others: Tensor) -> None:  # noqa: ARG002
+    def __init__(self, references: References) -> None:  # noqa: ARG002  they are not needed
         super().__init__()
 
     def forward(self, maps: Tensor, places: Tensor, neighbours: Tensor) -> Tensor:  # noqa: ARG002
@@ -27,31 +26,24 @@ class AsDetected(nn.Module):
         return maps.unsqueeze(0)
 
 
-class FourViews(nn.Module):
-    """The raw map and the unlikeness map, each as it is and place by place.
+class ThreeViews(nn.Module):
+    """The raw map, the raw map place by place, and the unlikeness map.
 
     Place by place an image is known to be high where its like always are, such as at an edge; as
-    they are, the maps do not suffer where poses differ.
+    it is, the map does not suffer where poses differ.
     """
 
-    def __init__(self, references: References, others: Tensor) -> None:
-        """From N references and the indices (N, k) of the neighbours of each."""
+    def __init__(self, references: References) -> None:
         super().__init__()
         thin = F.avg_pool2d(references.maps.float().unsqueeze(1), THINNING).squeeze(1)
-        self.map_by_place = ByPlace(thin)
-        places = references.look.places
-        self.unlikeness = Unlikeness(places)
-        batches = zip(places.split(AT_A_TIME), others.split(AT_A_TIME), strict=True)
-        unlike = torch.cat([self.unlikeness(part.float(), rows) for part, rows in batches])
-        self.unlikeness_by_place = ByPlace(unlike)
+        self.by_place = ByPlace(thin)
+        self.unlikeness = Unlikeness(references.look.places)
 
     def forward(self, maps: Tensor, places: Tensor, neighbours: Tensor) -> Tensor:
-        """The views of raw maps (B, h, w), enlarged to their size: (4, B, h, w)."""
-        unlike = self.unlikeness(places, neighbours)  # (B, g, g)
-        by_place = self.unlikeness_by_place(unlike, neighbours)
-        coarse = torch.stack([unlike, by_place], dim=1)  # (B, 2, g, g)
-        fine = F.interpolate(coarse, maps.shape[-2:], mode="bilinear")
-        return torch.stack([maps, self.map_by_place(maps, neighbours), *fine.unbind(1)])
+        """The views of raw maps (B, h, w), enlarged to their size: (3, B, h, w)."""
+        unlike = self.unlikeness(places, neighbours).unsqueeze(1)  # (B, 1, g, g)
+        fine = F.interpolate(unlike, maps.shape[-2:], mode="bilinear").squeeze(1)
+        return torch.stack([maps, self.by_place(maps, neighbours), fine])
 
 
 class ByPlace(nn.Module):
@@ -76,8 +68,7 @@ class ByPlace(nn.Module):
         shared = statistics.mean((2, 3), keepdim=True)
         weight = torch.tensor([SHARED_LOCATION, SHARED_SCALE], device=maps.device).view(1, 2, 1, 1)
         statistics = torch.lerp(statistics, shared, weight)
-        if statistics.shape[-2:] != maps.shape[-2:]:
-            statistics = F.interpolate(statistics, maps.shape[-2:], mode="bilinear")
+        statistics = F.interpolate(statistics, maps.shape[-2:], mode="bilinear")
         location, scale = statistics.unbind(1)  # (B, h, w)
         return (maps - location) / torch.maximum(scale, self.floor)
 

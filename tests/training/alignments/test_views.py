@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from training.alignments.neighbours import nearest_others
-from training.alignments.views import ByPlace, FourViews, Unlikeness
+from training.alignments.views import ByPlace, ThreeViews, Unlikeness
 
 COPIES = torch.zeros(1, 3, dtype=torch.long)  # of the first reference, as neighbours
 
@@ -54,9 +54,9 @@ def test_unlikeness_is_the_euclidean_distance_to_the_neighbour_most_like_it(worl
 def test_a_place_that_looks_like_no_neighbour_counts_though_the_detector_is_silent(world):
     references = world.references
     others = nearest_others(references.look.embedding, 20)
-    views = FourViews(references, others)
+    views = ThreeViews(references)
     look = references.look.of(slice(1))
-    before = views(references.maps[:1], look.places, others[:1])[:, 0]  # (4, h, w)
+    before = views(references.maps[:1], look.places, others[:1])[:, 0]  # (3, h, w)
     look.places[0, :, 2, 1] += 60
     after = views(references.maps[:1], look.places, others[:1])[:, 0]
     assert torch.equal(after[:2], before[:2])
