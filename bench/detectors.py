@@ -19,7 +19,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.backbone import Backbone, load_backbone
@@ -61,15 +61,11 @@ def sizes() -> None:
 @app.command()
 def times() -> None:
     """Milliseconds of an image, and images a second of a training step, each way of it."""
-    ways: dict[str, Callable[[nn.Module], nn.Module]] = {
-        "plain": lambda module: module,
-        "channels last": lambda module: module.to(memory_format=torch.channels_last),
-        "compiled": lambda module: module,
-    }
+    ways = ("training", "channels last", "compiled")
     table = Table("detector", "batch 1, ms", "of the backbone", "batch 8, ms", *ways)
     for name, network, size in SMALL:
         backbone, detector = built(name, network, size)
-        trained = ["-"] * len(ways) if name == "patchcore" else training(backbone, detector, ways)
+        trained = () if name == "patchcore" else training(backbone, detector)
         table.add_row(name, *inspection(backbone, detector), *trained)
     Console(width=120).print(table)
 
@@ -89,30 +85,24 @@ def inspection(backbone: Backbone, detector: Detector) -> Iterator[str]:
             yield f"x {both / alone:.2f}"
 
 
-def training(
-    backbone: Backbone, detector: Detector, ways: dict[str, Callable[[nn.Module], nn.Module]]
-) -> list[str]:
+def training(backbone: Backbone, detector: Detector) -> Iterator[str]:
     """Images a second of a plain step, and the other ways as multiples of it."""
     image = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8)
-    with torch.inference_mode():
-        stages = backbone(image)
-    seen = Seen(image, [stage.clone() for stage in stages])
-    last = [stage.clone(memory_format=torch.channels_last) for stage in seen.stages]
+    with torch.no_grad():
+        seen = Seen(image, backbone(image))
     detector.train()
-    found = {}
-    for way, prepare in ways.items():
-        module = prepare(detector)
-        loss = torch.compile(module.loss) if way == "compiled" else module.loss
-        batch = Seen(image, last) if way == "channels last" else seen
 
-        def step(loss: Callable = loss, batch: Seen = batch) -> None:
-            detector.zero_grad(set_to_none=True)
-            loss(batch, 0.5).backward()
+    def step(loss: Callable[[Seen, float], Tensor], seen: Seen) -> None:
+        detector.zero_grad(set_to_none=True)
+        loss(seen, 0.5).backward()
 
-        found[way] = timed(step)
-        detector.to(memory_format=torch.contiguous_format)
-    plain = found.pop("plain")
-    return [f"{BATCH / plain:.1f} images/s", *(f"x {plain / t:.2f}" for t in found.values())]
+    plain = timed(partial(step, detector.loss, seen))
+    yield f"{BATCH / plain:.1f} images/s"
+    detector.to(memory_format=torch.channels_last)
+    last = [stage.to(memory_format=torch.channels_last) for stage in seen.stages]
+    yield f"x {plain / timed(partial(step, detector.loss, Seen(image, last))):.2f}"
+    detector.to(memory_format=torch.contiguous_format)
+    yield f"x {plain / timed(partial(step, torch.compile(detector.loss), seen)):.2f}"
 
 
 def built(name: str, network: str, size: int) -> tuple[Backbone, Detector]:

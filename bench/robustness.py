@@ -2,11 +2,11 @@
 
     python bench/robustness.py DATA OUT --backbone resnet18 --backbone-weights FILE
 
-trains on DATA, a tree <product>/train and <product>/test, as it is; then once for each product
-with RARE images of it only; then with defective test images among the training images, which are
-left out of the test. Each is tested on all other test images at the false-alarm rates 0.01 and
-0.05. For novelty, each product in turn is left out of what the first run has learnt: the backbone
-is frozen, so nothing is trained anew. Prints one JSON object a study.
+trains on DATA, a tree <product>/train and <product>/test, as it is; then with defective test images
+among the training images, which are left out of the test; then once for each product with RARE
+images of it only. Each is tested on all other test images at the false-alarm rates 0.01 and 0.05.
+For novelty, each product in turn is left out of what the first run has learnt: the backbone is
+frozen, so nothing is trained anew. Prints one JSON object a study.
 """
 
 from __future__ import annotations

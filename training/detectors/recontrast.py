@@ -35,7 +35,7 @@ from training.progress import Progress
 PAPER_BACKBONE = "wide_resnet50_2"
 PINCH = {"wide_resnet50_2": 2, "resnet50": 4}  # of the backbones that are mirrored as such
 ITERATIONS = 5_000  # of the authors' recipe for several products, with batches of 16
-CPU_EPOCHS = 3  # other backbones: half an hour for 1,300 images on two cores
+CPU_EPOCHS = 3  # other backbones
 LEARNING_RATE = 2e-3  # of AdamW
 ENCODER_RATE = 1e-5  # of the trained encoder
 WEIGHT_DECAY = 1e-5
