@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -61,11 +62,13 @@ def evaluate(
 def figures_of(subject: Subject, progress: Progress) -> dict[str, Any]:
     """All metrics of one subject, by image, by pixel and at its threshold."""
     inspected = subject.inspected
-    with progress.step("by pixel", len(inspected.images)) as step:
-        pixels = pixel_report(
-            inspected.maps, lambda i: mask_of(inspected.images[i], MASK_SIDE), inspected.products
-        )
-        step.advance(len(inspected.images))
+    with progress.step("by pixel", 2 * len(inspected.images)) as step:  # each mask is asked twice
+
+        def mask(row: int) -> np.ndarray | None:
+            step.advance()
+            return mask_of(inspected.images[row], MASK_SIDE)
+
+        pixels = pixel_report(inspected.maps, mask, inspected.products)
     figures = report(
         inspected.score,
         inspected.anomalous,

@@ -18,11 +18,17 @@ OUTPUTS = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
 
 
 def published_model(folder: Path) -> Path | None:
-    """The model's folder: this one, or the only model of this repository; None if there is none."""
+    """The model's folder: this one, or the only model of this repository; None if there is none.
+
+    Raises DataError for a repository of several.
+    """
     if (folder / CONFIG).is_file():
         return folder
-    models = [config.parent for config in folder.glob(f"*/{CONFIG}")]
-    return models[0] if len(models) == 1 else None
+    models = sorted(config.parent for config in folder.glob(f"*/{CONFIG}"))
+    if len(models) > 1:
+        names = ", ".join(model.name for model in models)
+        raise DataError(f"{folder} has several models: name one of {names}, as {models[0]}")
+    return models[0] if models else None
 
 
 def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progress) -> Subject:

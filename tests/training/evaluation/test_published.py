@@ -22,6 +22,14 @@ def test_a_model_is_found_by_its_folder_and_as_the_only_one_of_a_repository(repo
     assert published_model(repository / "parts" / "1") is None
 
 
+def test_a_repository_of_several_models_is_not_guessed_at(tmp_path):
+    for name in ("bolts", "nuts"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.pbtxt").touch()
+    with pytest.raises(DataError, match="several models: name one of bolts, nuts"):
+        published_model(tmp_path)
+
+
 def test_what_is_published_reads_as_the_run_does(repository, trained_run, product_tree):
     images = labelled_images(product_tree)
     found = evaluate_published(repository / "parts", images, Progress())
