@@ -18,6 +18,12 @@ Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by onegauge train")]
 Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+BackboneName = Annotated[str, typer.Option(help="starter, or a model of timm")]
+BackboneWeights = Annotated[Path | None, typer.Option(help="A safetensors file")]
+ImageSize = Annotated[int, typer.Option(help="Side in pixels")]
+Promise = Annotated[float, typer.Option(help="False-alarm rate promised at score 1.0")]
+AnotherPromise = Annotated[float | None, typer.Option(help="Instead of the run's")]
+Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
 
 
 # What training and export need and the gateway does without
@@ -74,23 +80,23 @@ def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the run")],
     detector: Annotated[DetectorName, typer.Option()] = "patchcore",
-    backbone: Annotated[str, typer.Option(help="starter, or a model of timm")] = "starter",
-    backbone_weights: Annotated[Path | None, typer.Option(help="A safetensors file")] = None,
+    backbone: BackboneName = "starter",
+    backbone_weights: BackboneWeights = None,
     stages: Annotated[
         str | None, typer.Option(help="Such as 1,2,3; of a transformer its blocks from 0")
     ] = None,
     recentred: Annotated[
         bool, typer.Option("--recentred", help="Class token off every patch of a transformer")
     ] = False,
-    image_size: Annotated[int, typer.Option(help="Side in pixels")] = 256,
+    image_size: ImageSize = 256,
     alignment: Annotated[Alignment, typer.Option(help="How products share one threshold")] = "cada",
     score_share: Annotated[
         float, typer.Option(help="Of the map's pixels that make the image score; 0: the highest")
     ] = 0.02,
-    false_alarm_rate: Annotated[float, typer.Option(help="Promised at score 1.0")] = 0.01,
+    false_alarm_rate: Promise = 0.01,
     novelty_rate: Annotated[float, typer.Option(help="Of normal images called unknown")] = 0.001,
     calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
-    epochs: Annotated[int | None, typer.Option(help="Of detectors trained by gradient")] = None,
+    epochs: Epochs = None,
     bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
     batch_size: Annotated[int, typer.Option()] = 16,
     allow_unreadable: Annotated[bool, typer.Option("--allow-unreadable")] = False,
@@ -148,7 +154,7 @@ def evaluate(
         str | None, typer.Option(help="Of runs, to compare; by default none and the run's own")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="File for the figures")] = None,
-    false_alarm_rate: Annotated[float | None, typer.Option(help="Instead of the run's")] = None,
+    false_alarm_rate: AnotherPromise = None,
     device: Device = "auto",
 ) -> None:
     """Measure on labelled images: pooled, per product, by pixel, and at the one threshold."""
@@ -163,7 +169,7 @@ def report(
     target: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a published model")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for report.html, plots and tables")],
-    false_alarm_rate: Annotated[float | None, typer.Option(help="Instead of the run's")] = None,
+    false_alarm_rate: AnotherPromise = None,
     device: Device = "auto",
 ) -> None:
     """Show how a run decides on labelled images: a page to look at, and to send."""
@@ -181,11 +187,11 @@ def benchmark(
         str, typer.Option(help="Such as none,class-aware,cada; recentred of transformers")
     ] = "none,class-aware,cada",
     seeds: Annotated[str, typer.Option(help="Such as 0,1,2")] = "0",
-    backbone: Annotated[str, typer.Option(help="starter, or a model of timm")] = "starter",
-    backbone_weights: Annotated[Path | None, typer.Option(help="A safetensors file")] = None,
-    image_size: Annotated[int, typer.Option(help="Side in pixels")] = 256,
-    false_alarm_rate: Annotated[float, typer.Option(help="Promised at score 1.0")] = 0.05,
-    epochs: Annotated[int | None, typer.Option(help="Of detectors trained by gradient")] = None,
+    backbone: BackboneName = "starter",
+    backbone_weights: BackboneWeights = None,
+    image_size: ImageSize = 256,
+    false_alarm_rate: Promise = 0.05,
+    epochs: Epochs = None,
     device: Device = "auto",
 ) -> None:
     """Train and evaluate every detector with every alignment; goes on where it stopped."""

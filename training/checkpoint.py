@@ -172,13 +172,7 @@ def load(run: Path) -> Checkpoint:
         raise CheckpointError(f"{run} is not a finished run: {exc}; train it first") from exc
     if config.detector not in DETECTORS:
         raise CheckpointError(f"{run} has a detector that is unknown here: {config.detector!r}")
-    backbone = load_backbone(
-        config.backbone,
-        config.stages,
-        image_size=config.image_size,
-        recentred=config.recentred,
-        pretrained=False,
-    )
+    backbone = bare_backbone(config)
     backbone.load_state_dict(_part(tensors, "backbone."))
     detector = restore_detector(config.detector, backbone, _part(tensors, "detector."))
     places = Places(sum(backbone.channels))
@@ -198,6 +192,17 @@ def load(run: Path) -> Checkpoint:
 def load_verification_images(run: Path) -> Tensor:
     """The images uint8 (V, H, W, 3) that an export of this run is verified on."""
     return load_file(run / VERIFICATION)["images"]
+
+
+def bare_backbone(config: TrainConfig) -> Backbone:
+    """The backbone of a run without the weights that it was pretrained to."""
+    return load_backbone(
+        config.backbone,
+        config.stages,
+        image_size=config.image_size,
+        recentred=config.recentred,
+        pretrained=False,
+    )
 
 
 def restore_detector(name: str, backbone: Backbone, state: dict[str, Tensor]) -> Detector:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
-from training.backbone import load_backbone
 from training.benchmark.results import Result, Results
 from training.benchmark.tables import tables
+from training.checkpoint import bare_backbone
 from training.config import TrainConfig
 from training.detectors import DETECTORS
 from training.errors import ConfigError
@@ -40,26 +41,22 @@ class Grid:
             if name not in DETECTORS:
                 raise ConfigError(f"no detector {name!r}; there are {', '.join(DETECTORS)}")
         require_known([name for name in self.alignments if name != RECENTRED])
-        for config, _ in self.runs():
-            backbone = load_backbone(
-                config.backbone,
-                config.stages,
-                image_size=config.image_size,
-                recentred=config.recentred,
-                pretrained=False,
-            )
+        for detector, recentred in product(self.detectors, self._recentred()):
+            config = self._run(detector, self.seeds[0], recentred=recentred)
+            backbone = bare_backbone(config)
             backbone.require_size(config.image_size)
-            DETECTORS[config.detector](backbone)
+            DETECTORS[detector](backbone)
 
-    def runs(self) -> Iterator[tuple[TrainConfig, dict[str, str]]]:
-        """Each run, and its alignments by the names that they have in the results."""
-        plain = {name: name for name in self.alignments if name != RECENTRED}
-        for seed in self.seeds:
-            for detector in self.detectors:
-                if plain:
-                    yield self._run(detector, seed, recentred=False), plain
-                if RECENTRED in self.alignments:
-                    yield self._run(detector, seed, recentred=True), {RECENTRED: "none"}
+    def runs(self) -> Iterator[tuple[TrainConfig, tuple[str, ...]]]:
+        """Each run, and the names of its alignments in the results."""
+        plain = tuple(name for name in self.alignments if name != RECENTRED)
+        for seed, detector, recentred in product(self.seeds, self.detectors, self._recentred()):
+            names = (RECENTRED,) if recentred else plain
+            yield self._run(detector, seed, recentred=recentred), names
+
+    def _recentred(self) -> list[bool]:
+        """Whether features as they are are wanted, recentred ones, or both."""
+        return sorted({name == RECENTRED for name in self.alignments})
 
     def _run(self, detector: str, seed: int, *, recentred: bool) -> TrainConfig:
         words = [detector, self.config.backbone, *[RECENTRED] * recentred, str(seed)]
@@ -75,17 +72,16 @@ def benchmark(grid: Grid) -> Path:
     progress = Progress()
     images = both_kinds(grid.config.data)
     results = Results(grid.config.out / "results.jsonl")
-    for config, alignments in grid.runs():
-        progress.say(f"{config.out.name}: {', '.join(alignments)}")
+    for config, names in grid.runs():
+        progress.say(f"{config.out.name}: {', '.join(names)}")
         train(config)
-        own = {n: a for n, a in alignments.items() if not results.has(_result(config, n))}
-        if own:
-            chosen = tuple(own.values())
-            names = {alignment: name for name, alignment in own.items()}
-            for said in evaluate_run(config.out, images, chosen, None, config.device, progress):
-                measured = figures_of(said, progress)
-                result = _result(config, names[said.alignment])
-                results.add(replace(result, card=dict(said.card), figures=measured))
+        missing = [name for name in names if not results.has(_result(config, name))]
+        if missing:
+            wanted = ["none" if name == RECENTRED else name for name in missing]
+            for said in evaluate_run(config.out, images, wanted, None, config.device, progress):
+                result = _result(config, RECENTRED if config.recentred else said.alignment)
+                figures = figures_of(said, progress)
+                results.add(replace(result, card=dict(said.card), figures=figures))
     file = grid.config.out / "results.md"
     file.write_text(tables(results.rows))
     progress.say(file.read_text())

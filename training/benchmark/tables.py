@@ -7,6 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from training.benchmark.results import Result
+from training.evaluation.promise import RATES
 
 Column = Callable[[dict[str, Any]], float | None]
 
@@ -25,9 +26,9 @@ AUROC: dict[str, Column] = {
 def tables(results: Sequence[Result]) -> str:
     """Ranking metrics, then the errors at each promised rate; all in %, mean ± deviation."""
     parts = ["## Ranking: image AUROC, and by pixel", *_table(results, AUROC)]
-    for rate in results[0].figures["at_rates"]:
-        parts += ["", f"## One threshold for a false-alarm rate of {100 * float(rate):g} %"]
-        parts += _table(results, _at(rate))
+    for rate in RATES:
+        parts += ["", f"## One threshold for a false-alarm rate of {100 * rate:g} %"]
+        parts += _table(results, _at(f"{rate:g}"))
     return "\n".join(parts) + "\n"
 
 

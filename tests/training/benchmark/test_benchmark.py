@@ -81,6 +81,6 @@ def test_what_cannot_work_is_said_before_anything_is_trained(tmp_path, names, er
 def test_recentring_is_a_run_of_its_own(tmp_path):
     config = TrainConfig(tmp_path, tmp_path / "out", backbone="vit_tiny_patch16_224", **OPTIONS)
     plain, recentred = Grid(config, ("dinomaly",), ("cada", "recentred"), (0,)).runs()
-    assert (plain[0].recentred, plain[1]) == (False, {"cada": "cada"})
-    assert (recentred[0].recentred, recentred[1]) == (True, {"recentred": "none"})
+    assert (plain[0].recentred, plain[1]) == (False, ("cada",))
+    assert (recentred[0].recentred, recentred[1]) == (True, ("recentred",))
     assert plain[0].out != recentred[0].out
