@@ -51,7 +51,8 @@ def evaluate_run(
     names = alignments or tuple(dict.fromkeys(("none", checkpoint.config.alignment)))
     require_known(names)
     target = _target(checkpoint, alpha, progress)
-    detected = detect(checkpoint, images, choose_device(device), progress)
+    chosen = choose_device(device)
+    detected = detect(checkpoint, images, chosen, progress)
     for name in names:
         try:
             inspected = align(checkpoint, detected, name, target)
@@ -61,7 +62,7 @@ def evaluate_run(
             progress.say(f"warning: {name} is left out: {exc}")
         else:
             card = _card(checkpoint, name, target) | {
-                "time for an image": f"{detected.milliseconds:.0f} ms on {device}, not aligned"
+                "time for an image": f"{detected.milliseconds:.0f} ms on {chosen.type}, not aligned"
             }
             yield Subject(str(run), name, target, 1.0, card, inspected)
 

@@ -48,6 +48,13 @@ def test_any_alignment_can_be_had_of_a_run(trained_run, product_tree):
     assert all(np.isfinite(subject.inspected.score).all() for subject in found.values())
 
 
+def test_the_card_names_the_device_that_was_chosen(trained_run, product_tree):
+    images = labelled_images(product_tree)[:3]
+    (subject,) = evaluate_run(trained_run, images, ("none",), None, "auto", Progress())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert f" ms on {device}, " in subject.card["time for an image"]
+
+
 def test_labels_in_training_alone_infer_the_product(trained_run, product_tree):
     found = subjects(trained_run, product_tree, ("class-aware", "class-aware-training"))
     given, inferred = (found[name].inspected.score for name in found)
