@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.backbone import Backbone
-from training.detectors.detector import smooth
+from training.detectors.detector import cosine_distance, smooth
 from training.errors import ConfigError
 
 PINCHED_DEPTHS = (3, 4, 6)  # pinched blocks of a mirrored ResNet50's stages, coarsest first
@@ -146,11 +146,6 @@ def disagreement(true: Sequence[Tensor], restored: Sequence[Tensor], stride: int
         for t, r in zip(true, restored, strict=True)
     ]
     return smooth(torch.stack(maps).sum(0), stride).squeeze(1)
-
-
-def cosine_distance(true: Tensor, restored: Tensor) -> Tensor:
-    """1 - cosine over channels: (B, C, H, W) twice → (B, 1, H, W)."""
-    return 1 - F.cosine_similarity(true, restored, dim=1).unsqueeze(1)
 
 
 def _downsample(channels: int, last: int, *, times: int) -> nn.Sequential:

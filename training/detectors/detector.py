@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -57,6 +58,16 @@ def raw_maps(detector: nn.Module, features: Features, progress: Progress) -> Ten
             maps.append(detector(batch).half().cpu())
             step.advance(rows.stop - rows.start)
     return torch.cat(maps)
+
+
+def epochs_for(iterations: int, images: int, batch_size: int) -> int:
+    """As many passes over so many images as make a paper's iterations, all of a full batch."""
+    return math.ceil(iterations / max(1, images // batch_size))
+
+
+def cosine_distance(true: Tensor, restored: Tensor) -> Tensor:
+    """1 - cosine over channels: (B, C, H, W) twice → (B, 1, H, W)."""
+    return 1 - F.cosine_similarity(true, restored, dim=1).unsqueeze(1)
 
 
 def smooth(maps: Tensor, stride: int) -> Tensor:

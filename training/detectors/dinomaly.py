@@ -16,7 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.backbone import Backbone
-from training.detectors.detector import Detector, FitOptions, smooth
+from training.detectors.detector import (
+    Detector,
+    FitOptions,
+    cosine_distance,
+    epochs_for,
+    smooth,
+)
 from training.detectors.stable_adamw import StableAdamW
 from training.engine import Descent, minimise
 from training.features import Features, Seen
@@ -75,7 +81,7 @@ class Dinomaly(Detector):
         """Raw anomaly map (B, h, w): the mean over targets of 1 - cosine, enlarged and smoothed."""
         targets = self._targets(seen.stages)
         pairs = zip(targets, self._restore(targets), strict=True)
-        maps = torch.stack([_cosine_distance(t, r) for t, r in pairs]).mean(0)  # (B, 1, h', w')
+        maps = torch.stack([cosine_distance(t, r) for t, r in pairs]).mean(0)  # (B, 1, h', w')
         size = seen.stages[0].shape[-2:]
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
         return smooth(maps, self.stride).squeeze(1)
@@ -89,9 +95,7 @@ class Dinomaly(Detector):
 
     def advised_epochs(self, images: int, batch_size: int) -> int:
         """As many as make the paper's 10,000 iterations, or what a CPU can bear."""
-        if not self.paper:
-            return CPU_EPOCHS
-        return math.ceil(ITERATIONS / max(1, images // batch_size))
+        return epochs_for(ITERATIONS, images, batch_size) if self.paper else CPU_EPOCHS
 
     def loss(self, seen: Seen, done: float) -> Tensor:
         """Mean over targets and images of 1 - cosine, places and channels together."""
@@ -121,18 +125,13 @@ class Dinomaly(Detector):
         return [t.float().transpose(1, 2).unflatten(2, fused.shape[-2:]) for t in tokens]
 
 
-def _cosine_distance(target: Tensor, restored: Tensor) -> Tensor:
-    """1 - cosine over channels: (B, C, H, W) twice → (B, 1, H, W)."""
-    return 1 - F.cosine_similarity(target, restored, dim=1).unsqueeze(1)
-
-
 def mined_distance(target: Tensor, restored: Tensor, easy: float) -> Tensor:
     """1 - cosine of each whole image (B,), with a tenth of the gradient where it is easy.
 
     Easy is that share of the batch's places which is restored best (the paper's equations 4 to 6).
     """
     with torch.no_grad():
-        distance = _cosine_distance(target, restored)  # (B, 1, H, W)
+        distance = cosine_distance(target, restored)  # (B, 1, H, W)
         kept = torch.where(distance < distance.quantile(easy), EASY_GRADIENT, 1.0)
     mined = torch.lerp(restored.detach(), restored, kept)  # the same value, less gradient
     return 1 - F.cosine_similarity(target.flatten(1), mined.flatten(1))

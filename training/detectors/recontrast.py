@@ -23,11 +23,10 @@ from training.detectors.bottleneck import (
     Bottleneck,
     Decoder,
     PinchedBlock,
-    cosine_distance,
     disagreement,
     require_halving,
 )
-from training.detectors.detector import Detector, FitOptions
+from training.detectors.detector import Detector, FitOptions, cosine_distance, epochs_for
 from training.engine import Descent, minimise
 from training.features import Features, Seen
 from training.progress import Progress
@@ -86,9 +85,7 @@ class ReContrast(Detector):
 
     def advised_epochs(self, images: int, batch_size: int) -> int:
         """As many as make the paper's 5,000 iterations, or what a CPU can bear."""
-        if not self.paper:
-            return CPU_EPOCHS
-        return -(-ITERATIONS // max(1, images // batch_size))
+        return epochs_for(ITERATIONS, images, batch_size) if self.paper else CPU_EPOCHS
 
     def loss(self, seen: Seen, done: float) -> Tensor:
         """1 - cosine of each whole stage, summed over stages; the mean of both ways.
