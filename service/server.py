@@ -1,17 +1,22 @@
 """The gateway as a process."""
 
+import asyncio
+import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.app import create_app
 from service.backends import load_backend
+from service.errors import ContractError
+from service.gateway import Gateway
 from service.logs import configure_logs
 from service.settings import Settings
 
-GRACE_S = 10  # for requests in flight when the process is told to stop
 _WILDCARDS = {"0.0.0.0", "::"}
 
 
@@ -20,21 +25,51 @@ def serve(settings: Settings) -> None:
 
     Raises a subclass of `service.errors.BackendError` when the model cannot be loaded.
     """
-    app = create_app(settings, load_backend(settings))
+    try:
+        backend = load_backend(settings)
+    except ContractError as exc:
+        raise ContractError(f"{exc} (in {settings.repository.resolve()})") from exc
     configure_logs(settings.log_format, settings.log_level)
-    config = uvicorn.Config(
-        app,
-        settings.host,
-        settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    _Server(config).run()
+    _Server(settings, create_app(settings, backend)).run()
 
 
 class _Server(uvicorn.Server):
-    """Says how to use the gateway as soon as it listens."""
+    """Says how to use the gateway as soon as it listens, and ends in good order.
+
+    SIGTERM: not ready any more, then no new connections, then the end with status 0 as soon as
+    the requests under way are answered, or the grace period is over. A second one ends at once.
+    """
+
+    def __init__(self, settings: Settings, app: FastAPI) -> None:
+        config = uvicorn.Config(
+            app,
+            settings.host,
+            settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=settings.grace_s,
+        )
+        super().__init__(config)
+        self._gateway: Gateway = app.state.gateway
+        self._drain_s = settings.drain_s
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)  # Ctrl-C: nobody waits for a balancer
+        elif self._gateway.shutting_down:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        else:
+            # not left to uvicorn, which would raise the signal again after an end in good order
+            self._gateway.shutting_down = True
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_s, self._end)
+
+    def _end(self) -> None:
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
