@@ -1,4 +1,4 @@
-"""The command line `onegauge`: train, evaluate, report, benchmark, export, serve, inspect.
+"""The command line `onegauge`: from a folder of images to a model, and from that to decisions.
 
 A package is imported inside its subcommand only, so that the gateway runs where torch is not
 installed and `--help` is instant.
@@ -23,6 +23,8 @@ BackboneWeights = Annotated[Path | None, typer.Option(help="A safetensors file")
 ImageSize = Annotated[int, typer.Option(help="Side in pixels")]
 Promise = Annotated[float, typer.Option(help="False-alarm rate promised at score 1.0")]
 AnotherPromise = Annotated[float | None, typer.Option(help="Instead of the run's")]
+Repository = Annotated[Path, typer.Option(help="Triton model repository")]
+ModelName = Annotated[str, typer.Option(help="Name of the model in it")]
 Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
 
 
@@ -217,16 +219,41 @@ def benchmark(
 @app.command()
 def export(
     run: Run,
-    repository: Annotated[Path, typer.Option(help="Triton model repository")],
-    name: Annotated[str, typer.Option(help="Name of the model in it")],
+    repository: Repository,
+    name: ModelName,
     triton_backend: Annotated[Literal["onnxruntime", "python"], typer.Option()] = "onnxruntime",
     max_batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    candidate: Annotated[bool, typer.Option("--candidate", help="Add, but do not serve")] = False,
 ) -> None:
     """Publish a run as the next version of a model, once the graph agrees with torch."""
     from export.export_run import export_run
 
-    version = export_run(run, repository, name, triton_backend, max_batch_size)
+    version = export_run(run, repository, name, triton_backend, max_batch_size, candidate=candidate)
+    typer.echo(f"{'added' if candidate else 'published'} {repository / name / str(version)}")
+
+
+@app.command()
+def publish(
+    version: Annotated[int, typer.Argument(help="A version of the model")],
+    repository: Repository,
+    name: ModelName,
+    shadow: Annotated[
+        int | None, typer.Option(help="A version that Triton loads beside it")
+    ] = None,
+) -> None:
+    """Have a version served; gateways notice, Triton is told by POST /v1/model/reload."""
+    from export.repository import publish as publish_version
+
+    publish_version(repository, name, version, [] if shadow is None else [shadow])
     typer.echo(f"published {repository / name / str(version)}")
+
+
+@app.command()
+def rollback(repository: Repository, name: ModelName) -> None:
+    """Have the version before the served one served."""
+    from export.repository import rollback as roll_back
+
+    typer.echo(f"published {repository / name / str(roll_back(repository, name))}")
 
 
 @app.command()

@@ -8,16 +8,22 @@ from hashlib import sha256
 from importlib.metadata import version as package_version
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from export.repository import (
     ModelSpec,
     TritonBackend,
+    add_version,
     model_config,
     publish,
     require_compatible,
 )
 from export.to_onnx import write_onnx
 from export.verify import verify
+from service.repository import Verification
 from training.checkpoint import Checkpoint, load, load_verification_images
+from training.gauge import Gauge
 from training.progress import Progress
 
 
@@ -27,11 +33,14 @@ def export_run(
     name: str,
     triton_backend: TritonBackend = "onnxruntime",
     max_batch_size: int = 8,
+    *,
+    candidate: bool = False,
 ) -> int:
     """Export `run` as the next version of model `name` and return its number.
 
-    Nothing is published when the file disagrees with torch (VerificationError) or the repository
-    cannot take it (RepositoryError); then the repository is as it was.
+    A candidate is added, but not served before somebody publishes it. Nothing is added when the
+    file disagrees with torch (VerificationError) or the repository cannot take it
+    (RepositoryError); then the repository is as it was.
     """
     progress = Progress()
     checkpoint = load(run)
@@ -57,7 +66,21 @@ def export_run(
             f"{model.stat().st_size / 1e6:.1f} MB"
         )
         exported = {**spec.provenance, "model_digest": _digest(model)}
-        return publish(repository, model_config(replace(spec, provenance=exported)), model)
+        config = model_config(replace(spec, provenance=exported))
+        version = add_version(repository, config, model, _verification(gauge, images))
+    if not candidate:
+        publish(repository, name, version)
+    return version
+
+
+@torch.inference_mode()
+def _verification(gauge: Gauge, images: Tensor) -> Verification:
+    """The most normal and the most anomalous of the images, for a gateway to verify itself by."""
+    reading = gauge(images)
+    chosen = [int(reading.score.argmin()), int(reading.score.argmax())]
+    return Verification(
+        images[chosen].numpy(), reading.score[chosen].numpy(), reading.novelty[chosen].numpy()
+    )
 
 
 def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,21 @@ from tritonclient.grpc.model_config_pb2 import (
     ModelParameter,
     ModelQueuePolicy,
     ModelTensorReshape,
-    ModelVersionPolicy,
     ModelWarmup,
 )
 
 from export.errors import RepositoryError
-from service.contract import ANOMALY_MAP, IMAGE, SCALARS, parse_config
+from service.contract import ANOMALY_MAP, IMAGE, SCALARS
 from service.errors import ContractError
+from service.repository import (
+    CONFIG,
+    MODEL,
+    VERIFICATION,
+    Verification,
+    read_config,
+    served_version,
+    stored_versions,
+)
 
 TritonBackend = Literal["onnxruntime", "python"]
 
@@ -36,8 +44,8 @@ QUEUE_BATCHES = 8  # full batches that may wait; beyond them a refusal is better
 
 PYTHON_MODEL = Path(__file__).parent / "triton_python" / "model.py"
 CONFIG_HEADER = """\
-# Triton model configuration, written by `onegauge export`; the next export writes it anew.
-# It holds for every version beside it and is the contract that the gateway reads.
+# Triton model configuration, written by onegauge: the contract that the gateway reads. Beside the
+# versions it is a copy of the served one's, which its version policy names first.
 # An image is anomalous when its score is at least 1.0.
 """
 
@@ -73,28 +81,80 @@ def model_config(spec: ModelSpec) -> ModelConfig:
         dynamic_batching=_dynamic_batching(spec.max_batch_size),
         instance_group=[ModelInstanceGroup(kind="KIND_AUTO", count=1)],
         model_warmup=[_warmup(spec, size) for size in sorted({1, spec.max_batch_size})],
-        version_policy=ModelVersionPolicy(latest=ModelVersionPolicy.Latest(num_versions=1)),
         parameters={k: ModelParameter(string_value=v) for k, v in spec.provenance.items()},
     )
 
 
-def publish(repository: Path, config: ModelConfig, model_file: Path) -> int:
-    """Add `model_file` as the next version of the model and return its number.
+def add_version(
+    repository: Path,
+    config: ModelConfig,
+    model_file: Path,
+    verification: Verification | None = None,
+) -> int:
+    """Add `model_file` as the next version of the model and return its number; not served yet.
 
-    The version folder is filled beside its place and renamed into it, config.pbtxt comes last; on
-    any failure the repository is left as it was. Older versions are never touched.
+    The version folder is filled beside its place and renamed into it; on any failure the
+    repository is left as it was. Older versions are never touched.
     Raises RepositoryError for an incompatible model of that name or when writing fails.
     """
-    folder = repository / config.name
     require_compatible(repository, config)
     try:
         with ExitStack() as undo:
-            version = _add_version(folder, config, model_file, undo)
-            _write_config(folder, config, undo)
+            folder = repository / config.name
+            staging = _staging(folder, undo)
+            shutil.copyfile(model_file, staging / MODEL)
+            (staging / CONFIG).write_text(CONFIG_HEADER + _text(config), encoding="utf-8")
+            if verification is not None:
+                verification.save(staging / VERIFICATION)
+            if config.backend == "python":
+                shutil.copyfile(PYTHON_MODEL, staging / "model.py")
+            version = 1 + max(stored_versions(folder), default=0)
+            staging.rename(folder / str(version))
             undo.pop_all()
     except OSError as exc:
-        raise RepositoryError(f"cannot publish {config.name} in {repository}: {exc}") from exc
+        raise RepositoryError(f"cannot add {config.name} to {repository}: {exc}") from exc
     return version
+
+
+def publish(repository: Path, name: str, version: int, beside: Sequence[int] = ()) -> None:
+    """Have a version served, an earlier one as well as a later one.
+
+    Triton keeps the versions `beside` it loaded, for a shadow. The model's configuration becomes
+    that of the version in one step, so that nobody ever reads half of it. Raises RepositoryError.
+    """
+    folder = repository / name
+    draft = folder / f".{uuid.uuid4().hex}"
+    try:
+        present = stored_versions(folder)
+        if unknown := [v for v in (version, *beside) if v not in present]:
+            raise RepositoryError(
+                f"{name} in {repository} has no version {unknown[0]}, only "
+                f"{', '.join(map(str, present)) or 'none'}"
+            )
+        config = read_config(folder, f"{version}/{CONFIG}")
+        config.version_policy.specific.versions[:] = [version, *beside]
+        draft.write_text(CONFIG_HEADER + _text(config), encoding="utf-8")
+        os.replace(draft, folder / CONFIG)
+    except (OSError, ContractError) as exc:
+        draft.unlink(missing_ok=True)
+        raise RepositoryError(
+            f"cannot publish version {version} of {name} in {repository}: {exc}; what was served "
+            "before still is"
+        ) from exc
+
+
+def rollback(repository: Path, name: str) -> int:
+    """Have the version before the served one served and return its number."""
+    folder = repository / name
+    try:
+        served = int(served_version(folder).contract.version)
+        earlier = [version for version in stored_versions(folder) if version < served]
+    except (OSError, ContractError) as exc:
+        raise RepositoryError(f"cannot roll back {name} in {repository}: {exc}") from exc
+    if not earlier:
+        raise RepositoryError(f"version {served} of {name} in {repository} is the first there is")
+    publish(repository, name, earlier[-1])
+    return earlier[-1]
 
 
 def _outputs(map_size: tuple[int, int]) -> list[ModelOutput]:
@@ -128,20 +188,20 @@ def _warmup(spec: ModelSpec, batch_size: int) -> ModelWarmup:
 
 def require_compatible(repository: Path, new: ModelConfig) -> None:
     """Raise RepositoryError for a configuration that published versions cannot be served with."""
-    config_file = repository / new.name / "config.pbtxt"
-    if not config_file.is_file():
+    folder = repository / new.name
+    if not folder.is_dir() or not (versions := stored_versions(folder)):
         return
     try:
-        old = parse_config(config_file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ContractError) as exc:
-        raise RepositoryError(f"{config_file} cannot be read: {exc}") from exc
+        old = read_config(folder, f"{versions[-1]}/{CONFIG}")
+    except ContractError as exc:
+        raise RepositoryError(f"{folder}: {exc}") from exc
     published, wanted = _shared(old), _shared(new)
     different = [k for k in published | wanted if published.get(k) != wanted.get(k)]
     if different:
         changes = (f"{k}: {published.get(k, 'none')} → {wanted.get(k, 'none')}" for k in different)
         raise RepositoryError(
-            f"{config_file} holds for every version of {new.name}, so a new version must have the "
-            f"same backend, input and outputs; publish this one under another name. "
+            f"the versions of {new.name} in {repository} have the same backend, input and outputs; "
+            f"publish this one under another name. "
             f"Different: {'; '.join(changes)}"
         )
 
@@ -161,26 +221,12 @@ def _text(message: ModelConfig | ModelInput | ModelOutput, *, as_one_line: bool 
     )
 
 
-def _add_version(folder: Path, config: ModelConfig, model_file: Path, undo: ExitStack) -> int:
-    """Fill a hidden folder and rename it to the next free version number."""
+def _staging(folder: Path, undo: ExitStack) -> Path:
+    """A hidden folder beside the versions, which Triton does not look at."""
     if not folder.exists():
         folder.mkdir(parents=True)
         undo.callback(folder.rmdir)
-    staging = folder / f".{uuid.uuid4().hex}"  # hidden: Triton looks at numbers only
+    staging = folder / f".{uuid.uuid4().hex}"
     undo.callback(shutil.rmtree, staging, ignore_errors=True)
     staging.mkdir()
-    shutil.copyfile(model_file, staging / "model.onnx")
-    if config.backend == "python":
-        shutil.copyfile(PYTHON_MODEL, staging / "model.py")
-    version = 1 + max((int(v.name) for v in folder.iterdir() if v.name.isdecimal()), default=0)
-    published = staging.rename(folder / str(version))
-    undo.callback(shutil.rmtree, published)
-    return version
-
-
-def _write_config(folder: Path, config: ModelConfig, undo: ExitStack) -> None:
-    """Replace config.pbtxt in one step, so that nobody ever reads half of it."""
-    draft = folder / f".{uuid.uuid4().hex}"
-    undo.callback(draft.unlink, missing_ok=True)
-    draft.write_text(CONFIG_HEADER + _text(config), encoding="utf-8")
-    os.replace(draft, folder / "config.pbtxt")
+    return staging

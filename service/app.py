@@ -8,23 +8,24 @@ from fastapi_offline import FastAPIOffline
 
 from service.access import AccessLog
 from service.backends import Backend
-from service.inspection import Inspector
+from service.gateway import Gateway
 from service.metrics import Metrics
 from service.problems import add_problem_handlers
 from service.routes import router
 from service.settings import Settings
+from service.versions import Versions
 
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """Build a gateway that inspects by `backend`, which lives as long as the application."""
 
+    metrics = Metrics()
+    versions = Versions(backend, metrics, settings.shadow_version)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await backend.start()
-        try:
+        async with versions.running():
             yield
-        finally:
-            await backend.stop()
 
     # its /docs brings Swagger UI along, so that a plant without internet can read it
     app = FastAPIOffline(
@@ -33,7 +34,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         description="Visual inspection of mixed products with one threshold.",
         lifespan=lifespan,
     )
-    app.state.inspector = Inspector(settings, backend, Metrics())
+    app.state.gateway = Gateway(settings, versions, metrics)
     app.add_middleware(AccessLog)
     app.include_router(router)
     add_problem_handlers(app)

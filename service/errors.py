@@ -15,17 +15,23 @@ Problem
 │   ├── UnsupportedBody       415  neither multipart/form-data nor image/*
 │   ├── MissingImage          422
 │   ├── InvalidOption         422
-│   └── GatewayBusy           503  as many requests as allowed are in flight
+│   ├── GatewayBusy           503  as many requests or bytes as allowed are under way
+│   ├── ShuttingDown          503  the gateway has been told to stop
+│   └── DeadlineExceeded      504  the time that the request was given is over
 └── BackendError            the model cannot answer now
     ├── BackendFailed         502  the backend answered with an error
     ├── ContractError         502  the model is not one of ours
+    ├── LoadFailed            502  another version was to be served and could not be
     ├── BackendUnavailable    503
     ├── UnpromisedRate        503  the model cannot hold the deployment's false-alarm rate
     ├── BackendOverloaded     503  its queue is full; try again after `retry_after` seconds
     └── BackendTimeout        504
 """
 
+import re
 from typing import ClassVar
+
+_PATH = re.compile(r"(?<![\w:/.])(?:/[\w.@+-]+){2,}")
 
 
 class Problem(Exception):
@@ -132,9 +138,21 @@ class InvalidOption(RequestError):
 
 
 class GatewayBusy(RequestError):
-    """As many requests as allowed are in flight; come back after `retry_after` seconds."""
+    """As much as allowed is under way; come back after `retry_after` seconds."""
 
     status, reason, title = 503, "gateway-busy", "Gateway busy"
+
+
+class ShuttingDown(RequestError):
+    """The gateway answers what it has begun and then ends."""
+
+    status, reason, title = 503, "shutting-down", "Gateway shutting down"
+
+
+class DeadlineExceeded(RequestError):
+    """The time that the settings or the client gave the request is over."""
+
+    status, reason, title = 504, "deadline-exceeded", "Request deadline exceeded"
 
 
 class BackendError(Problem):
@@ -151,6 +169,12 @@ class ContractError(BackendError):
     """The backend serves a model that does not follow the graph's contract."""
 
     status, reason, title = 502, "contract-violated", "Not a gauge model"
+
+
+class LoadFailed(BackendError):
+    """A version could not be loaded; the one before it goes on."""
+
+    status, reason, title = 502, "load-failed", "Version not loaded"
 
 
 class BackendUnavailable(BackendError):
@@ -175,3 +199,9 @@ class BackendTimeout(BackendError):
     """The backend did not answer before the deadline."""
 
     status, reason, title = 504, "backend-timeout", "Inference deadline exceeded"
+
+
+def for_clients(message: object) -> str:
+    """A message of foreign software without its stack trace and paths, as no client's business."""
+    first, *_ = str(message).split("\n\n")
+    return _PATH.sub("(path)", " ".join(first.split()))

@@ -10,11 +10,12 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from service.contract import Contract
-from service.schemas import LINE_MAX_LENGTH, Decision
+from service.schemas import LINE_MAX_LENGTH, Decision, Rejection
 
 MAX_LINES = 100
 NO_LINE, OTHER_LINE = "none", "other"
 SCORES = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+DIFFERENCES = (-1.0, -0.5, -0.2, -0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PROVENANCE_LABELS = ("detector", "backbone")
 MODEL_LABELS = ("name", "version", "backend", *PROVENANCE_LABELS)
@@ -28,7 +29,6 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._lines: set[str] = set()
-        self._served: Contract | None = None
         counter = partial(Counter, registry=self._registry)
         gauge = partial(Gauge, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry)
@@ -51,18 +51,37 @@ class Metrics:
             buckets=SECONDS,
         )
         self._model = gauge("onegauge_model_info", "The model version that answers", MODEL_LABELS)
+        self._refused = gauge(
+            "onegauge_model_refused", "1 for a version that could not be served", ["version"]
+        )
+        self._shadow_decisions = counter(
+            "onegauge_shadow_decisions", "Decisions of the shadow version beside ours", ["agreed"]
+        )
+        self._shadow_skipped = counter(
+            "onegauge_shadow_skipped", "Requests that the shadow version had no time for"
+        )
+        self._shadow_difference = histogram(
+            "onegauge_shadow_score_difference",
+            "Score of the shadow version less that of the version that answers",
+            buckets=DIFFERENCES,
+        )
         self.in_flight = gauge("onegauge_requests_in_flight", "Inspections under way")
+        self.waiting = gauge("onegauge_requests_waiting", "Read requests that wait for their turn")
+        self.buffered = gauge("onegauge_buffered_bytes", "Bytes of request bodies in memory")
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def decided(self, decision: Decision, line: str | None) -> None:
-        """Count an inspected image."""
+    def answered(self, result: Decision | Rejection, line: str | None) -> None:
+        """Count an image of an answer."""
+        if isinstance(result, Rejection):
+            self.rejected(result.problem.type.rpartition("/")[2])
+            return
         label = self._line(line)
-        self._decisions.labels(label, decision.decision).inc()
-        self._score.labels(label).observe(decision.score)
-        if decision.unknown_product:
+        self._decisions.labels(label, result.decision).inc()
+        self._score.labels(label).observe(result.score)
+        if result.unknown_product:
             self._unknown.labels(label).inc()
 
     def rejected(self, reason: str) -> None:
@@ -71,14 +90,25 @@ class Metrics:
 
     def serves(self, contract: Contract) -> None:
         """Tell which model version answers."""
-        if contract != self._served:
-            self._served = contract
-            provenance = (contract.parameters.get(key, "") for key in PROVENANCE_LABELS)
-            self._model.clear()
-            info = self._model.labels(
-                contract.name, contract.version, contract.backend, *provenance
-            )
-            info.set(1)
+        provenance = (contract.parameters.get(key, "") for key in PROVENANCE_LABELS)
+        self._refused.clear()
+        self._model.clear()
+        info = self._model.labels(contract.name, contract.version, contract.backend, *provenance)
+        info.set(1)
+
+    def refuses(self, version: str) -> None:
+        """Tell which version was to be served and could not be."""
+        self._refused.clear()
+        self._refused.labels(version).set(1)
+
+    def shadowed(self, *, agreed: bool, difference: float) -> None:
+        """Count an image that the shadow version has decided, too; `difference` of the scores."""
+        self._shadow_decisions.labels(str(agreed).lower()).inc()
+        self._shadow_difference.observe(difference)
+
+    def shadow_skipped(self) -> None:
+        """Count a request that the shadow version did not get to, or failed at."""
+        self._shadow_skipped.inc()
 
     @contextmanager
     def stage(self, stage: Stage, timing_ms: dict[str, float]) -> Iterator[None]:

@@ -64,7 +64,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _on_problem(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, Problem)
-    request.app.state.inspector.metrics.rejected(exc.reason)
+    request.app.state.gateway.metrics.rejected(exc.reason)
     return problem_response(request, exc.details())
 
 
@@ -88,7 +88,7 @@ async def _on_unexpected(request: Request, exc: Exception) -> Response:
     """Tell nothing of the cause, which the log holds under the same request id."""
     # Starlette raises it again after the answer, and the server logs it with its notes.
     exc.add_note(f"request_id: {request.state.request_id}")
-    request.app.state.inspector.metrics.rejected("internal-error")
+    request.app.state.gateway.metrics.rejected("internal-error")
     return problem_response(request, _untyped(500, "An unexpected error; see the gateway's log."))
 
 

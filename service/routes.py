@@ -3,12 +3,15 @@
 from collections import Counter
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.inspection import Inspector
+from service.admission import Visit
+from service.connection import while_connected
+from service.gateway import Gateway
+from service.inspection import Inquiry
 from service.problems import MEDIA_TYPE, merge_options, problem_response
-from service.schemas import Answer, Decision, ModelCard, Options, ProblemDetails
+from service.schemas import Answer, Decision, ModelCard, Options, ProblemDetails, Readiness
 from service.upload import IMAGE_FIELD, read_body
 
 _BINARY = {"type": "string", "format": "binary"}
@@ -32,11 +35,15 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def _inspector(request: Request) -> Inspector:
-    return cast(Inspector, request.app.state.inspector)
+async def _gateway(request: Request) -> Gateway:
+    return cast(Gateway, request.app.state.gateway)
 
 
-InspectorDep = Annotated[Inspector, Depends(_inspector)]
+GatewayDep = Annotated[Gateway, Depends(_gateway)]
+RequestTimeout = Annotated[
+    float | None,
+    Header(gt=0, allow_inf_nan=False, description="Seconds that the answer is worth waiting for"),
+]
 router = APIRouter()
 
 
@@ -47,17 +54,30 @@ router = APIRouter()
     openapi_extra={"requestBody": _BODY},
 )
 async def inspect(
-    request: Request, query: Annotated[Options, Query()], inspector: InspectorDep
+    request: Request,
+    query: Annotated[Options, Query()],
+    gateway: GatewayDep,
+    request_timeout: RequestTimeout = None,
 ) -> Response:
     """Decide on one image or many: is it like the normal images of any product?"""
-    timing_ms: dict[str, float] = {}
-    async with inspector.slot():
-        with inspector.metrics.stage("read", timing_ms):
-            body = await read_body(request, inspector.settings)
-        options = merge_options(request, query, body.options)
-        request.state.access.update(line=options.line, images=len(body.images))
-        answer = await inspector.inspect(body.images, options, timing_ms)
+    async with gateway.admission.visit(request_timeout) as visit:
+        inquiry = await _read(request, query, gateway, visit)
+        answer = await while_connected(request, _answer(gateway, inquiry))
         return _respond(request, answer)
+
+
+async def _read(request: Request, query: Options, gateway: Gateway, visit: Visit) -> Inquiry:
+    timing_ms: dict[str, float] = {}
+    with gateway.metrics.stage("read", timing_ms):
+        body = await read_body(request, gateway.settings, visit)
+    options = merge_options(request, query, body.options)
+    request.state.access.update(line=options.line, images=len(body.images))
+    return Inquiry(body.images, options, timing_ms, visit.deadline)
+
+
+async def _answer(gateway: Gateway, inquiry: Inquiry) -> Answer:
+    async with gateway.admission.turn():
+        return await gateway.inspector.inspect(inquiry)
 
 
 def _respond(request: Request, answer: Answer) -> Response:
@@ -71,9 +91,16 @@ def _respond(request: Request, answer: Answer) -> Response:
 
 
 @router.get("/model", responses=_problems(502, 503, 504))
-async def model(inspector: InspectorDep) -> ModelCard:
+async def model(gateway: GatewayDep) -> ModelCard:
     """Name, version, sizes, criterion and provenance of the served model."""
-    return await inspector.model()
+    return gateway.model()
+
+
+@router.post("/model/reload", responses=_problems(502, 503, 504))
+async def reload(gateway: GatewayDep) -> Readiness:
+    """Look for another version at once; Triton is told to read its repository anew."""
+    await gateway.versions.reload()
+    return await gateway.ready()
 
 
 @router.head("/healthz", include_in_schema=False)  # some load balancers ask by HEAD
@@ -85,13 +112,12 @@ async def healthz() -> dict[str, str]:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=_problems(502, 503, 504))
-async def readyz(inspector: InspectorDep) -> dict[str, str]:
+async def readyz(gateway: GatewayDep) -> Readiness:
     """The model is loaded and the backend answers."""
-    await inspector.ready()
-    return {"status": "ready"}
+    return await gateway.ready()
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(inspector: InspectorDep) -> Response:
+async def metrics(gateway: GatewayDep) -> Response:
     """Prometheus metrics."""
-    return Response(inspector.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    return Response(gateway.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -62,6 +62,21 @@ class ModelVersion(BaseModel):
     version: str
 
 
+class RefusedVersion(BaseModel):
+    """A version that was to be served, and why it is not."""
+
+    version: str
+    detail: str
+
+
+class Readiness(BaseModel):
+    """The gateway would answer, by this version."""
+
+    status: Literal["ready"] = "ready"
+    model: ModelVersion
+    refused: RefusedVersion | None
+
+
 class Normal(BaseModel):
     """Location and scale of raw scores of normal images like this one."""
 

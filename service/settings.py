@@ -1,11 +1,12 @@
 """The gateway's settings, read from the environment (`ONEGAUGE_*`) and passed in explicitly."""
 
 import os
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from PIL import Image
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBI = 2**20
@@ -28,6 +29,8 @@ class Settings(BaseSettings):
     repository: Path = Field(default_factory=default_repository)
     model: str = "onegauge"
     triton_url: str = "localhost:8001"
+    shadow_version: Annotated[str, Field(pattern=r"^\d+$")] | None = None
+    shadow_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
 
@@ -40,11 +43,16 @@ class Settings(BaseSettings):
     max_pixels: Annotated[int, Field(gt=0, le=PILLOW_MAX_PIXELS)] = 50_000_000
     max_map_pixels: PositiveInt = 16_000_000
     max_in_flight: PositiveInt = 16
+    max_waiting: Annotated[int, Field(ge=0)] = 64
+    max_buffered_bytes: PositiveInt = 512 * MEBI
 
     decode_threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
     inference_threads: Annotated[int, Field(ge=0)] = 0
-    read_timeout: PositiveFloat = 60.0
-    inference_timeout: PositiveFloat = 30.0
+    read_timeout_s: PositiveFloat = 30.0
+    stall_timeout_s: PositiveFloat = 5.0
+    request_timeout_s: PositiveFloat = 60.0
+    drain_s: Annotated[float, Field(ge=0)] = 0.0
+    grace_s: PositiveInt = 30
 
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -54,3 +62,28 @@ class Settings(BaseSettings):
         if self.max_false_alarm_rate is not None and "threshold" in self.model_fields_set:
             raise ValueError("set ONEGAUGE_THRESHOLD or ONEGAUGE_MAX_FALSE_ALARM_RATE, not both")
         return self
+
+    @model_validator(mode="after")
+    def _room_for_one_request(self) -> Self:
+        if self.max_buffered_bytes < self.max_request_bytes:
+            raise ValueError(
+                "ONEGAUGE_MAX_BUFFERED_BYTES must hold one request of ONEGAUGE_MAX_REQUEST_BYTES"
+            )
+        return self
+
+    @field_validator("triton_url")
+    @classmethod
+    def _addresses(cls, url: str) -> str:
+        """Several servers are IP addresses, since gRPC resolves one name only."""
+        for address in url.split(",") if "," in url else ():
+            host, _, port = address.rpartition(":")
+            try:
+                IPv4Address(host)
+            except ValueError as exc:
+                raise ValueError(
+                    f"{address!r} in a list of servers is not like 10.0.0.7:8001; "
+                    "for servers behind one name, give dns:///name:8001 alone"
+                ) from exc
+            if not port.isdecimal():
+                raise ValueError(f"{address!r} has no port: write it like 10.0.0.7:8001")
+        return url

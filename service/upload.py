@@ -13,6 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from service.admission import Visit
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -65,41 +66,63 @@ class Body:
     options: dict[str, str]
 
 
-async def read_body(request: Request, settings: Settings) -> Body:
+async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
     """Read a form or a raw image; raises subclasses of `service.errors.RequestError`."""
+    chunks = _chunks(request, settings, visit)
     media_type, parameters = parse_options_header(request.headers.get("content-type"))
     try:
-        async with asyncio.timeout(settings.read_timeout):
+        async with asyncio.timeout(settings.read_timeout_s) as clock:
             if media_type == b"multipart/form-data":
-                form = _Form(settings)
-                return await form.read(request, parameters.get(b"boundary", b""))
+                return await _Form(settings).read(chunks, parameters.get(b"boundary", b""))
             if media_type.startswith(b"image/"):
-                return await _read_raw(request, settings)
+                return await _read_raw(chunks, settings)
     except TimeoutError as exc:
-        raise BodyTimeout(f"The body took longer than {settings.read_timeout} s.") from exc
+        if not clock.expired():
+            raise
+        raise BodyTimeout(f"The body took longer than {settings.read_timeout_s:g} s.") from exc
     raise UnsupportedBody(
         f"The content type is {media_type.decode('latin-1')!r}; send multipart/form-data with "
         f"parts named {IMAGE_FIELD!r}, or one image with its own type, such as image/jpeg."
     )
 
 
-async def _read_raw(request: Request, settings: Settings) -> Body:
+async def _read_raw(chunks: AsyncIterator[bytes], settings: Settings) -> Body:
     upload = Upload(None, settings.max_image_bytes)
-    async for chunk in _chunks(request, settings.max_request_bytes):
+    async for chunk in chunks:
         upload.write(chunk)
     return Body([upload], {})
 
 
-async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body, until it exceeds `limit` bytes, announced or received."""
+async def _chunks(request: Request, settings: Settings, visit: Visit) -> AsyncIterator[bytes]:
+    """The body, until it exceeds the limit, announced or received, or does not come."""
+    limit = settings.max_request_bytes
     announced = request.headers.get("content-length", "")
+    if announced.isdecimal():
+        if int(announced) > limit:
+            raise _too_large(limit)
+        visit.hold(int(announced))
     received = 0
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit)
-    async for chunk in request.stream():
+    async for chunk in _in_time(request, settings.stall_timeout_s):
         received += len(chunk)
         if received > limit:
             raise _too_large(limit)
+        visit.hold(received)
+        yield chunk
+
+
+async def _in_time(request: Request, seconds: float) -> AsyncIterator[bytes]:
+    """The chunks of the body, each within `seconds` of the one before."""
+    stream = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                chunk = await anext(stream, None)
+        except TimeoutError as exc:
+            if not clock.expired():
+                raise
+            raise BodyTimeout(f"No more of the body came within {seconds:g} s.") from exc
+        if chunk is None:
+            return
         yield chunk
 
 
@@ -118,7 +141,7 @@ class _Form:
         self._name = self._value = self._disposition = b""
         self._complete = False
 
-    async def read(self, request: Request, boundary: bytes) -> Body:
+    async def read(self, chunks: AsyncIterator[bytes], boundary: bytes) -> Body:
         """Feed the body to the parser."""
         try:
             parser = MultipartParser(
@@ -132,7 +155,7 @@ class _Form:
                     "on_end": self._on_end,
                 },
             )
-            async for chunk in _chunks(request, self._settings.max_request_bytes):
+            async for chunk in chunks:
                 parser.write(chunk)
         except FormParserError as exc:
             raise MalformedBody(f"The form cannot be parsed: {exc}") from exc
@@ -156,6 +179,7 @@ class _Form:
     def _on_headers_finished(self) -> None:
         """Choose where the part's data goes by its name."""
         _, parameters = parse_options_header(self._disposition)
+        self._disposition = b""
         name = parameters.get(b"name", b"").decode(errors="replace")
         if name == IMAGE_FIELD:
             self._write = self._add_image(parameters.get(b"filename")).write

@@ -7,8 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from export.repository import ModelSpec, model_config, publish
+from export.repository import ModelSpec, model_config
 from service.contract import SCALARS
+from tests.publishing import add_and_publish
 
 HEIGHT, WIDTH, CELL = 32, 48, 4
 MAX_BATCH_SIZE = 4
@@ -80,7 +81,7 @@ def gauge_repository(gauge_model: Path, tmp_path_factory: pytest.TempPathFactory
     repository = tmp_path_factory.mktemp("repository")
     sizes = (HEIGHT, WIDTH), (HEIGHT // CELL, WIDTH // CELL)
     spec = ModelSpec("onegauge", *sizes, MAX_BATCH_SIZE, "onnxruntime", PROVENANCE)
-    publish(repository, model_config(spec), gauge_model)
+    add_and_publish(repository, model_config(spec), gauge_model)
     return repository
 
 

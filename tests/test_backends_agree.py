@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelQueuePolicy
 
-from export.repository import publish
 from service.app import create_app
 from service.backends import load_backend
-from service.contract import parse_config
+from service.repository import read_config, served_version
 from service.settings import Settings
+from tests.publishing import add_and_publish
 from tests.tritonserver import free_address, tritonserver
 
 pytestmark = pytest.mark.triton
@@ -29,16 +29,14 @@ MODEL = "onegauge"
 def newest(repository: Path) -> tuple[ModelConfig, Path]:
     """Configuration and graph of the version that a repository serves."""
     folder = repository / MODEL
-    version = max(int(v.name) for v in folder.iterdir() if v.name.isdecimal())
-    config = parse_config((folder / "config.pbtxt").read_text(encoding="utf-8"))
-    return config, folder / str(version) / "model.onnx"
+    return read_config(folder, "config.pbtxt"), served_version(folder).model_file()
 
 
 def python_repository(repository: Path, folder: Path) -> Path:
     """The same graph, published for a Triton that has no ONNX Runtime backend."""
     config, graph = newest(repository)
     config.backend = "python"
-    publish(folder / "repository", config, graph)
+    add_and_publish(folder / "repository", config, graph)
     return folder / "repository"
 
 

@@ -26,6 +26,8 @@ HOMES = {
     "export": "training",
     "serve": "settings",
     "inspect": "api",
+    "publish": "operations",
+    "rollback": "operations",
 }
 MODULES = {"training.distill": distill._parser, "training.products": products.parser}
 

@@ -13,7 +13,9 @@ from PIL import Image
 
 import onegauge
 from service.app import create_app
-from service.backends import Backend, load_backend
+from service.backends import load_backend
+from service.backends.embedded import EmbeddedBackend, Run, Tensors
+from service.backends.onnx import compile_model
 from service.settings import Settings
 from training.dataset import pixels_of, readable
 
@@ -126,18 +128,16 @@ def test_the_model_card_tells_the_provenance(folder, gateway):
     assert float(parameters["false_alarm_rate"]) == 0.05
 
 
-class RecordingBackend:
-    """Passes on to a backend, and keeps the images that it was given."""
+class RecordingBackend(EmbeddedBackend):
+    """Keeps the images that it was given."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, compile_model)
         self.images: list[np.ndarray] = []
-        self.start, self.stop = backend.start, backend.stop
-        self.ready, self.contract = backend.ready, backend.contract
 
-    async def infer(self, images: np.ndarray) -> object:
+    async def run(self, run: Run, images: np.ndarray, deadline: float) -> Tensors:
         self.images += list(images)
-        return await self.backend.infer(images)
+        return await super().run(run, images, deadline)
 
 
 def odd_files(folder: Path) -> list[Path]:
@@ -158,7 +158,7 @@ def odd_files(folder: Path) -> list[Path]:
 def test_upload_file_and_training_loader_give_identical_pixels(folder, tmp_path):
     files = odd_files(tmp_path)
     chosen = settings(folder / "repository")
-    backend = RecordingBackend(load_backend(chosen))
+    backend = RecordingBackend(chosen)
     with TestClient(create_app(chosen, backend)) as client:
         for file in files:
             sent = client.post("/inspect", files=[("image", (file.name, file.read_bytes()))])

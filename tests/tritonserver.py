@@ -67,13 +67,15 @@ def _add_stub(folder: Path, python: str) -> None:
 
 
 @contextmanager
-def tritonserver(repository: Path, log: Path, address: str) -> Iterator[None]:
+def tritonserver(
+    repository: Path, log: Path, address: str, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Serve `repository` by gRPC at `address` with a real Triton while in the context."""
     home = install()
     with (
         log.open("w") as output,
         subprocess.Popen(
-            _command(home, repository, address),
+            [*_command(home, repository, address), *options],
             env=_environment(home),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -81,7 +83,7 @@ def tritonserver(repository: Path, log: Path, address: str) -> Iterator[None]:
     ):
         try:
             _wait_until_ready(process, address, log)
-            yield
+            yield process
         finally:
             _stop(process)
 

@@ -45,32 +45,61 @@ class Outputs:
         return cls(anomaly_map=tensors[ANOMALY_MAP], **scalars)
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A version that was to be served and could not be; the one before it still answers."""
+
+    version: str
+    detail: str
+
+
+class Model(Protocol):
+    """One version of the model, warm and verified: a request stays with the one it began with."""
+
+    @property
+    def contract(self) -> Contract:
+        """Its name, version, sizes and provenance."""
+
+    async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
+        """Inspect a batch (B, H, W, 3), B at most the contract's max_batch_size.
+
+        `deadline` is in the event loop's time. Raises subclasses of BackendError.
+        """
+
+
 class Backend(Protocol):
-    """Runs one gauge model. Raises subclasses of `service.errors.BackendError`."""
+    """Where models run. Raises subclasses of `service.errors.BackendError`."""
 
     async def start(self) -> None:
-        """Connect or warm up, inside the event loop that will use the backend."""
+        """Take what belongs to the event loop."""
 
     async def stop(self) -> None:
         """Release what `start` took."""
 
+    async def served(self) -> Contract:
+        """The version that the repository or the server says is served."""
+
+    async def load(self, contract: Contract) -> Model:
+        """A version made ready to answer: loaded, warm, and found to answer as it should."""
+
+    async def version(self, number: str) -> Contract:
+        """A certain version, served or not."""
+
+    async def reload(self) -> Refusal | None:
+        """Have the server read its repository anew; gives the version that it could not load."""
+
     async def ready(self) -> None:
-        """Return when the model would answer, raise otherwise."""
-
-    async def contract(self) -> Contract:
-        """The model version that answers now."""
-
-    async def infer(self, images: NDArray[np.uint8]) -> Outputs:
-        """Inspect a batch (B, H, W, 3), B at most the contract's max_batch_size."""
+        """Return when the backend answers, raise otherwise."""
 
 
-async def infer_all(backend: Backend, images: NDArray[np.uint8], max_batch_size: int) -> Outputs:
+async def infer_all(model: Model, images: NDArray[np.uint8], deadline: float) -> Outputs:
     """Inspect any number of images (N, H, W, 3), in batches that the model accepts.
 
     One after the other, so that a large request alone cannot fill the backend's queue.
     """
-    starts = range(0, len(images), max_batch_size)
-    batches = [await backend.infer(images[i : i + max_batch_size]) for i in starts]
+    size = model.contract.max_batch_size
+    starts = range(0, len(images), size)
+    batches = [await model.infer(images[i : i + size], deadline) for i in starts]
     return Outputs(
         *(np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(Outputs))
     )
@@ -84,7 +113,7 @@ def load_backend(settings: Settings) -> Backend:
     if settings.backend == "triton":
         from service.backends.triton import TritonBackend
 
-        return TritonBackend(settings.triton_url, settings.model, settings.inference_timeout)
+        return TritonBackend(settings.triton_url, settings.model)
 
     from service.backends.embedded import EmbeddedBackend
 

@@ -1,83 +1,130 @@
-"""A model of the repository, run in this process by a library such as ONNX Runtime."""
+"""Models of the repository, run in this process by a library such as ONNX Runtime."""
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.backends import Outputs
-from service.contract import Contract, parse_config
+from service.contract import Contract
 from service.decision import DeploymentCriterion
 from service.errors import BackendTimeout, ContractError
+from service.repository import StoredVersion, Verification, served_version, stored_version
 from service.settings import Settings
 
+SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and torch
 Tensors: TypeAlias = Mapping[str, NDArray[np.float32]]
 Run: TypeAlias = Callable[[NDArray[np.uint8]], Tensors]
 Compile: TypeAlias = Callable[[Path, int], Run]
 
 
 class EmbeddedBackend:
-    """Runs the latest version of a repository's model, one batch at a time.
+    """Runs versions of a repository's model, one batch at a time.
 
     `compile_model(model file, threads)` gives the function that runs a batch; 0 threads: as many
-    as the library finds best. Raises ContractError when the repository holds no gauge model,
-    and UnpromisedRate when the model cannot hold the criterion of the settings.
+    as the library finds best. The served version is loaded at once: raises ContractError when the
+    repository holds no gauge model, and UnpromisedRate when the model cannot hold the criterion of
+    the settings.
     """
 
     def __init__(self, settings: Settings, compile_model: Compile) -> None:
-        self._contract, model_file = _latest(settings.repository / settings.model)
-        DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(self._contract)
-        self._run = compile_model(model_file, settings.inference_threads)
-        self._timeout = settings.inference_timeout
+        self._folder = settings.repository / settings.model
+        self._settings = settings
+        self._compile = compile_model
+        self._busy_since: float | None = None
+        self._first: EmbeddedModel | None = self._load(served_version(self._folder))
 
     async def start(self) -> None:
-        """Run the smallest and the largest batch, so that the first request finds a warm model."""
-        # One worker: a second batch would only compete for the same cores.
+        """Start the worker: one, since a second batch would only compete for the same cores."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
-        self._overdue: Future[Tensors] | None = None
-        for batch_size in sorted({1, self._contract.max_batch_size}):
-            shape = (batch_size, self._contract.height, self._contract.width, 3)
-            await self.infer(np.zeros(shape, np.uint8))
 
     async def stop(self) -> None:
         """Drop the batches that still wait."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
+    async def served(self) -> Contract:
+        """The version that the repository says is served."""
+        return (await asyncio.to_thread(served_version, self._folder)).contract
+
+    async def version(self, number: str) -> Contract:
+        """A version of the repository, served or not."""
+        return (await asyncio.to_thread(stored_version, self._folder, number)).contract
+
+    async def load(self, contract: Contract) -> "EmbeddedModel":
+        """Load a version beside those that run, in a thread of its own."""
+        first, self._first = self._first, None
+        if first and first.contract == contract:
+            return first
+        stored = StoredVersion(contract, self._folder / contract.version)
+        return await asyncio.to_thread(self._load, stored)
+
+    async def reload(self) -> None:
+        """Nothing to do: the repository is read whenever it is asked what is served."""
+
     async def ready(self) -> None:
-        """Raise BackendTimeout while a batch that missed its deadline still holds the worker."""
-        if self._overdue and not self._overdue.done():
-            raise BackendTimeout(f"A batch has been running for more than {self._timeout} s.")
+        """Raise BackendTimeout while a batch holds the worker for longer than any request may."""
+        limit = self._settings.request_timeout_s
+        if self._busy_since is not None and monotonic() - self._busy_since > limit:
+            raise BackendTimeout(f"A batch has been running for more than {limit:g} s.")
 
-    async def contract(self) -> Contract:
-        """The model version that was loaded."""
-        return self._contract
-
-    async def infer(self, images: NDArray[np.uint8]) -> Outputs:
-        """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
-        future = self._worker.submit(self._run, images)
+    async def run(self, run: Run, images: NDArray[np.uint8], deadline: float) -> Tensors:
+        """Run a batch when its turn comes; raises BackendTimeout when that takes too long."""
+        future = self._worker.submit(self._timed, run, images)
         try:
-            async with asyncio.timeout(self._timeout):
-                tensors = await asyncio.wrap_future(future)
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.wrap_future(future)  # who gives up gives up the turn, too
         except TimeoutError as exc:
-            if not future.cancel():  # it no longer waits for its turn
-                self._overdue = future
-            raise BackendTimeout(f"No answer within {self._timeout} s.") from exc
+            raise BackendTimeout("The model did not answer before the deadline.") from exc
+
+    def _timed(self, run: Run, images: NDArray[np.uint8]) -> Tensors:
+        self._busy_since = monotonic()
+        try:
+            return run(images)
+        finally:
+            self._busy_since = None
+
+    def _load(self, stored: StoredVersion) -> "EmbeddedModel":
+        """Compile, warm and verify a version."""
+        settings, contract = self._settings, stored.contract
+        DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(contract)
+        run = self._compile(stored.model_file(), settings.inference_threads)
+        for batch_size in sorted({1, contract.max_batch_size}):  # the first request finds it warm
+            images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)
+            Outputs.from_tensors(run(images), batch_size)
+        if (verification := stored.verification()) is not None:
+            _verify(run, verification, contract)
+        return EmbeddedModel(contract, self, run)
+
+
+class EmbeddedModel:
+    """One loaded version."""
+
+    def __init__(self, contract: Contract, backend: EmbeddedBackend, run: Run) -> None:
+        self.contract = contract
+        self._backend = backend
+        self._run = run
+
+    async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
+        """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
+        tensors = await self._backend.run(self._run, images, deadline)
         return Outputs.from_tensors(tensors, len(images))
 
 
-def _latest(folder: Path) -> tuple[Contract, Path]:
-    """Contract and model file of the newest version in a model's folder."""
-    try:
-        config = parse_config((folder / "config.pbtxt").read_text(encoding="utf-8"))
-        versions = [int(v.name) for v in folder.iterdir() if v.name.isdecimal()]
-    except OSError as exc:
-        raise ContractError(f"No model can be read from {folder}: {exc}") from exc
-    config.name = config.name or folder.name
-    model_file = folder / str(max(versions, default=0)) / "model.onnx"
-    if not model_file.is_file():
-        raise ContractError(f"No model can be read from {folder}: {model_file} does not exist.")
-    return Contract.from_config(config, model_file.parent.name), model_file
+def _verify(run: Run, expected: Verification, contract: Contract) -> None:
+    """Compare this runtime with torch; raises ContractError when it does not give the same."""
+    for image, score, novelty in zip(
+        expected.images, expected.score, expected.novelty, strict=True
+    ):
+        found = Outputs.from_tensors(run(image[np.newaxis]), 1)
+        error = abs(float(found.score[0] - score))
+        flipped = (found.score[0] >= 1) != (score >= 1) or (found.novelty[0] >= 1) != (novelty >= 1)
+        if flipped or error > SCORE_TOLERANCE:
+            raise ContractError(
+                f"Version {contract.version} of {contract.name} does not answer here as it did in "
+                f"torch: a score of {found.score[0]:g} instead of {score:g}."
+            )

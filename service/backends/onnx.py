@@ -11,7 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from service.backends import OUTPUTS
 from service.backends.embedded import Run
 from service.contract import IMAGE
-from service.errors import BackendFailed, ContractError
+from service.errors import BackendFailed, ContractError, for_clients
 
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 _LOG_ERRORS_ONLY = 3
@@ -38,12 +38,12 @@ def compile_model(model_file: Path, threads: int) -> Run:
     try:
         session = onnxruntime.InferenceSession(model_file, options, providers)
     except _ERRORS as exc:
-        raise ContractError(f"ONNX Runtime cannot load {model_file}: {exc}") from exc
+        raise ContractError(f"ONNX Runtime cannot load the model: {for_clients(exc)}") from exc
 
     def run(images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         try:
             return dict(zip(OUTPUTS, session.run(OUTPUTS, {IMAGE: images}), strict=True))
         except _ERRORS as exc:
-            raise BackendFailed(f"ONNX Runtime failed: {exc}") from exc
+            raise BackendFailed(f"ONNX Runtime failed: {for_clients(exc)}") from exc
 
     return run

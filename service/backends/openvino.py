@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from service.backends import OUTPUTS
 from service.backends.embedded import Run
 from service.contract import IMAGE
-from service.errors import BackendFailed, ContractError
+from service.errors import BackendFailed, ContractError, for_clients
 
 
 def compile_model(model_file: Path, threads: int) -> Run:
@@ -20,13 +20,13 @@ def compile_model(model_file: Path, threads: int) -> Run:
     try:
         model = openvino.Core().compile_model(model_file, "CPU", options)
     except RuntimeError as exc:
-        raise ContractError(f"OpenVINO cannot load {model_file}: {exc}") from exc
+        raise ContractError(f"OpenVINO cannot load the model: {for_clients(exc)}") from exc
 
     def run(images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         try:
             tensors = model({IMAGE: images})
         except RuntimeError as exc:
-            raise BackendFailed(f"OpenVINO failed: {exc}") from exc
+            raise BackendFailed(f"OpenVINO failed: {for_clients(exc)}") from exc
         return {name: tensors[name] for name in OUTPUTS}
 
     return run

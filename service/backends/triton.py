@@ -1,5 +1,11 @@
-"""A Triton Inference Server over gRPC, with a deadline on every call."""
+"""One or several Triton Inference Servers over gRPC, with a deadline on every call.
 
+Which server takes a call is gRPC's own business: it balances over the addresses that its target
+resolves to, and leaves out those that it cannot reach.
+"""
+
+import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +15,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from service.backends import OUTPUTS, Outputs
+from service.backends import OUTPUTS, Outputs, Refusal
 from service.contract import IMAGE, Contract
 from service.errors import (
     BackendError,
@@ -17,90 +23,135 @@ from service.errors import (
     BackendOverloaded,
     BackendTimeout,
     BackendUnavailable,
+    for_clients,
 )
+from service.repository import chosen_version
 
 RETRY_AFTER_S = 1
-# gRPC's own backoff grows to two minutes, far longer than a restarted server takes.
+CONTROL_TIMEOUT_S = 2.0  # of calls that are answered at once, or else the server hangs
+LOAD_TIMEOUT_S = 120.0  # a first TensorRT engine takes minutes to build
 _CHANNEL_OPTIONS = [
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+    # gRPC's own backoff grows to two minutes, far longer than a restarted server takes
+    ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # a server that vanished without a word, as a machine without power, is given up
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
 ]
 
 
 class TritonBackend:
-    """One model of a Triton server; `timeout` in seconds holds for each call."""
+    """One model of Triton; `url` is a gRPC target or several addresses with commas between."""
 
-    def __init__(self, url: str, model: str, timeout: float) -> None:
-        self._url = url
+    def __init__(self, url: str, model: str) -> None:
+        self._target = f"ipv4:{url}" if "," in url else url
+        self._where = f"Triton at {url}"
         self._model = model
-        self._timeout = timeout
-        self._contract: Contract | None = None
 
     async def start(self) -> None:
         """Create the client, which belongs to the running event loop; the server may come later."""
-        self._client = InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
+        self.client = InferenceServerClient(self._target, channel_args=_CHANNEL_OPTIONS)
 
     async def stop(self) -> None:
-        """Close the connection."""
-        await self._client.close()
+        """Close the connections."""
+        await self.client.close()
+
+    async def served(self) -> Contract:
+        """The version that the model's configuration in the server names."""
+        with self.errors():
+            answer = await self.client.get_model_config(
+                self._model, client_timeout=CONTROL_TIMEOUT_S
+            )
+            metadata = await self.client.get_model_metadata(
+                self._model, client_timeout=CONTROL_TIMEOUT_S
+            )
+        version = chosen_version(answer.config, [int(v) for v in metadata.versions])
+        return Contract.from_config(answer.config, version)
+
+    async def version(self, number: str) -> Contract:
+        """A version that the server has loaded."""
+        with self.errors():
+            answer = await self.client.get_model_config(
+                self._model, number, client_timeout=CONTROL_TIMEOUT_S
+            )
+        return Contract.from_config(answer.config, number)
+
+    async def load(self, contract: Contract) -> "TritonModel":
+        """See that the version answers; the server has loaded and warmed it by itself."""
+        model = TritonModel(contract, self)
+        images = np.zeros((1, contract.height, contract.width, 3), np.uint8)
+        await model.infer(images, asyncio.get_running_loop().time() + CONTROL_TIMEOUT_S)
+        return model
+
+    async def reload(self) -> Refusal | None:
+        """Have the server load the model anew, which it allows in explicit mode only."""
+        try:
+            with self.errors():
+                await self.client.load_model(self._model, client_timeout=LOAD_TIMEOUT_S)
+        except BackendFailed:
+            if refusal := await self._refusal():
+                return refusal
+            raise
+        return None
+
+    async def _refusal(self) -> Refusal | None:
+        """The version of the model that the server says it could not load."""
+        with self.errors():
+            index = await self.client.get_model_repository_index(client_timeout=CONTROL_TIMEOUT_S)
+        for entry in index.models:
+            if entry.name == self._model and entry.state == "UNAVAILABLE":
+                return Refusal(entry.version, f"{self._where}: {for_clients(entry.reason)}")
+        return None
 
     async def ready(self) -> None:
         """Ask the server whether it has the model ready."""
-        await self.contract()
-        with self._call():
-            if not await self._client.is_model_ready(self._model, client_timeout=self._timeout):
-                raise BackendUnavailable(f"Triton at {self._url}: {self._model} is not ready.")
-
-    async def contract(self) -> Contract:
-        """The version that answered last; asked for again when another one answers."""
-        if self._contract is None:
-            with self._call():
-                metadata = await self._client.get_model_metadata(
-                    self._model, client_timeout=self._timeout
-                )
-            self._contract = await self._read_contract(max(metadata.versions, key=int, default=""))
-        return self._contract
-
-    async def infer(self, images: NDArray[np.uint8]) -> Outputs:
-        """Inspect a batch (B, H, W, 3)."""
-        image = InferInput(IMAGE, images.shape, "UINT8")
-        image.set_data_from_numpy(images)
-        with self._call():
-            result = await self._client.infer(
-                self._model,
-                [image],
-                outputs=[InferRequestedOutput(name) for name in OUTPUTS],
-                timeout=int(self._timeout * 1e6),  # microseconds that it may wait in the queue
-                client_timeout=self._timeout,
-            )
-        if self._contract and self._contract.version != result.get_response().model_version:
-            self._contract = None
-        return Outputs.from_tensors({name: result.as_numpy(name) for name in OUTPUTS}, len(images))
-
-    async def _read_contract(self, version: str) -> Contract:
-        with self._call():
-            answer = await self._client.get_model_config(
-                self._model, version, client_timeout=self._timeout
-            )
-        return Contract.from_config(answer.config, version)
+        with self.errors():
+            if not await self.client.is_model_ready(self._model, client_timeout=CONTROL_TIMEOUT_S):
+                raise BackendUnavailable(f"{self._where}: {self._model} is not ready.")
 
     @contextmanager
-    def _call(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
         """Turn what the client raises into our own errors."""
         try:
             yield
         except InferenceServerException as exc:
-            self._contract = None  # the model may come back with other sizes
-            raise self._error(exc) from exc
+            raise self._error(str(exc.status()), for_clients(exc.message())) from exc
 
-    def _error(self, exc: InferenceServerException) -> BackendError:
-        code, message = str(exc.status()), f"Triton at {self._url}: {exc.message()}"
+    def _error(self, code: str, message: str) -> BackendError:
         if code == "StatusCode.DEADLINE_EXCEEDED":
-            return BackendTimeout(f"Triton at {self._url} did not answer in {self._timeout} s.")
+            return BackendTimeout(f"{self._where} did not answer before the deadline.")
         if code != "StatusCode.UNAVAILABLE" and code != "StatusCode.NOT_FOUND":
-            return BackendFailed(message)
+            return BackendFailed(f"{self._where}: {message}")
         # A full queue and a request that waited there too long share the code of a lost server.
         if "queue" in message or "timeout expired" in message:
-            return BackendOverloaded(message, retry_after=RETRY_AFTER_S)
-        return BackendUnavailable(message)
+            return BackendOverloaded(f"{self._where}: {message}", retry_after=RETRY_AFTER_S)
+        return BackendUnavailable(f"{self._where}: {message}")
+
+
+class TritonModel:
+    """One version of the model, which every call names, so that no other can answer."""
+
+    def __init__(self, contract: Contract, backend: TritonBackend) -> None:
+        self.contract = contract
+        self._backend = backend
+
+    async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
+        """Inspect a batch (B, H, W, 3)."""
+        image = InferInput(IMAGE, images.shape, "UINT8")
+        image.set_data_from_numpy(images)
+        seconds = deadline - asyncio.get_running_loop().time()
+        if seconds <= 0:
+            raise BackendTimeout("The deadline was over before the model was asked.")
+        with self._backend.errors():
+            result = await self._backend.client.infer(
+                self.contract.name,
+                [image],
+                self.contract.version,
+                outputs=[InferRequestedOutput(name) for name in OUTPUTS],
+                timeout=max(1, int(seconds * 1e6)),  # microseconds that it may wait in the queue
+                client_timeout=seconds,
+            )
+        return Outputs.from_tensors({name: result.as_numpy(name) for name in OUTPUTS}, len(images))

@@ -16,7 +16,7 @@ from tritonclient.grpc.model_config_pb2 import (
 )
 from tritonclient.utils import InferenceServerException
 
-from export.repository import publish
+from tests.publishing import add_and_publish
 from tests.tritonserver import free_address, tritonserver
 
 pytestmark = pytest.mark.triton
@@ -66,7 +66,7 @@ def triton(tmp_path_factory) -> Iterator[tritonclient.grpc.InferenceServerClient
         ],
         dynamic_batching=ModelDynamicBatching(max_queue_delay_microseconds=GATHERED_WITHIN_US),
     )
-    publish(folder / "repository", config, lookup_graph(folder / "lookup.onnx"))
+    add_and_publish(folder / "repository", config, lookup_graph(folder / "lookup.onnx"))
     address = free_address()
     with (
         tritonserver(folder / "repository", folder / "log", address),

@@ -1,49 +1,13 @@
-import asyncio
 from base64 import b64decode
 from io import BytesIO
-from threading import Event, Thread
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.backends import Outputs
 from service.contract import Contract
-from service.errors import BackendTimeout
-
-PROVENANCE = {"calibration_images": "99"}
-
-
-class FakeBackend:
-    """Normal for every image; `infer` can be held back, and another version put in its place."""
-
-    def __init__(self, version: str = "1") -> None:
-        self.version = version
-        self.next_version = version
-        self.entered = Event()
-        self.release = Event()
-        self.release.set()
-        self.error: Exception | None = None
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def ready(self) -> None:
-        if self.error:
-            raise self.error
-
-    async def contract(self) -> Contract:
-        return Contract("fake", self.version, 8, 8, 2, 2, 2, "onnxruntime", PROVENANCE)
-
-    async def infer(self, images: np.ndarray) -> Outputs:
-        self.entered.set()
-        await asyncio.to_thread(self.release.wait, 5)
-        if self.error:
-            raise self.error
-        self.version = self.next_version
-        scalar = np.zeros(len(images), np.float32)
-        return Outputs(*[scalar] * 6, np.zeros((len(images), 2, 2), np.float32))
+from service.errors import BackendTimeout, BackendUnavailable
+from tests.service.fake_backend import FakeBackend, FakeModel
 
 
 def post(client, *images: bytes, **options: object):
@@ -148,10 +112,20 @@ def test_pixel_limit_is_the_setting(gateway, normal):
     assert response.json()["limit_pixels"] == 96 * 64 - 1
 
 
-def test_answer_names_the_version_that_answered(gateway, normal):
+def test_request_whose_version_was_replaced_under_it_begins_again(gateway, normal):
     backend = FakeBackend()
-    backend.next_version = "2"
-    assert post(gateway(backend), normal).json()["model"] == {"name": "fake", "version": "2"}
+    client = gateway(backend)
+    backend.error = BackendUnavailable("version 1 is not there any more")
+    backend.serving, backend.side = "2", 16
+
+    async def mended(contract: Contract) -> FakeModel:
+        backend.error = None
+        return FakeModel(contract, backend)
+
+    backend.load = mended
+    response = post(client, normal, normal, normal)
+    assert response.json()["model"] == {"name": "fake", "version": "2"}
+    assert backend.answered_by == ["2", "2"], "two batches, both by the version that is told"
 
 
 def test_backend_that_fails_fails_the_request(gateway, normal):
@@ -161,22 +135,3 @@ def test_backend_that_fails_fails_the_request(gateway, normal):
     assert post(client, normal).status_code == 504
     assert client.get("/readyz").status_code == 504
     assert client.get("/healthz").status_code == 200
-
-
-def test_a_request_too_many_is_told_to_come_back(gateway, normal):
-    backend = FakeBackend()
-    client = gateway(backend, max_in_flight=1)
-    backend.release.clear()
-    first: list = []
-    thread = Thread(target=lambda: first.append(post(client, normal)))
-    thread.start()
-    assert backend.entered.wait(5)
-    refused = post(client, normal)
-    assert "onegauge_requests_in_flight 1.0" in client.get("/metrics").text
-    backend.release.set()
-    thread.join()
-    assert refused.status_code == 503
-    assert refused.headers["Retry-After"] == "1"
-    assert refused.json()["type"] == "/problems/gateway-busy"
-    assert first[0].status_code == 200
-    assert post(client, normal).status_code == 200

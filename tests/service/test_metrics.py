@@ -2,7 +2,7 @@ import pytest
 
 from service.contract import Contract
 from service.metrics import MAX_LINES, Metrics
-from service.schemas import Decision, Normal
+from service.schemas import Decision, Normal, ProblemDetails, Rejection
 
 
 def decision(score: float = 0.5, *, unknown: bool = False) -> Decision:
@@ -36,7 +36,7 @@ def samples(metrics: Metrics) -> list[str]:
 def test_decisions_are_counted_by_line():
     metrics = Metrics()
     for score, line in [(0.5, "press-3"), (1.5, "press-3"), (1.5, None)]:
-        metrics.decided(decision(score), line)
+        metrics.answered(decision(score), line)
     found = samples(metrics)
     assert 'onegauge_decisions_total{decision="normal",line="press-3"} 1.0' in found
     assert 'onegauge_decisions_total{decision="anomalous",line="press-3"} 1.0' in found
@@ -47,16 +47,16 @@ def test_decisions_are_counted_by_line():
 
 def test_unknown_products_are_counted():
     metrics = Metrics()
-    metrics.decided(decision(unknown=True), "a")
-    metrics.decided(decision(), "a")
+    metrics.answered(decision(unknown=True), "a")
+    metrics.answered(decision(), "a")
     assert 'onegauge_unknown_products_total{line="a"} 1.0' in samples(metrics)
 
 
 def test_line_labels_are_bounded():
     metrics = Metrics()
     for index in range(3 * MAX_LINES):
-        metrics.decided(decision(), f"line-{index}")
-    metrics.decided(decision(), "line-0")
+        metrics.answered(decision(), f"line-{index}")
+    metrics.answered(decision(), "line-0")
     counted = [s for s in samples(metrics) if s.startswith("onegauge_decisions_total")]
     assert len(counted) == MAX_LINES + 1
     assert 'onegauge_decisions_total{decision="normal",line="line-0"} 2.0' in counted
@@ -68,8 +68,25 @@ def test_line_labels_are_bounded():
 @pytest.mark.parametrize("line", ["", "a\nb", 'a"b', "\u00e9", "x" * 65])
 def test_odd_lines_count_as_other(line):
     metrics = Metrics()
-    metrics.decided(decision(), line)
+    metrics.answered(decision(), line)
     assert 'onegauge_decisions_total{decision="normal",line="other"} 1.0' in samples(metrics)
+
+
+def test_images_that_got_no_decision_are_counted_by_their_problem():
+    metrics = Metrics()
+    problem = ProblemDetails(type="/problems/too-many-pixels", title="", status=413, detail="")
+    metrics.answered(Rejection(index=0, filename=None, problem=problem), "a")
+    assert 'onegauge_rejected_total{reason="too-many-pixels"} 1.0' in samples(metrics)
+
+
+def test_refused_version_is_told_until_another_one_serves():
+    metrics = Metrics()
+    for version in ("2", "3"):
+        metrics.refuses(version)
+    refused = [s for s in samples(metrics) if s.startswith("onegauge_model_refused{")]
+    assert refused == ['onegauge_model_refused{version="3"} 1.0']
+    metrics.serves(contract("4"))
+    assert not [s for s in samples(metrics) if s.startswith("onegauge_model_refused{")]
 
 
 def test_model_info_follows_the_version():

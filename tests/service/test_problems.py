@@ -4,20 +4,15 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.errors import BackendOverloaded
+from tests.service.fake_backend import FakeBackend
 
 
-class BrokenBackend:
+class BrokenBackend(FakeBackend):
     """Fails in a way that nobody foresaw, or in the way it is told."""
 
     def __init__(self, error: Exception) -> None:
+        super().__init__()
         self.error = error
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def contract(self) -> None:
-        raise self.error
 
 
 @pytest.mark.parametrize(
@@ -38,7 +33,7 @@ def test_wrong_method_names_the_right_one(client):
 
 
 def test_unexpected_errors_tell_nothing_but_the_request_id(gateway):
-    response = gateway(BrokenBackend(RuntimeError("secret path"))).get("/model")
+    response = gateway(BrokenBackend(RuntimeError("secret path"))).get("/readyz")
     assert response.status_code == 500
     assert response.headers["Content-Type"] == "application/problem+json"
     assert "secret" not in response.text
@@ -48,14 +43,14 @@ def test_unexpected_errors_tell_nothing_but_the_request_id(gateway):
 def test_unexpected_errors_reach_the_log_with_their_cause_and_the_request_id(gateway):
     client = TestClient(gateway(BrokenBackend(RuntimeError("secret path"))).app)
     with pytest.raises(RuntimeError) as raised:  # what the server logs
-        client.get("/model", headers={"X-Request-Id": "press-3:0815"})
+        client.get("/readyz", headers={"X-Request-Id": "press-3:0815"})
     *_, cause, request = traceback.format_exception(raised.value)
     assert "secret path" in cause
     assert "press-3:0815" in request
 
 
 def test_problems_that_pass_by_say_when_to_come_back(gateway):
-    response = gateway(BrokenBackend(BackendOverloaded("queue full", retry_after=3))).get("/model")
+    response = gateway(BrokenBackend(BackendOverloaded("queue full", retry_after=3))).get("/readyz")
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "3"
     assert response.json()["retry_after"] == 3

@@ -31,12 +31,16 @@ def test_come_from_the_environment(monkeypatch):
         ("max_images", "0"),
         ("threshold", "nan"),
         ("max_false_alarm_rate", "1.5"),
-        ("inference_timeout", "0"),
+        ("request_timeout_s", "0"),
+        ("max_buffered_bytes", "1000"),
+        ("shadow_version", "newest"),
+        ("triton_url", "10.0.0.7:8001,triton:8001"),
+        ("triton_url", "10.0.0.7:8001,10.0.0.8"),
     ],
 )
 def test_refuse_what_makes_no_sense(monkeypatch, name, value):
     monkeypatch.setenv(f"ONEGAUGE_{name.upper()}", value)
-    with pytest.raises(ValidationError, match=name):
+    with pytest.raises(ValidationError, match=f"(?i){name}"):
         Settings()
 
 

@@ -92,6 +92,8 @@ def test_other_bodies_are_refused(client, normal, content_type):
         ("multipart/form-data; boundary=x", b"no form"),
         ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="image"'),
         ("multipart/form-data; boundary=" + "x" * 300, b"--x--"),
+        ("multipart/form-data; boundary=x", b"--x\r\nA: " + b"a" * 10_000 + b"\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=x", b"--x\r\n" + b"A: a\r\n" * 100 + b"\r\n\r\n--x--"),
     ],
 )
 def test_broken_forms_are_malformed(client, content_type, body):
@@ -143,6 +145,16 @@ def test_body_of_unknown_length_is_cut_at_the_limit(gateway):
     assert refused(response, 413, "body-too-large")["limit_bytes"] == 1000
 
 
+def test_part_without_a_name_does_not_inherit_that_of_the_part_before(client):
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="line"\r\n\r\na\r\n'
+        b"--x\r\nA: b\r\n\r\nc\r\n--x--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    problem = refused(client.post("/inspect", content=body, headers=headers), 422, "invalid-option")
+    assert "field ''" in problem["detail"]
+
+
 def test_filename_is_echoed_as_it_is(client, normal):
     name = "Teil 7 / größe \u4e2d.png"
     response = client.post("/inspect", files=[("image", (name, normal))])
@@ -153,7 +165,17 @@ def test_slow_body_is_given_up(gateway):
     async def receive() -> dict:
         return await asyncio.Future()
 
-    assert status_of_raw_post(gateway(read_timeout=0.05).app, receive) == 408
+    assert status_of_raw_post(gateway(read_timeout_s=0.05).app, receive) == 408
+    assert status_of_raw_post(gateway(stall_timeout_s=0.05).app, receive) == 408
+
+
+def test_body_that_trickles_is_given_up_though_it_never_stalls(gateway):
+    async def receive() -> dict:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    app = gateway(stall_timeout_s=5, read_timeout_s=0.1).app
+    assert status_of_raw_post(app, receive) == 408
 
 
 def test_client_that_goes_away_is_no_error(gateway):

@@ -6,7 +6,7 @@ import pytest
 
 from service.backends import OUTPUTS, Outputs, infer_all, load_backend
 from service.backends.triton import TritonBackend
-from service.contract import SCALARS
+from service.contract import SCALARS, Contract
 from service.errors import BackendFailed, BackendUnavailable
 from service.settings import Settings
 
@@ -16,13 +16,15 @@ def tensors(batch_size: int, **changed: np.ndarray) -> dict[str, np.ndarray]:
     return made | {"anomaly_map": np.zeros((batch_size, 2, 3), np.float32)} | changed
 
 
-class CountingBackend:
+class CountingModel:
     """Scores an image with its first value and notes the batch sizes."""
 
     def __init__(self) -> None:
+        self.contract = Contract("counting", "1", 1, 1, 2, 3, 4, "onnxruntime", {})
         self.batches: list[int] = []
 
-    async def infer(self, images: np.ndarray) -> Outputs:
+    async def infer(self, images: np.ndarray, deadline: float) -> Outputs:
+        assert deadline == 7
         self.batches.append(len(images))
         score = images[:, 0, 0, 0].astype(np.float32)
         return Outputs.from_tensors(tensors(len(images), score=score), len(images))
@@ -51,10 +53,10 @@ def test_answer_for_another_number_of_images_fails():
 
 @pytest.mark.parametrize(("images", "batches"), [(1, [1]), (4, [4]), (5, [4, 1]), (9, [4, 4, 1])])
 def test_many_images_are_split_into_batches_in_order(images, batches):
-    backend = CountingBackend()
+    model = CountingModel()
     pixels = np.arange(images, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    outputs = asyncio.run(infer_all(backend, pixels, 4))
-    assert backend.batches == batches
+    outputs = asyncio.run(infer_all(model, pixels, deadline=7))
+    assert model.batches == batches
     np.testing.assert_array_equal(outputs.score, np.arange(images))
 
 

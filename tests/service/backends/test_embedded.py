@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -10,9 +11,11 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
+from export.repository import publish, rollback
 from service.backends import Backend, Outputs, load_backend
 from service.backends.embedded import EmbeddedBackend
 from service.errors import BackendTimeout, ContractError, UnpromisedRate
+from service.repository import Verification
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -36,13 +39,19 @@ def running(backend: Backend, use: Callable[[Backend], Awaitable[T]]) -> T:
     return asyncio.run(session())
 
 
+async def infer(backend: Backend, images: np.ndarray, timeout: float = 10) -> Outputs:
+    """What the served version says."""
+    model = await backend.load(await backend.served())
+    return await model.infer(images, asyncio.get_running_loop().time() + timeout)
+
+
 def levels(*greys: int) -> np.ndarray:
     """Images of uniform grey (B, 32, 48, 3)."""
     return np.array(greys, np.uint8)[:, None, None, None].repeat(32, 1).repeat(48, 2).repeat(3, 3)
 
 
 def test_runs_the_graph(settings):
-    outputs: Outputs = running(load_backend(settings), lambda b: b.infer(levels(0, 128, 192)))
+    outputs = running(load_backend(settings), lambda b: infer(b, levels(0, 128, 192)))
     np.testing.assert_allclose(outputs.score, [0, 1, 1.5], atol=1e-6)
     np.testing.assert_allclose(outputs.p_value, [1.01, 0.01, 0.01], atol=1e-6)
     np.testing.assert_allclose(outputs.raw_score, [0, 2, 3], atol=1e-6)
@@ -55,38 +64,81 @@ def test_runs_the_graph(settings):
 
 def test_outputs_stay_when_the_next_batch_runs(settings):
     async def two(backend: Backend) -> tuple[Outputs, Outputs]:
-        return await backend.infer(levels(128)), await backend.infer(levels(0))
+        return await infer(backend, levels(128)), await infer(backend, levels(0))
 
     first, second = running(load_backend(settings), two)
     assert (first.score[0], second.score[0]) == (1.0, 0.0)
 
 
-def test_the_highest_version_is_served(settings, tmp_path):
-    folder = tmp_path / "onegauge"
-    shutil.copytree(settings.repository / "onegauge", folder)
+@pytest.fixture
+def repository(gauge_repository: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(gauge_repository / "onegauge", tmp_path / "onegauge")
+    return tmp_path
+
+
+def test_the_version_that_the_configuration_names_is_served(settings, repository):
     for version in ("2", "10"):
-        shutil.copytree(folder / "1", folder / version)
-    backend = load_backend(settings.model_copy(update={"repository": tmp_path}))
-    assert asyncio.run(backend.contract()).version == "10"
+        shutil.copytree(repository / "onegauge" / "1", repository / "onegauge" / version)
+    changed = settings.model_copy(update={"repository": repository})
+
+    async def served(backend: Backend) -> list[str]:
+        versions = [(await backend.served()).version]
+        publish(repository, "onegauge", 10)
+        versions.append((await backend.served()).version)
+        rollback(repository, "onegauge")
+        return [*versions, (await backend.served()).version]
+
+    assert running(load_backend(changed), served) == ["1", "10", "2"]
+
+
+def test_a_model_that_answers_otherwise_than_torch_is_refused(settings, repository):
+    score, zero = np.array([1.5], np.float32), np.zeros(1, np.float32)
+    file = repository / "onegauge" / "1" / "verification.npz"
+    changed = settings.model_copy(update={"repository": repository})
+    Verification(levels(192), score, zero).save(file)
+    load_backend(changed)
+    for wrong in (
+        Verification(levels(192), score + 0.02, zero),
+        Verification(levels(192), score, zero + 1),
+    ):
+        wrong.save(file)
+        with pytest.raises(ContractError, match="does not answer here as it did in torch"):
+            load_backend(changed)
+
+
+def test_a_file_that_is_not_the_published_one_is_refused(settings, repository):
+    folder = repository / "onegauge"
+    digest = sha256((folder / "1" / "model.onnx").read_bytes()).hexdigest()
+    config = folder / "config.pbtxt"
+    parameter = 'parameters {{ key: "model_digest" value {{ string_value: "{}" }} }}\n'
+    text = config.read_text()
+    changed = settings.model_copy(update={"repository": repository})
+    config.write_text(text + parameter.format(digest))
+    load_backend(changed)
+    config.write_text(text + parameter.format("0" * 64))
+    with pytest.raises(ContractError, match=r"onegauge/1/model.onnx is not the file"):
+        load_backend(changed)
 
 
 def test_missing_model_is_named(settings, tmp_path):
-    with pytest.raises(ContractError, match=str(tmp_path / "onegauge")):
+    with pytest.raises(ContractError, match=r"onegauge/config\.pbtxt cannot be read: No such file"):
         load_backend(settings.model_copy(update={"repository": tmp_path}))
 
 
-def test_missing_version_is_named(settings, tmp_path):
-    shutil.copytree(settings.repository / "onegauge", tmp_path / "onegauge")
-    (tmp_path / "onegauge" / "1" / "model.onnx").unlink()
-    with pytest.raises(ContractError, match="1/model.onnx does not exist"):
-        load_backend(settings.model_copy(update={"repository": tmp_path}))
-
-
-def test_damaged_model_is_named(settings, tmp_path):
-    shutil.copytree(settings.repository / "onegauge", tmp_path / "onegauge")
-    (tmp_path / "onegauge" / "1" / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(ContractError, match="cannot load .*model.onnx"):
-        load_backend(settings.model_copy(update={"repository": tmp_path}))
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (Path.unlink, r"onegauge/1/model\.onnx cannot be read: No such file"),
+        (lambda file: file.write_bytes(b"no graph"), "cannot load the model"),
+    ],
+    ids=["missing", "damaged"],
+)
+def test_graph_that_cannot_be_loaded_is_named_without_its_place(settings, repository, damage, told):
+    damage(repository / "onegauge" / "1" / "model.onnx")
+    with pytest.raises(ContractError, match=told) as raised:
+        load_backend(settings.model_copy(update={"repository": repository}))
+    assert str(repository) not in str(raised.value)
 
 
 def test_model_that_cannot_hold_the_rate_of_the_settings_is_not_served(settings):
@@ -95,15 +147,14 @@ def test_model_that_cannot_hold_the_rate_of_the_settings_is_not_served(settings)
         load_backend(settings.model_copy(update={"max_false_alarm_rate": 0.001}))
 
 
-def test_start_runs_the_smallest_and_the_largest_batch(gauge_repository):
+def test_loading_runs_the_smallest_and_the_largest_batch(gauge_repository):
     ran: list[int] = []
 
     def note(images: np.ndarray) -> dict[str, np.ndarray]:
         ran.append(len(images))
         return zeros(len(images))
 
-    backend = EmbeddedBackend(Settings(repository=gauge_repository), lambda *_: note)
-    running(backend, lambda b: b.ready())
+    EmbeddedBackend(Settings(repository=gauge_repository), lambda *_: note)
     assert ran == [1, 4]
 
 
@@ -115,33 +166,37 @@ def test_no_answer_in_time_is_a_timeout(gauge_repository):
             release.wait(5)
         return zeros(len(images))
 
-    settings = Settings(repository=gauge_repository, inference_timeout=0.05)
-    backend = EmbeddedBackend(settings, lambda *_: run)
-    with pytest.raises(BackendTimeout, match="0.05 s"):
-        running(backend, lambda b: b.infer(levels(9)))
+    backend = EmbeddedBackend(Settings(repository=gauge_repository), lambda *_: run)
+    with pytest.raises(BackendTimeout, match="before the deadline"):
+        running(backend, lambda b: infer(b, levels(9), timeout=0.05))
     release.set()
 
 
-def test_not_ready_while_a_late_batch_holds_the_worker(gauge_repository):
+def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_repository):
     release = Event()
+    ran: list[int] = []
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         if images.any():
             release.wait(10)
+        ran.append(len(images))
         return zeros(len(images))
 
     async def hang_and_recover(backend: Backend) -> None:
-        for _ in range(2):  # the second batch never leaves the queue
+        model = await backend.load(await backend.served())
+        now = asyncio.get_running_loop().time
+        for images in (levels(9), levels(9, 9)):  # the second batch never leaves the queue
             with pytest.raises(BackendTimeout):
-                await backend.infer(levels(9))
-            with pytest.raises(BackendTimeout, match="more than"):
+                await model.infer(images, now() + 0.3)
+            with pytest.raises(BackendTimeout, match="more than 0.2 s"):
                 await backend.ready()
         release.set()
-        await backend.infer(levels(0))
+        await model.infer(levels(0, 0, 0), now() + 5)
         await backend.ready()
 
-    settings = Settings(repository=gauge_repository, inference_timeout=0.5)
+    settings = Settings(repository=gauge_repository, request_timeout_s=0.2)
     running(EmbeddedBackend(settings, lambda *_: run), hang_and_recover)
+    assert ran == [1, 4, 1, 3], "two for warmth, the late batch, and the one after"
 
 
 def zeros(batch_size: int) -> dict[str, np.ndarray]:

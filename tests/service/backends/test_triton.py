@@ -12,8 +12,8 @@ from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
 
 from service.backends import OUTPUTS, Outputs
-from service.backends.triton import TritonBackend
-from service.contract import parse_config
+from service.backends.triton import TritonBackend, TritonModel
+from service.contract import Contract, parse_config
 from service.errors import (
     BackendFailed,
     BackendOverloaded,
@@ -34,6 +34,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.older, self.version = "0", "1"
         self.is_ready = True
         self.error: tuple[grpc.StatusCode, str] | None = None
+        self.error_of_infer: tuple[grpc.StatusCode, str] | None = None
         self.asleep = False
         self.calls: list[str] = []
         self.request: pb.ModelInferRequest | None = None
@@ -57,8 +58,14 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         await self._enter("ready", context)
         return pb.ModelReadyResponse(ready=self.is_ready)
 
+    async def RepositoryModelLoad(self, _request, context):
+        await self._enter("load", context)
+        return pb.RepositoryModelLoadResponse()
+
     async def ModelInfer(self, request, context):
         await self._enter("infer", context)
+        if self.error_of_infer:
+            await context.abort(*self.error_of_infer)
         self.request = request
         batch = request.inputs[0].shape[0]
         response = pb.ModelInferResponse(model_name="onegauge", model_version=self.version)
@@ -75,7 +82,7 @@ def server(gauge_repository: Path) -> Server:
     return Server(gauge_repository)
 
 
-def session(server: Server, use: Callable[[TritonBackend], Awaitable[T]], timeout: float = 10) -> T:
+def session(server: Server, use: Callable[[TritonBackend], Awaitable[T]]) -> T:
     """Use a backend that talks to `server`."""
 
     async def talk() -> T:
@@ -83,7 +90,7 @@ def session(server: Server, use: Callable[[TritonBackend], Awaitable[T]], timeou
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(server, listener)
         port = listener.add_insecure_port("127.0.0.1:0")
         await listener.start()
-        backend = TritonBackend(f"127.0.0.1:{port}", "onegauge", timeout)
+        backend = TritonBackend(f"127.0.0.1:{port}", "onegauge")
         await backend.start()
         try:
             return await use(backend)
@@ -94,33 +101,50 @@ def session(server: Server, use: Callable[[TritonBackend], Awaitable[T]], timeou
     return asyncio.run(talk())
 
 
-def test_contract_is_read_from_the_newest_version_the_server_has(server):
+async def infer(backend: TritonBackend, timeout: float = 10) -> Outputs:
+    contract = Contract("onegauge", "1", 32, 48, 8, 12, 4, "onnxruntime", {})
+    model = TritonModel(contract, backend)
+    return await model.infer(IMAGES, asyncio.get_running_loop().time() + timeout)
+
+
+def test_the_version_that_the_configuration_names_is_served(server):
     server.older, server.version = "9", "10"
-    contract = session(server, lambda b: b.contract())
-    assert (contract.name, contract.version) == ("onegauge", "10")
+    server.config.version_policy.specific.versions[:] = [9, 10]
+    contract = session(server, lambda b: b.served())
+    assert (contract.name, contract.version) == ("onegauge", "9")
     assert (contract.height, contract.width, contract.max_batch_size) == (32, 48, 4)
 
 
+def test_the_newest_version_is_served_where_none_is_named(server):
+    server.older, server.version = "9", "10"
+    server.config.ClearField("version_policy")
+    assert session(server, lambda b: b.served()).version == "10"
+
+
 def test_infer_asks_for_our_outputs_alone_and_flattens_the_scalars(server):
-    outputs: Outputs = session(server, lambda b: b.infer(IMAGES))
+    outputs: Outputs = session(server, infer)
     assert [output.name for output in server.request.outputs] == list(OUTPUTS)
     assert (server.request.inputs[0].name, server.request.inputs[0].datatype) == ("image", "UINT8")
-    assert server.request.parameters["timeout"].int64_param == 10_000_000
+    assert 9_900_000 < server.request.parameters["timeout"].int64_param <= 10_000_000
+    assert server.request.model_version == "1"
     np.testing.assert_array_equal(outputs.score, [0, 1, 2])
     assert outputs.anomaly_map.shape == (3, 8, 12)
 
 
-def test_contract_is_asked_for_once_and_again_when_another_version_answers(server):
-    async def swap(backend: TritonBackend) -> list[str]:
-        versions = []
-        for server.version in ("1", "1", "2", "2"):
-            await backend.contract()
-            await backend.infer(IMAGES)
-            versions.append((await backend.contract()).version)
-        return versions
+def test_loading_lets_the_version_prove_itself(server):
+    async def load(backend: TritonBackend) -> str:
+        return (await backend.load(await backend.served())).contract.version
 
-    assert session(server, swap) == ["1", "1", "2", "2"]
-    assert server.calls.count("config") == 2
+    assert session(server, load) == "1"
+    assert server.request.inputs[0].shape == [1, 32, 48, 3]
+    server.error_of_infer = (grpc.StatusCode.INTERNAL, "onnx runtime error")
+    with pytest.raises(BackendFailed):
+        session(server, load)
+
+
+def test_reload_asks_the_server_to_load_the_model(server):
+    session(server, lambda b: b.reload())
+    assert server.calls == ["load"]
 
 
 @pytest.mark.parametrize(
@@ -137,28 +161,59 @@ def test_contract_is_asked_for_once_and_again_when_another_version_answers(serve
 def test_errors_of_the_server_become_our_own(server, code, message, error):
     server.error = (code, message)
     with pytest.raises(error, match=message):
-        session(server, lambda b: b.infer(IMAGES))
+        session(server, infer)
 
 
 def test_full_queue_says_when_to_come_back(server):
     server.error = (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
     with pytest.raises(BackendOverloaded) as raised:
-        session(server, lambda b: b.infer(IMAGES))
+        session(server, infer)
     assert raised.value.extensions == {"retry_after": 1}
 
 
 @pytest.mark.parametrize(
-    "call", [lambda b: b.infer(IMAGES), lambda b: b.contract(), lambda b: b.ready()]
+    "call", [lambda b: infer(b, 0.1), lambda b: b.served(), lambda b: b.ready()]
 )
-def test_every_call_has_a_deadline(server, call):
+def test_every_call_has_a_deadline(server, call, monkeypatch):
+    monkeypatch.setattr("service.backends.triton.CONTROL_TIMEOUT_S", 0.1)
     server.asleep = True
-    with pytest.raises(BackendTimeout, match=r"0\.1 s"):
-        session(server, call, timeout=0.1)
+    with pytest.raises(BackendTimeout, match="before the deadline"):
+        session(server, call)
+
+
+def test_call_that_comes_too_late_is_not_made(server):
+    with pytest.raises(BackendTimeout):
+        session(server, lambda b: infer(b, -1))
+    assert server.calls == []
+
+
+def test_several_servers_take_turns_and_one_that_is_gone_is_left_out(gauge_repository):
+    async def scenario() -> None:
+        servers = [Server(gauge_repository), Server(gauge_repository)]
+        listeners, ports = [], []
+        for each in servers:
+            listener = grpc.aio.server()
+            service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(each, listener)
+            ports.append(listener.add_insecure_port("127.0.0.1:0"))
+            await listener.start()
+            listeners.append(listener)
+        backend = TritonBackend(",".join(f"127.0.0.1:{port}" for port in ports), "onegauge")
+        await backend.start()
+        for _ in range(20):
+            await infer(backend)
+        assert [len(each.calls) > 0 for each in servers] == [True, True]
+        await listeners[0].stop(None)
+        for _ in range(20):
+            await infer(backend)
+        await backend.stop()
+        await listeners[1].stop(None)
+
+    asyncio.run(scenario())
 
 
 def test_server_that_is_not_there_is_unavailable():
     async def ask() -> None:
-        backend = TritonBackend("127.0.0.1:9", "onegauge", 5)
+        backend = TritonBackend("127.0.0.1:9", "onegauge")
         await backend.start()
         try:
             await backend.ready()
@@ -179,17 +234,4 @@ def test_ready_when_the_server_has_the_model_ready(server):
 def test_foreign_model_is_refused(server):
     del server.config.output[:]
     with pytest.raises(ContractError):
-        session(server, lambda b: b.contract())
-
-
-def test_contract_is_read_anew_after_an_error(server):
-    async def restart(backend: TritonBackend) -> int:
-        await backend.contract()
-        server.error = (grpc.StatusCode.INVALID_ARGUMENT, "unexpected shape")
-        with pytest.raises(BackendFailed):
-            await backend.infer(IMAGES)
-        server.error = None
-        server.config.input[0].dims[:] = [64, 48, 3]
-        return (await backend.contract()).height
-
-    assert session(server, restart) == 64
+        session(server, lambda b: b.served())

@@ -1,0 +1,42 @@
+"""The parts of a gateway that its routes use."""
+
+from service.admission import Admission
+from service.errors import ShuttingDown
+from service.inspection import Inspector, deployment_criterion
+from service.metrics import Metrics
+from service.schemas import ModelCard, ModelVersion, Readiness, RefusedVersion
+from service.settings import Settings
+from service.versions import Versions
+
+
+class Gateway:
+    """Admits requests, inspects their images by the version that is served, and counts."""
+
+    def __init__(self, settings: Settings, versions: Versions, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.versions = versions
+        self.admission = Admission(settings, metrics)
+        self.inspector = Inspector(settings, versions, metrics)
+        self.shutting_down = False
+
+    async def ready(self) -> Readiness:
+        """Return when a request without options would be answered; raises a Problem."""
+        if self.shutting_down:
+            raise ShuttingDown("The gateway answers what it has begun and then ends.")
+        model = await self.versions.ready()
+        deployment_criterion(self.settings).check(model.contract)
+        refused = self.versions.refused
+        return Readiness(
+            model=ModelVersion(name=model.contract.name, version=model.contract.version),
+            refused=RefusedVersion(**vars(refused)) if refused else None,
+        )
+
+    def model(self) -> ModelCard:
+        """What is served, and the criterion that holds unless a request brings its own."""
+        criterion = deployment_criterion(self.settings)
+        return ModelCard(
+            **vars(self.versions.current().contract),
+            threshold=criterion.score_threshold,
+            max_false_alarm_rate=criterion.max_false_alarm_rate,
+        )

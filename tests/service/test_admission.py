@@ -1,0 +1,139 @@
+import asyncio
+from collections.abc import Callable
+from threading import Thread
+
+import pytest
+
+from service.errors import GatewayBusy
+from tests.service.fake_backend import FakeBackend
+
+PNG = {"Content-Type": "image/png"}
+
+
+def in_background(call: Callable[[], object]) -> tuple[Thread, list]:
+    answers: list = []
+    thread = Thread(target=lambda: answers.append(call()))
+    thread.start()
+    return thread, answers
+
+
+def metric(client, name: str) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
+
+def test_what_is_too_much_is_refused_before_its_body_is_read(gateway, normal):
+    backend = FakeBackend()
+    client = gateway(backend, max_in_flight=1, max_waiting=0)
+    backend.release.clear()
+    thread, answers = in_background(lambda: client.post("/inspect", content=normal, headers=PNG))
+    assert backend.entered.wait(5)
+    assert metric(client, "onegauge_requests_in_flight") == 1
+
+    def body():
+        raise AssertionError("the body was asked for")
+        yield b""
+
+    refused = client.post("/inspect", content=body(), headers=PNG)
+    backend.release.set()
+    thread.join()
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json()["type"] == "/problems/gateway-busy"
+    assert answers[0].status_code == 200
+    assert client.post("/inspect", content=normal, headers=PNG).status_code == 200
+
+
+def test_requests_wait_for_their_turn_in_the_order_they_came(gateway, normal):
+    backend = FakeBackend()
+    client = gateway(backend, max_in_flight=1, max_waiting=1)
+    backend.release.clear()
+    first, answered = in_background(lambda: client.post("/inspect", content=normal, headers=PNG))
+    assert backend.entered.wait(5)
+    second, answered_next = in_background(
+        lambda: client.post("/inspect", content=normal, headers=PNG)
+    )
+    while metric(client, "onegauge_requests_waiting") < 1:
+        pass
+    assert client.post("/inspect", content=normal, headers=PNG).status_code == 503
+    backend.release.set()
+    first.join()
+    second.join()
+    assert [a.status_code for a in answered + answered_next] == [200, 200]
+
+
+def test_bytes_of_all_requests_together_are_bounded(gateway, normal):
+    backend = FakeBackend()
+    room = {"max_request_bytes": 1000, "max_buffered_bytes": 1500}
+    client = gateway(backend, **room)
+    backend.release.clear()
+    body = normal + b" " * (900 - len(normal))
+    thread, answers = in_background(lambda: client.post("/inspect", content=body, headers=PNG))
+    assert backend.entered.wait(5)
+    assert metric(client, "onegauge_buffered_bytes") == 900
+    announced = client.post("/inspect", content=body, headers=PNG)
+    unannounced = client.post("/inspect", content=iter([body]), headers=PNG)
+    backend.release.set()
+    thread.join()
+    for refused in (announced, unannounced):
+        assert refused.status_code == 503
+        assert "900 bytes of other requests" in refused.json()["detail"]
+    assert answers[0].status_code == 200
+    assert metric(client, "onegauge_buffered_bytes") == 0
+
+
+def test_a_stalled_upload_keeps_nobody_from_the_model(gateway):
+    client = gateway(FakeBackend(), max_in_flight=1)
+    admission = client.app.state.gateway.admission
+
+    async def scenario() -> None:
+        async with admission.visit(None) as stalled:
+            stalled.hold(10)
+            async with admission.visit(None), asyncio.timeout(1), admission.turn():
+                pass
+
+    client.portal.call(scenario)
+
+
+def test_deadline_of_the_request_ends_it_and_its_inference(gateway, normal):
+    backend = FakeBackend()
+    client = gateway(backend)
+    backend.release.clear()
+    response = client.post("/inspect", content=normal, headers=PNG | {"Request-Timeout": "0.2"})
+    assert response.status_code == 504
+    assert response.json()["type"] == "/problems/deadline-exceeded"
+    assert "0.2 s" in response.json()["detail"]
+    assert backend.cancelled == 1
+    assert metric(client, "onegauge_requests_in_flight") == 0
+    assert metric(client, "onegauge_buffered_bytes") == 0
+
+
+def test_deadline_of_the_settings_cannot_be_lengthened(gateway, normal):
+    backend = FakeBackend()
+    client = gateway(backend, request_timeout_s=0.2)
+    backend.release.clear()
+    response = client.post("/inspect", content=normal, headers=PNG | {"Request-Timeout": "60"})
+    assert response.status_code == 504
+    assert "0.2 s" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "soon", "nan", "inf"])
+def test_deadline_that_makes_no_sense_is_refused(client, normal, given):
+    response = client.post("/inspect", content=normal, headers=PNG | {"Request-Timeout": given})
+    assert response.status_code == 422
+    assert response.json()["type"] == "/problems/invalid-option"
+
+
+def test_places_are_given_back_when_a_request_fails(gateway):
+    client = gateway(FakeBackend(), max_in_flight=1, max_waiting=1)
+    for _ in range(5):
+        assert client.post("/inspect", content=b"", headers=PNG).status_code == 422
+    admission = client.app.state.gateway.admission
+
+    async def fill() -> None:
+        async with admission.visit(None), admission.visit(None):
+            with pytest.raises(GatewayBusy):
+                async with admission.visit(None):
+                    pass
+
+    client.portal.call(fill)
