@@ -9,8 +9,8 @@ help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 .PHONY: serve
-serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, ONEGAUGE_PORT)
-	@.venv/bin/onegauge serve
+serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, ONEGAUGE_PORT, ONEGAUGE_API_KEYS)
+	@ONEGAUGE_API_KEYS=$${ONEGAUGE_API_KEYS:-off} .venv/bin/onegauge serve
 
 .PHONY: test
 test: .venv-dev/installed ## Run all tests

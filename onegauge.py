@@ -72,9 +72,10 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from export.errors import ExportError
     from service.client import ClientError
     from service.errors import Problem
+    from service.keys import KeyFileError
     from training.errors import TrainingError
 
-    return ClientError, ExportError, Problem, TrainingError
+    return ClientError, ExportError, KeyFileError, Problem, TrainingError
 
 
 @app.command()
@@ -261,6 +262,9 @@ def serve(
     repository: Annotated[Path | None, typer.Option(help="ONEGAUGE_REPOSITORY")] = None,
     host: Annotated[str | None, typer.Option(help="ONEGAUGE_HOST")] = None,
     port: Annotated[int | None, typer.Option(help="ONEGAUGE_PORT")] = None,
+    api_keys: Annotated[
+        str | None, typer.Option(help="ONEGAUGE_API_KEYS: a file of onegauge key, or off")
+    ] = None,
 ) -> None:
     """Inspect images over HTTP; all other settings are read from ONEGAUGE_* variables."""
     from pydantic import ValidationError
@@ -268,7 +272,7 @@ def serve(
     from service.server import serve as run_server
     from service.settings import Settings
 
-    options = {"repository": repository, "host": host, "port": port}
+    options = {"repository": repository, "host": host, "port": port, "api_keys": api_keys}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     try:
         settings = Settings(**given)
@@ -277,6 +281,18 @@ def serve(
         typer.echo(f"onegauge: settings: {'; '.join(wrong)}", err=True)
         raise typer.Exit(1) from exc
     run_server(settings)
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Of the key, in logs; no two have the same")],
+    file: Annotated[Path, typer.Option(help="File of the keys, ONEGAUGE_API_KEYS")],
+    scopes: Annotated[str, typer.Option(help="Of inspect, read and admin")] = "inspect",
+) -> None:
+    """Make an API key: print it once, and append its hash to the file of the keys."""
+    from service.keys import add_key
+
+    typer.echo(add_key(file, name, _names(scopes)))
 
 
 @app.command()

@@ -1,57 +1,67 @@
-"""A request id and one access line for every request."""
+"""Who may use a route, and how often: API keys, scopes and rate limits."""
 
-import logging
-import re
-from time import perf_counter
-from uuid import uuid4
+import time
+from collections.abc import Awaitable, Callable
+from math import ceil
+from pathlib import Path
+from typing import Annotated
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
-REQUEST_ID_HEADER = "X-Request-Id"
+from service.errors import Forbidden, TooManyRequests, Unauthorized
+from service.keys import KeyFile, Scope
+from service.settings import Settings
 
-_log = logging.getLogger("onegauge.access")
-
-
-class AccessLog:
-    """ASGI middleware; routes add what they know to the `access` dict of the request's state."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and log how it ended."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        start = perf_counter()
-        request_id = _request_id(Headers(scope=scope))
-        status = 500  # what the server answers when an exception passes through
-        access: dict[str, object] = {}
-        scope.setdefault("state", {}).update(request_id=request_id, access=access)
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            fields = {
-                "request_id": request_id,
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "duration_ms": round(1000 * (perf_counter() - start), 1),
-                **access,
-            }
-            _log.info("request", extra={"fields": fields})
+_bearer = HTTPBearer(auto_error=False, description="A key that `onegauge key` made")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def _request_id(headers: Headers) -> str:
-    """The client's own id when it is harmless, else a new one."""
-    given = headers.get(REQUEST_ID_HEADER, "")
-    return given if re.fullmatch(r"[\w.:-]{1,64}", given, re.ASCII) else uuid4().hex
+class Access:
+    """Checks a request's key; with keys turned off, everybody may do everything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keys = KeyFile(settings.api_keys) if isinstance(settings.api_keys, Path) else None
+        limit = settings.rate_limit
+        self._limit: RateLimitItem | None = parse(limit) if limit else None
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def check(self, secret: str | None, scope: Scope) -> str | None:
+        """The name of the key; raises Unauthorized, Forbidden or TooManyRequests."""
+        if self._keys is None:
+            return None
+        if secret is None:
+            raise Unauthorized("Send an API key as 'Authorization: Bearer KEY'.")
+        key = self._keys.find(secret)
+        if key is None:
+            raise Unauthorized("The API key is not known, or was revoked.")
+        if scope not in key.scopes:
+            raise Forbidden(f"The API key {key.name} has not the scope {scope}.")
+        if self._limit and not self._limiter.hit(self._limit, key.name):
+            reset, _ = self._limiter.get_window_stats(self._limit, key.name)
+            raise TooManyRequests(
+                f"The API key {key.name} is good for {self._limit}.",
+                retry_after=max(1, ceil(reset - time.time())),
+            )
+        return key.name
+
+
+def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
+    """A dependency that lets a request pass whose key has the scope."""
+
+    async def allowed(request: Request, credentials: Credentials) -> None:
+        access: Access = request.app.state.gateway.access
+        name = access.check(credentials.credentials if credentials else None, scope)
+        if name is not None:
+            request.state.access["key"] = name
+
+    return allowed
+
+
+async def needs_for_metrics(request: Request, credentials: Credentials) -> None:
+    """A dependency that asks for a key only where the settings say so."""
+    if request.app.state.gateway.settings.metrics_need_key:
+        await needs("read")(request, credentials)

@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
-from service.access import AccessLog
+from service.access_log import AccessLog
 from service.backends import Backend
 from service.gateway import Gateway
 from service.metrics import Metrics
 from service.problems import add_problem_handlers
 from service.routes import router
+from service.security_headers import SecurityHeaders
 from service.settings import Settings
 from service.versions import Versions
 
@@ -35,6 +37,14 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.gateway = Gateway(settings, versions, metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
+        )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog)
     app.include_router(router)
     add_problem_handlers(app)

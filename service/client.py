@@ -178,7 +178,7 @@ async def _post(
     query = options.model_dump(exclude_none=True)
     for _ in range(RETRIES):
         try:
-            response = await client.post("/inspect", params=query, files=parts)
+            response = await client.post("/v1/inspect", params=query, files=parts)
         except httpx.HTTPError as exc:
             raise ClientError(f"no answer from {client.base_url}: {exc or repr(exc)}") from exc
         if "Retry-After" not in response.headers:
@@ -209,6 +209,12 @@ def _outcomes(paths: list[Path], response: httpx.Response) -> list[Outcome]:
     ]
 
 
+def key_header() -> dict[str, str]:
+    """The API key of the environment, for a gateway that asks for one."""
+    key = os.environ.get("ONEGAUGE_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> Counter[str]:
     """Write every outcome as it comes, then the table; memory does not grow with the pictures."""
     image = Column("image", overflow="fold")  # a path is of no use when cut
@@ -219,7 +225,9 @@ async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> C
         # the escape of a byte that is no UTF-8 is JSON's own: the line gives the path unchanged
         lines = stack.enter_context(jsonl.open("w", encoding="utf-8", errors="backslashreplace"))
         advance = stack.enter_context(_progress(len(images)))
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, headers=key_header())
+        )
         async for outcome in inspect(client, images, inquiry.options()):
             lines.write(outcome.to_json() + "\n")
             _write_overlay(outcome, inquiry.overlays)

@@ -9,12 +9,15 @@ Problem
 │   └── UnreadableImage       422  empty, truncated or corrupt
 ├── RequestError            the request as a whole cannot be answered
 │   ├── MalformedBody         400
+│   ├── Unauthorized          401  no API key, or one that is not known
+│   ├── Forbidden             403  the API key is not good for this
 │   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── BodyTooLarge          413
 │   ├── TooManyImages         413
 │   ├── UnsupportedBody       415  neither multipart/form-data nor image/*
 │   ├── MissingImage          422
 │   ├── InvalidOption         422
+│   ├── TooManyRequests       429  more than the API key is good for
 │   ├── GatewayBusy           503  as many requests or bytes as allowed are under way
 │   ├── ShuttingDown          503  the gateway has been told to stop
 │   └── DeadlineExceeded      504  the time that the request was given is over
@@ -101,6 +104,18 @@ class MalformedBody(RequestError):
     status, reason, title = 400, "malformed-body", "Malformed request body"
 
 
+class Unauthorized(RequestError):
+    """The request has no API key, or one that is not known."""
+
+    status, reason, title = 401, "unauthorized", "API key needed"
+
+
+class Forbidden(RequestError):
+    """The API key has not the scope that the route needs."""
+
+    status, reason, title = 403, "forbidden", "API key without the scope"
+
+
 class BodyTimeout(RequestError):
     """The body did not arrive in time."""
 
@@ -135,6 +150,12 @@ class InvalidOption(RequestError):
     """A request option has a value that cannot be honoured."""
 
     status, reason, title = 422, "invalid-option", "Invalid option"
+
+
+class TooManyRequests(RequestError):
+    """The API key is used more often than allowed; come back after `retry_after` seconds."""
+
+    status, reason, title = 429, "too-many-requests", "Too many requests"
 
 
 class GatewayBusy(RequestError):

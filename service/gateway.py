@@ -1,5 +1,6 @@
 """The parts of a gateway that its routes use."""
 
+from service.access import Access
 from service.admission import Admission
 from service.errors import ShuttingDown
 from service.inspection import Inspector, deployment_criterion
@@ -16,6 +17,7 @@ class Gateway:
         self.settings = settings
         self.metrics = metrics
         self.versions = versions
+        self.access = Access(settings)
         self.admission = Admission(settings, metrics)
         self.inspector = Inspector(settings, versions, metrics)
         self.shutting_down = False

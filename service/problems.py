@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.access import REQUEST_ID_HEADER
+from service.access_log import REQUEST_ID_HEADER
 from service.errors import InvalidOption, Problem
 from service.schemas import Options
 
@@ -26,6 +26,8 @@ def problem_response(request: Request, details: dict[str, Any]) -> Response:
     headers = {REQUEST_ID_HEADER: request_id}
     if "retry_after" in details:
         headers["Retry-After"] = str(details["retry_after"])
+    if details["status"] == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
         {**details, "request_id": request_id}, details["status"], headers, MEDIA_TYPE
     )

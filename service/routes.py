@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.access import needs, needs_for_metrics
 from service.admission import Visit
 from service.connection import while_connected
 from service.gateway import Gateway
@@ -48,11 +49,13 @@ router = APIRouter()
 
 
 @router.post(
-    "/inspect",
+    "/v1/inspect",
     response_model=Answer,
-    responses=_problems(400, 408, 413, 415, 422, 502, 503, 504),
+    responses=_problems(400, 401, 403, 408, 413, 415, 422, 429, 502, 503, 504),
     openapi_extra={"requestBody": _BODY},
+    dependencies=[Depends(needs("inspect"))],
 )
+@router.post("/inspect", include_in_schema=False, dependencies=[Depends(needs("inspect"))])
 async def inspect(
     request: Request,
     query: Annotated[Options, Query()],
@@ -90,17 +93,39 @@ def _respond(request: Request, answer: Answer) -> Response:
     return problem_response(request, {**results[0]["problem"], "results": results})
 
 
-@router.get("/model", responses=_problems(502, 503, 504))
+@router.get(
+    "/v1/model",
+    responses=_problems(401, 403, 429, 502, 503, 504),
+    dependencies=[Depends(needs("read"))],
+)
+@router.get("/model", include_in_schema=False, dependencies=[Depends(needs("read"))])
 async def model(gateway: GatewayDep) -> ModelCard:
     """Name, version, sizes, criterion and provenance of the served model."""
     return gateway.model()
 
 
-@router.post("/model/reload", responses=_problems(502, 503, 504))
+@router.post(
+    "/v1/model/reload",
+    responses=_problems(401, 403, 429, 502, 503, 504),
+    dependencies=[Depends(needs("admin"))],
+)
 async def reload(gateway: GatewayDep) -> Readiness:
     """Look for another version at once; Triton is told to read its repository anew."""
     await gateway.versions.reload()
     return await gateway.ready()
+
+
+@router.get("/v2/health/live", response_class=Response)
+async def live() -> Response:
+    """The process lives, in the words of the Open Inference Protocol (KServe, Triton)."""
+    return Response()
+
+
+@router.get("/v2/health/ready", response_class=Response, responses=_problems(502, 503, 504))
+async def ready(gateway: GatewayDep) -> Response:
+    """The model is loaded and the backend answers, in the words of the same protocol."""
+    await gateway.ready()
+    return Response()
 
 
 @router.head("/healthz", include_in_schema=False)  # some load balancers ask by HEAD
@@ -117,7 +142,12 @@ async def readyz(gateway: GatewayDep) -> Readiness:
     return await gateway.ready()
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=_problems(401, 403, 429),
+    dependencies=[Depends(needs_for_metrics)],
+)
 async def metrics(gateway: GatewayDep) -> Response:
     """Prometheus metrics."""
     return Response(gateway.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,7 @@
 """The gateway as a process."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from service.gateway import Gateway
 from service.logs import configure_logs
 from service.settings import Settings
 
+_log = logging.getLogger("onegauge.server")
 _WILDCARDS = {"0.0.0.0", "::"}
 
 
@@ -30,6 +32,10 @@ def serve(settings: Settings) -> None:
     except ContractError as exc:
         raise ContractError(f"{exc} (in {settings.repository.resolve()})") from exc
     configure_logs(settings.log_format, settings.log_level)
+    if settings.api_keys == "off":
+        _log.warning(
+            "API keys are off: everybody who can reach %s may use the gateway", settings.host
+        )
     _Server(settings, create_app(settings, backend)).run()
 
 
@@ -47,6 +53,7 @@ class _Server(uvicorn.Server):
             settings.port,
             log_config=None,
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=settings.grace_s,
         )
         super().__init__(config)

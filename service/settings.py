@@ -5,9 +5,10 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from limits import parse
 from PIL import Image
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEBI = 2**20
 # Above this, Pillow itself begins to warn and to refuse.
@@ -33,6 +34,11 @@ class Settings(BaseSettings):
     shadow_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+
+    api_keys: Literal["off"] | Path | None = None
+    rate_limit: str | None = None
+    metrics_need_key: bool = False
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     threshold: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     max_false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -70,6 +76,30 @@ class Settings(BaseSettings):
                 "ONEGAUGE_MAX_BUFFERED_BYTES must hold one request of ONEGAUGE_MAX_REQUEST_BYTES"
             )
         return self
+
+    @model_validator(mode="after")
+    def _keys_or_none(self) -> Self:
+        if self.api_keys is None:
+            raise ValueError(
+                "set ONEGAUGE_API_KEYS to a file that onegauge key writes, or to off, so that "
+                "everybody who can reach the gateway may use it"
+            )
+        return self
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _limit(cls, limit: str | None) -> str | None:
+        if limit is not None:
+            try:
+                parse(limit)
+            except ValueError as exc:
+                raise ValueError(f"{limit!r} is not like 20/second or 1000/hour") from exc
+        return limit
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, origins: object) -> object:
+        return tuple(filter(None, origins.split(","))) if isinstance(origins, str) else origins
 
     @field_validator("triton_url")
     @classmethod

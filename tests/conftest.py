@@ -24,6 +24,7 @@ PROVENANCE = {
 def pytest_configure() -> None:
     """One thread for torch, whose tensors are tiny here: more only wait for each other."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["ONEGAUGE_API_KEYS"] = "off"
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ HOMES = {
     "export": "training",
     "serve": "settings",
     "inspect": "api",
+    "key": "operations",
     "publish": "operations",
     "rollback": "operations",
 }
@@ -135,7 +136,7 @@ def test_answers_in_pages_are_what_the_gateway_sends(page):
 def test_curl_calls_use_real_options():
     for arguments in shown("curl"):
         (url,) = (urlsplit(word) for word in arguments if "://" in word)
-        assert url.path == "/inspect"
+        assert url.path in ("/inspect", "/v1/inspect")
         assert set(parse_qs(url.query)) <= set(Options.model_fields)
 
 

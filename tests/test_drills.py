@@ -259,11 +259,12 @@ def test_versions_change_under_load_without_a_dropped_or_mixed_answer(gateway, r
         load.until("1")
         publish(repository, MODEL, version)
         assert (
-            httpx.post(f"{gateway.url}/model/reload", timeout=60).json()["model"]["version"] == "2"
+            httpx.post(f"{gateway.url}/v1/model/reload", timeout=60).json()["model"]["version"]
+            == "2"
         )
         load.until("2")
         assert rollback(repository, MODEL) == 1
-        httpx.post(f"{gateway.url}/model/reload", timeout=60)
+        httpx.post(f"{gateway.url}/v1/model/reload", timeout=60)
         load.until("1")
     assert set(load.told) == {"1", "2"}
 
@@ -275,7 +276,7 @@ def test_broken_version_is_refused_and_the_old_one_goes_on(gateway, repository, 
     with Load(gateway.url) as load:
         load.until("1")
         publish(repository, MODEL, version)
-        told = httpx.post(f"{gateway.url}/model/reload", timeout=60)
+        told = httpx.post(f"{gateway.url}/v1/model/reload", timeout=60)
         load.until("1")
     assert set(load.told) == {"1"}
     assert told.json()["type"] == "/problems/load-failed"

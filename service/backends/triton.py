@@ -30,6 +30,8 @@ from service.repository import chosen_version
 RETRY_AFTER_S = 1
 CONTROL_TIMEOUT_S = 2.0  # of calls that are answered at once, or else the server hangs
 LOAD_TIMEOUT_S = 120.0  # a first TensorRT engine takes minutes to build
+# The server or the model is not there; a server that is killed cancels what it was doing.
+_GONE = {"StatusCode.UNAVAILABLE", "StatusCode.NOT_FOUND", "StatusCode.CANCELLED"}
 _CHANNEL_OPTIONS = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
     ("grpc.max_send_message_length", -1),
@@ -123,7 +125,7 @@ class TritonBackend:
     def _error(self, code: str, message: str) -> BackendError:
         if code == "StatusCode.DEADLINE_EXCEEDED":
             return BackendTimeout(f"{self._where} did not answer before the deadline.")
-        if code != "StatusCode.UNAVAILABLE" and code != "StatusCode.NOT_FOUND":
+        if code not in _GONE:
             return BackendFailed(f"{self._where}: {message}")
         # A full queue and a request that waited there too long share the code of a lost server.
         if "queue" in message or "timeout expired" in message:

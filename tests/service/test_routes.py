@@ -30,7 +30,7 @@ def test_every_metric_is_documented(client):
 
 
 def test_openapi_offers_every_option_once(client):
-    operation = client.get("/openapi.json").json()["paths"]["/inspect"]["post"]
+    operation = client.get("/openapi.json").json()["paths"]["/v1/inspect"]["post"]
     query = {p["name"] for p in operation["parameters"] if p["in"] == "query"}
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert query == {"line", "map", "threshold", "max_false_alarm_rate"}
@@ -169,6 +169,6 @@ def test_when_no_image_can_be_inspected_the_first_problem_is_the_answer(client, 
 
 
 def test_openapi_names_the_problems(client):
-    responses = client.get("/openapi.json").json()["paths"]["/inspect"]["post"]["responses"]
+    responses = client.get("/openapi.json").json()["paths"]["/v1/inspect"]["post"]["responses"]
     assert set(responses["413"]["content"]) == {PROBLEM}
     assert set(responses["422"]["content"]) == {PROBLEM}

@@ -44,6 +44,7 @@ def test_serves_says_how_to_use_it_and_ends_with_status_0_when_told(gauge_reposi
     assert f"{process.url}/docs" in process.welcome[4]
     assert answer.headers["X-Request-Id"] in log
     assert "Traceback" not in log
+    assert "API keys are off" in log
 
 
 def test_request_under_way_is_answered_after_sigterm(gauge_repository, normal):

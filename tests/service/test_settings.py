@@ -14,6 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ONEGAUGE_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("ONEGAUGE_API_KEYS", "off")
 
 
 def test_come_from_the_environment(monkeypatch):
@@ -36,11 +37,18 @@ def test_come_from_the_environment(monkeypatch):
         ("shadow_version", "newest"),
         ("triton_url", "10.0.0.7:8001,triton:8001"),
         ("triton_url", "10.0.0.7:8001,10.0.0.8"),
+        ("rate_limit", "often"),
     ],
 )
 def test_refuse_what_makes_no_sense(monkeypatch, name, value):
     monkeypatch.setenv(f"ONEGAUGE_{name.upper()}", value)
     with pytest.raises(ValidationError, match=f"(?i){name}"):
+        Settings()
+
+
+def test_open_gateway_has_to_be_asked_for(monkeypatch):
+    monkeypatch.delenv("ONEGAUGE_API_KEYS")
+    with pytest.raises(ValidationError, match="to a file that onegauge key writes, or to off"):
         Settings()
 
 
@@ -61,5 +69,5 @@ def test_every_setting_is_documented_with_its_default():
     rows = dict(re.findall(r"^\| `(ONEGAUGE_\w+)` \| (.+?) \|", DOCS.read_text(), re.MULTILINE))
     assert rows.keys() == {f"ONEGAUGE_{name.upper()}" for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
-        if field.default is not None and field.default_factory is None:
+        if field.default not in (None, ()) and field.default_factory is None:
             assert rows[f"ONEGAUGE_{name.upper()}"] == f"`{field.default}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
@@ -34,11 +35,11 @@ def evaluate_gateway(url: str, images: Sequence[TestImage], progress: Progress) 
     """
     kept, results, started = [], [], time.perf_counter()
     with _client(url) as client:
-        card = _ask(client, "GET", "/model")
+        card = _ask(client, "GET", "/v1/model")
         with progress.step("inspecting", len(images)) as step:
             for image in images:
                 files = {"image": (image.path.name, image.path.read_bytes())}
-                answer = _ask(client, "POST", "/inspect", params={"map": "npy"}, files=files)
+                answer = _ask(client, "POST", "/v1/inspect", params={"map": "npy"}, files=files)
                 (result,) = answer["results"]
                 if "decision" in result:
                     kept.append(image)
@@ -64,9 +65,15 @@ def evaluate_gateway(url: str, images: Sequence[TestImage], progress: Progress) 
 
 def _client(url: str) -> httpx.Client:
     try:
-        return httpx.Client(base_url=url, timeout=TIMEOUT_S)
+        return httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=_key())
     except httpx.InvalidURL as exc:
         raise DataError(f"no gateway answers at {url}: {exc}") from exc
+
+
+def _key() -> dict[str, str]:
+    """The API key of the environment, for a gateway that asks for one."""
+    key = os.environ.get("ONEGAUGE_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _ask(client: httpx.Client, method: str, path: str, **request: Any) -> dict[str, Any]:

@@ -152,6 +152,7 @@ def test_reload_asks_the_server_to_load_the_model(server):
     [
         (grpc.StatusCode.UNAVAILABLE, "Request for unknown model", BackendUnavailable),
         (grpc.StatusCode.NOT_FOUND, "unknown model", BackendUnavailable),
+        (grpc.StatusCode.CANCELLED, "CANCELLED", BackendUnavailable),
         (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size", BackendOverloaded),
         (grpc.StatusCode.UNAVAILABLE, "Request timeout expired", BackendOverloaded),
         (grpc.StatusCode.INVALID_ARGUMENT, "unexpected shape", BackendFailed),

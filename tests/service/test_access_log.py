@@ -1,0 +1,42 @@
+import logging
+
+import pytest
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture):
+    """The fields of the access lines so far."""
+    caplog.set_level(logging.INFO, "onegauge.access")
+    return lambda: [r.fields for r in caplog.records if r.name == "onegauge.access"]
+
+
+def test_one_line_a_request_with_what_was_decided(client, lines, normal, defective):
+    files = [("image", normal), ("image", defective), ("image", defective), ("image", b"text")]
+    response = client.post("/inspect", files=files, params={"line": "press-3"})
+    (fields,) = lines()
+    assert fields["request_id"] == response.headers["X-Request-Id"]
+    assert (fields["method"], fields["path"], fields["status"]) == ("POST", "/inspect", 200)
+    assert (fields["line"], fields["images"]) == ("press-3", 4)
+    assert fields["decisions"] == {"normal": 1, "anomalous": 2}
+    assert fields["duration_ms"] > 0
+
+
+def test_refusals_are_logged_with_their_status(client, lines):
+    client.get("/nowhere")
+    assert [fields["status"] for fields in lines()] == [404]
+
+
+def test_sane_request_id_of_the_client_is_kept(client):
+    response = client.get("/healthz", headers={"X-Request-Id": "press-3:0815"})
+    assert response.headers["X-Request-Id"] == "press-3:0815"
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\tb", "<script>", "\u00e9".encode()])
+def test_other_request_ids_are_replaced(client, given):
+    response = client.get("/healthz", headers={"X-Request-Id": given})
+    assert len(response.headers["X-Request-Id"]) == 32
+
+
+def test_requests_without_an_id_get_one_each(client):
+    ids = {client.get("/healthz").headers["X-Request-Id"] for _ in range(3)}
+    assert len(ids) == 3
