@@ -254,7 +254,7 @@ def _write_overlay(outcome: Outcome, folder: Path | None) -> None:
     inside = [part for part in outcome.path.parts if part not in (outcome.path.anchor, "..")]
     picture = folder.joinpath(*inside).with_suffix(outcome.path.suffix + ".overlay.jpg")
     picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(b64decode(outcome.found.anomaly_map.data))
+    picture.write_bytes(b64decode(outcome.found.anomaly_map.data or ""))
 
 
 def _add_row(table: Table, outcome: Outcome) -> None:

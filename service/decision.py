@@ -1,11 +1,9 @@
-"""The graph's outputs → a decision, and the regions that speak for it."""
+"""The graph's outputs → a decision."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.contract import Contract
 from service.errors import InvalidOption, UnpromisedRate
@@ -14,7 +12,6 @@ NOVELTY_THRESHOLD = 1.0
 DEFAULT_THRESHOLD = 1.0
 
 Verdict: TypeAlias = Literal["normal", "anomalous"]
-Box: TypeAlias = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -65,45 +62,6 @@ class DeploymentCriterion(Criterion):
             raise UnpromisedRate(message, **exc.extensions) from exc
 
 
-@dataclass(frozen=True)
-class Region:
-    """A connected part of the anomaly map at or above the threshold, in original pixels."""
-
-    box: Box  # x, y, width, height
-    area: int
-    peak: float  # the map's maximum there, in score units
-
-
 def decimal(value: np.float32) -> float:
     """The shortest decimal number that stands for `value`: 0.1, not 0.10000000149."""
     return float(str(value))
-
-
-def find_regions(
-    anomaly_map: NDArray[np.float32], threshold: float, size: tuple[int, int]
-) -> list[Region]:
-    """Regions of a map (h, w) of an image of `size` (width, height), the highest peak first.
-
-    Pixels that touch by a side or a corner belong together.
-    """
-    original, sides = np.array(size[::-1]), np.array(anomaly_map.shape)  # y, x
-    regions = []
-    for component in _components(anomaly_map >= threshold):
-        top, left = (component.min(0) * original // sides).tolist()
-        bottom, right = (-(-(component.max(0) + 1) * original // sides)).tolist()  # rounded up
-        peak = decimal(anomaly_map[tuple(component.T)].max())
-        area = max(1, round(len(component) * original.prod() / sides.prod()))
-        regions.append(Region((left, top, right - left, bottom - top), area, peak))
-    return sorted(regions, key=lambda region: -region.peak)
-
-
-def _components(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
-    """The pixels (N, 2) of each component of a mask (h, w), in coordinates y, x."""
-    left = set(zip(*(axis.tolist() for axis in mask.nonzero()), strict=True))
-    while left:
-        found = [left.pop()]
-        for y, x in found:  # grows while it is walked
-            touching = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
-            left -= touching
-            found.extend(touching)
-        yield np.array(found)

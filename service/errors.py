@@ -11,6 +11,7 @@ Problem
 │   ├── MalformedBody         400
 │   ├── Unauthorized          401  no API key, or one that is not known
 │   ├── Forbidden             403  the API key is not good for this
+│   ├── NotAcceptable         406  the answer cannot have the form that is asked for
 │   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── BodyTooLarge          413
 │   ├── TooManyImages         413
@@ -114,6 +115,12 @@ class Forbidden(RequestError):
     """The API key has not the scope that the route needs."""
 
     status, reason, title = 403, "forbidden", "API key without the scope"
+
+
+class NotAcceptable(RequestError):
+    """The answer cannot have the form that is asked for."""
+
+    status, reason, title = 406, "not-acceptable", "No such form of answer"
 
 
 class BodyTimeout(RequestError):

@@ -18,11 +18,11 @@ from service.decision import (
     Criterion,
     DeploymentCriterion,
     decimal,
-    find_regions,
 )
 from service.errors import BackendFailed, BackendUnavailable, ImageError
 from service.image import InputImage, read_image, read_original
 from service.metrics import Metrics
+from service.regions import find_regions
 from service.schemas import (
     Answer,
     Decision,
@@ -62,6 +62,7 @@ class Inquiry:
     options: Options
     timing_ms: Mapping[str, float]  # what the request took so far
     deadline: float  # in the event loop's time
+    lossless: bool = False  # overlays as PNG instead of JPEG
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class _Judge:
     criterion: Criterion
     options: Options
     map_pixels: int  # at most, for each image
+    lossless: bool
 
 
 class Inspector:
@@ -110,7 +112,8 @@ class Inspector:
         results: list[Decision | Rejection] = [i for i in images if isinstance(i, Rejection)]
         if readable:
             outputs = await self._infer(readable, model, criterion, inquiry.deadline)
-            judge = _Judge(criterion, options, self._settings.max_map_pixels // len(readable))
+            pixels = self._settings.max_map_pixels // len(readable)
+            judge = _Judge(criterion, options, pixels, inquiry.lossless)
             results += await self._in_threads(
                 partial(self._decide, item, outputs, row, judge)
                 for row, item in enumerate(readable)
@@ -160,7 +163,10 @@ class Inspector:
             # A decision by p-value may fall below the threshold; it has its regions all the same.
             level = min(criterion.threshold, score)
             size = (item.image.width, item.image.height)
-            regions = find_regions(anomaly_map, level, size) if verdict == "anomalous" else []
+            regions = []
+            if verdict == "anomalous":
+                contours = judge.options.contours
+                regions = find_regions(anomaly_map, level, size, contours=contours)
         return Decision(
             index=item.index,
             filename=item.filename,
@@ -192,8 +198,14 @@ class Inspector:
             original = None
             if encoding == "overlay":
                 original = read_original(item.data, max_pixels=self._settings.max_pixels)
-            encoded = encode_map(anomaly_map, size, encoding, original)
-        return MapAnswer(**vars(encoded), scale=None if encoding == "npy" else Scale())
+            encoded = encode_map(anomaly_map, size, encoding, original, lossless=judge.lossless)
+        return MapAnswer(
+            encoding=encoded.encoding,
+            width=encoded.width,
+            height=encoded.height,
+            scale=None if encoding == "npy" else Scale(),
+            content=encoded.data,
+        )
 
     async def _in_threads(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
         """Run in the bounded pool; the order stays."""

@@ -11,6 +11,7 @@ from service.admission import Visit
 from service.connection import while_connected
 from service.gateway import Gateway
 from service.inspection import Inquiry
+from service.presentation import Form, options_for, present, wanted_form
 from service.problems import MEDIA_TYPE, merge_options, problem_response
 from service.schemas import Answer, Decision, ModelCard, Options, ProblemDetails, Readiness
 from service.upload import IMAGE_FIELD, read_body
@@ -51,7 +52,7 @@ router = APIRouter()
 @router.post(
     "/v1/inspect",
     response_model=Answer,
-    responses=_problems(400, 401, 403, 408, 413, 415, 422, 429, 502, 503, 504),
+    responses=_problems(400, 401, 403, 406, 408, 413, 415, 422, 429, 502, 503, 504),
     openapi_extra={"requestBody": _BODY},
     dependencies=[Depends(needs("inspect"))],
 )
@@ -64,18 +65,22 @@ async def inspect(
 ) -> Response:
     """Decide on one image or many: is it like the normal images of any product?"""
     async with gateway.admission.visit(request_timeout) as visit:
-        inquiry = await _read(request, query, gateway, visit)
+        form = wanted_form(request.headers.get("accept", ""))
+        inquiry = await _read(request, query, gateway, visit, form)
         answer = await while_connected(request, _answer(gateway, inquiry))
-        return _respond(request, answer)
+        return _respond(request, answer, form)
 
 
-async def _read(request: Request, query: Options, gateway: Gateway, visit: Visit) -> Inquiry:
+async def _read(
+    request: Request, query: Options, gateway: Gateway, visit: Visit, form: Form
+) -> Inquiry:
     timing_ms: dict[str, float] = {}
     with gateway.metrics.stage("read", timing_ms):
         body = await read_body(request, gateway.settings, visit)
     options = merge_options(request, query, body.options)
+    options = options_for(form, options, len(body.images))
     request.state.access.update(line=options.line, images=len(body.images))
-    return Inquiry(body.images, options, timing_ms, visit.deadline)
+    return Inquiry(body.images, options, timing_ms, visit.deadline, form == "image/png")
 
 
 async def _answer(gateway: Gateway, inquiry: Inquiry) -> Answer:
@@ -83,12 +88,12 @@ async def _answer(gateway: Gateway, inquiry: Inquiry) -> Answer:
         return await gateway.inspector.inspect(inquiry)
 
 
-def _respond(request: Request, answer: Answer) -> Response:
+def _respond(request: Request, answer: Answer, form: Form) -> Response:
     """The answer, or the first image's problem when no image could be inspected."""
     decided = [result for result in answer.results if isinstance(result, Decision)]
     request.state.access["decisions"] = Counter(result.decision for result in decided)
     if decided:
-        return Response(answer.model_dump_json(), media_type="application/json")
+        return present(form, answer)
     results = [result.model_dump() for result in answer.results]
     return problem_response(request, {**results[0]["problem"], "results": results})
 

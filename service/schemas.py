@@ -3,9 +3,11 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from service.anomaly_map import HIGH, LOW
-from service.decision import Box, Verdict
+from service.anomaly_map import HIGH, LOW, Encoding
+from service.decision import Verdict
+from service.regions import Box, Polygon
 
 LINE_MAX_LENGTH = 64
 
@@ -23,6 +25,9 @@ class Options(BaseModel):
         Literal["none", "png", "png16", "npy", "overlay"],
         Field(description="Encoding of the anomaly map in the answer"),
     ] = "none"
+    contours: Annotated[
+        bool, Field(description="Whether regions have their outlines as polygons")
+    ] = False
     threshold: Annotated[
         float | None,
         Field(allow_inf_nan=False, description="Least score of an anomalous image"),
@@ -90,6 +95,11 @@ class RegionAnswer(BaseModel):
     box: Annotated[Box, Field(description="x, y, width, height")]
     area: int
     peak: Annotated[float, Field(description="Highest map value, in score units")]
+    mean: Annotated[float, Field(description="Mean map value, in score units")]
+    contours: Annotated[
+        list[Polygon],
+        Field(description="Closed outlines as x, y; of holes too; empty unless asked"),
+    ]
 
 
 class Scale(BaseModel):
@@ -100,13 +110,15 @@ class Scale(BaseModel):
 
 
 class MapAnswer(BaseModel):
-    """The anomaly map as base64 of a PNG, JPEG or .npy file."""
+    """The anomaly map as a PNG, JPEG or .npy file: in base64, or in a part of its own."""
 
-    encoding: str
+    encoding: Encoding
     width: int
     height: int
     scale: Scale | None
-    data: str
+    data: Annotated[str | None, Field(description="base64; null where it is a part")] = None
+    part: Annotated[str | None, Field(description="Name of the part of a multipart answer")] = None
+    content: SkipJsonSchema[bytes] = Field(b"", exclude=True, repr=False)
 
 
 class ProblemDetails(BaseModel):

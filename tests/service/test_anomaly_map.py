@@ -1,15 +1,14 @@
-from base64 import b64decode
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.anomaly_map import EncodedMap, encode_map, fitting_size
+from service.anomaly_map import EncodedMap, colours, encode_map, fitting_size
 
 
 def picture(encoded: EncodedMap) -> Image.Image:
-    return Image.open(BytesIO(b64decode(encoded.data)), formats=["PNG", "JPEG"])
+    return Image.open(BytesIO(encoded.data), formats=["PNG", "JPEG"])
 
 
 def flat(value: float) -> np.ndarray:
@@ -26,7 +25,7 @@ def test_pictures_have_one_linear_scale_for_all_maps(encoding, white):
 
 def test_npy_carries_the_values_themselves():
     encoded = encode_map(flat(7.125), (12, 8), "npy")
-    values = np.load(BytesIO(b64decode(encoded.data)))
+    values = np.load(BytesIO(encoded.data))
     assert (values.dtype, values.shape) == (np.float32, (8, 12))
     assert (values == 7.125).all()
 
@@ -44,14 +43,38 @@ def test_map_is_enlarged_smoothly_and_in_place():
     assert (levels[:, :34] == 0).all()
 
 
-def test_overlay_leaves_normal_parts_alone_and_reddens_anomalous_ones():
+def test_overlay_leaves_normal_parts_alone_and_colours_anomalous_ones():
     original = Image.new("RGB", (60, 40), (10, 120, 230))
     anomaly_map = np.zeros((4, 6), np.float32)
     anomaly_map[:, 3:] = 2.0
     pixels = np.array(picture(encode_map(anomaly_map, (60, 40), "overlay", original)))
     np.testing.assert_allclose(pixels[:, :20].reshape(-1, 3), [(10, 120, 230)] * 800, atol=6)
     red, green, blue = pixels[20, 55].tolist()
-    assert red > 150 > 80 > max(green, blue)
+    assert red > 200
+    assert green > 200
+    assert blue < 120
+
+
+def lightness(srgb: np.ndarray) -> np.ndarray:
+    """CIE L* of colours (N, 3)."""
+    share = srgb / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    return 116 * np.cbrt(luminance) - 16
+
+
+def test_colours_rise_in_lightness_so_that_nobody_needs_to_tell_red_from_green():
+    shown = lightness(colours()[64:].astype(float))  # from 0.5 on
+    assert (np.diff(shown) > -0.3).all()  # but for rounding
+    assert shown[-1] - shown[64] > 30, "twice the threshold is far from the threshold"
+    assert shown[64] - shown[0] > 20, "as is the threshold from where colour begins"
+
+
+def test_overlay_is_lossless_where_it_is_asked_for():
+    original = Image.new("RGB", (60, 40), (10, 120, 230))
+    encoded = encode_map(flat(0), (60, 40), "overlay", original, lossless=True)
+    assert picture(encoded).format == "PNG"
+    assert np.array(picture(encoded))[0, 0].tolist() == [10, 120, 230]
 
 
 def test_overlay_of_a_reduced_map_reduces_the_original():
@@ -65,6 +88,7 @@ def test_overlay_of_a_reduced_map_reduces_the_original():
         ((400, 300), 120_000, (400, 300)),
         ((400, 300), 119_999, (200, 150)),
         ((4001, 3001), 1_400_000, (1333, 1000)),
+        ((70_000, 100), 16_000_000, (35_000, 50)),
     ],
 )
 def test_large_maps_are_divided_by_a_whole_number(size, limit, fitting):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.contract import Contract
-from service.decision import Criterion, DeploymentCriterion, Region, decimal, find_regions
+from service.decision import Criterion, DeploymentCriterion, decimal
 from service.errors import InvalidOption, UnpromisedRate
 
 
@@ -52,48 +52,3 @@ def test_rate_of_the_deployment_is_held_against_the_operator_by_the_name_of_the_
     with pytest.raises(UnpromisedRate, match="ONEGAUGE_MAX_FALSE_ALARM_RATE.* 99 calibration"):
         criterion.check(contract(calibration_images="99"))
     criterion.check(contract(calibration_images="101"))
-
-
-def test_regions_are_in_original_pixels_with_the_highest_peak_first():
-    anomaly_map = np.zeros((8, 12), np.float32)
-    anomaly_map[0, 0:3] = 1.0
-    anomaly_map[6:8, 10:12] = 1.2
-    anomaly_map[7, 11] = 1.5
-    assert find_regions(anomaly_map, 1.0, (120, 40)) == [
-        Region(box=(100, 30, 20, 10), area=200, peak=1.5),
-        Region(box=(0, 0, 30, 5), area=150, peak=1.0),
-    ]
-
-
-def test_pixels_that_touch_by_a_corner_are_one_region():
-    anomaly_map = np.eye(4, dtype=np.float32)
-    (region,) = find_regions(anomaly_map, 1.0, (4, 4))
-    assert (region.box, region.area) == ((0, 0, 4, 4), 4)
-
-
-def test_a_ring_is_one_region_and_its_middle_another():
-    anomaly_map = np.ones((5, 5), np.float32)
-    anomaly_map[1:4, 1:4] = 0
-    anomaly_map[2, 2] = 2
-    areas = [region.area for region in find_regions(anomaly_map, 1.0, (5, 5))]
-    assert areas == [1, 16]
-
-
-def test_boxes_cover_their_pixels_and_stay_inside_a_small_image():
-    anomaly_map = np.zeros((8, 12), np.float32)
-    anomaly_map[7, 11] = 1
-    (region,) = find_regions(anomaly_map, 1.0, (1, 1))
-    assert (region.box, region.area) == ((0, 0, 1, 1), 1)
-
-
-def test_no_pixel_at_the_threshold_no_region():
-    assert find_regions(np.full((4, 4), 0.99, np.float32), 1.0, (4, 4)) == []
-
-
-def test_boxes_end_exactly_at_the_border_whatever_the_size():
-    anomaly_map = np.zeros((7, 9), np.float32)
-    anomaly_map[6, 8] = 1
-    for side in range(1, 300):
-        (region,) = find_regions(anomaly_map, 1.0, (side, side + 1))
-        left, top, width, height = region.box
-        assert (left + width, top + height) == (side, side + 1)

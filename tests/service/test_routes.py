@@ -33,7 +33,7 @@ def test_openapi_offers_every_option_once(client):
     operation = client.get("/openapi.json").json()["paths"]["/v1/inspect"]["post"]
     query = {p["name"] for p in operation["parameters"] if p["in"] == "query"}
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
-    assert query == {"line", "map", "threshold", "max_false_alarm_rate"}
+    assert query == {"line", "map", "contours", "threshold", "max_false_alarm_rate"}
     assert set(form) == {"image"}
     assert "form fields" in operation["requestBody"]["description"]
 
@@ -84,7 +84,9 @@ def test_inspect_answers_for_a_form(client, normal, defective):
     assert [result["decision"] for result in results] == ["normal", "anomalous"]
     assert [result["score"] for result in results] == [0.3125, 1.8378906]
     assert results[0]["regions"] == []
-    assert results[1]["regions"] == [{"box": [64, 16, 16, 8], "area": 128, "peak": 1.8378906}]
+    assert results[1]["regions"] == [
+        {"box": [64, 16, 16, 8], "area": 128, "peak": 1.8378906, "mean": 1.8378906, "contours": []}
+    ]
     assert set(results[0]["timing_ms"]) == {"read", "decode", "infer", "postprocess"}
 
 

@@ -1,7 +1,7 @@
 """The one scale of scores and maps: where the threshold lies, and in which colours it is shown.
 
 All products and all images share it, so that two pictures compare: what is normal stays as it
-was, yellow begins to show half-way to the threshold, which is orange, and red is twice of it.
+was, violet begins to show half-way to the threshold, which is orange red, and yellow is twice it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ THRESHOLD = 1.0  # of calibrated scores, and of their maps
 UNKNOWN = 1.0  # of novelty, from which on an image shows an unknown product
 
 # The colours of the gateway's overlay at these values of the map.
-LEVELS = (0.0, 0.5, 1.0, 2.0)
-COLOURS = ((255, 255, 0), (255, 255, 0), (255, 140, 0), (255, 0, 0))
-OPACITY = (0, 0, 120, 200)  # of 255
+LEVELS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0)
+COLOURS = (
+    (90, 39, 165),
+    (90, 39, 165),
+    (163, 74, 134),
+    (243, 83, 83),
+    (255, 166, 80),
+    (255, 240, 61),
+)
+OPACITY = (0, 0, 70, 140, 175, 210)  # of 255
 
 
 def stops() -> list[tuple[float, str, float]]:

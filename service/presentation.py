@@ -1,0 +1,105 @@
+"""An answer in the form that the client asks for: JSON, a picture, an array, or parts."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+from uuid import uuid4
+
+from fastapi import Response
+
+from service.anomaly_map import MEDIA_TYPES
+from service.errors import InvalidOption, NotAcceptable
+from service.schemas import Answer, Decision, MapAnswer, Options
+
+Form: TypeAlias = Literal[
+    "application/json", "image/png", "image/jpeg", "application/x-npy", "multipart/form-data"
+]
+# Of forms that are one map alone: what the map may be, the first where nothing is asked for.
+_MAPS: dict[Form, tuple[str, ...]] = {
+    "image/png": ("overlay", "png", "png16"),
+    "image/jpeg": ("overlay",),
+    "application/x-npy": ("npy",),
+}
+_FORMS: tuple[Form, ...] = ("application/json", *_MAPS, "multipart/form-data")
+_HEADERS = ("decision", "score", "threshold", "max_false_alarm_rate", "p_value", "novelty")
+
+
+def wanted_form(accept: str) -> Form:
+    """The form of the highest quality in an `Accept` header; raises NotAcceptable."""
+    ranges = [_media_range(text) for text in accept.split(",") if text.strip()]
+    for _, media_range in sorted(ranges, key=lambda range_: -range_[0]):
+        for form in _FORMS:
+            if media_range in ("*/*", form, f"{form.partition('/')[0]}/*"):
+                return form
+    if ranges:
+        raise NotAcceptable(f"{accept!r} is none of {', '.join(_FORMS)}.")
+    return "application/json"
+
+
+def _media_range(text: str) -> tuple[float, str]:
+    """Quality and media range of an element of `Accept`; one of quality 0 matches nothing."""
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    given = (value for key, _, value in (p.partition("=") for p in parameters) if key == "q")
+    try:
+        quality = float(next(given, "1"))
+    except ValueError:
+        quality = 0.0
+    return quality, name if quality > 0 else ""
+
+
+def options_for(form: Form, options: Options, images: int) -> Options:
+    """The options with the map that the form is; raises NotAcceptable and InvalidOption."""
+    if form not in _MAPS:
+        return options
+    if images != 1:
+        raise NotAcceptable(f"{form} is the answer for one image; {images} were sent.")
+    if options.map == "none":
+        return options.model_copy(update={"map": _MAPS[form][0]})
+    if options.map not in _MAPS[form]:
+        raise InvalidOption(f"map={options.map} is not {form}: ask for {' or '.join(_MAPS[form])}.")
+    return options
+
+
+def present(form: Form, answer: Answer) -> Response:
+    """The answer, with at least one decision, in a form."""
+    decided = [result for result in answer.results if isinstance(result, Decision)]
+    maps = {d.index: d.anomaly_map for d in decided if d.anomaly_map is not None}
+    if form == "multipart/form-data":
+        return _parts(answer, maps)
+    if form != "application/json" and (anomaly_map := maps.get(0)):
+        told = dict(_told(answer, decided[0]))
+        return Response(anomaly_map.content, media_type=form, headers=told)
+    for anomaly_map in maps.values():
+        anomaly_map.data = b64encode(anomaly_map.content).decode()
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _told(answer: Answer, decision: Decision) -> Iterator[tuple[str, str]]:
+    """Headers for what a picture cannot tell."""
+    yield "X-Onegauge-Model", answer.model.name
+    yield "X-Onegauge-Version", answer.model.version
+    for name in _HEADERS:
+        if (value := getattr(decision, name)) is not None:
+            yield f"X-Onegauge-{name.replace('_', '-').title()}", str(value)
+
+
+def _parts(answer: Answer, maps: dict[int, MapAnswer]) -> Response:
+    """A form of the JSON answer and of each map as a file."""
+    boundary = uuid4().hex
+    for index, anomaly_map in maps.items():
+        anomaly_map.part = f"map-{index}"
+    parts = [(b'name="answer"', "application/json", answer.model_dump_json().encode())]
+    for anomaly_map in maps.values():
+        disposition = f'name="{anomaly_map.part}"; filename="{anomaly_map.part}"'.encode()
+        parts.append((disposition, MEDIA_TYPES[anomaly_map.encoding], anomaly_map.content))
+    lines: list[bytes] = []
+    for disposition, media_type, content in parts:
+        lines += [
+            b"--" + boundary.encode(),
+            b"Content-Disposition: form-data; " + disposition,
+            b"Content-Type: " + media_type.encode(),
+            b"",
+            content,
+        ]
+    lines += [b"--" + boundary.encode() + b"--", b""]
+    return Response(b"\r\n".join(lines), media_type=f"multipart/form-data; boundary={boundary}")
