@@ -7,7 +7,7 @@ All products share one fixed scale, never that of the single image, so that pict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,11 +17,12 @@ from PIL import Image
 LOW, HIGH = 0.0, 2.0  # score units at the ends of the picture encodings
 JPEG_SIDE = 65_500
 
-Encoding: TypeAlias = Literal["png", "png16", "npy", "overlay"]
+Encoding: TypeAlias = Literal["png", "png16", "npy", "mask", "overlay"]
 MEDIA_TYPES: dict[Encoding, str] = {
     "png": "image/png",
     "png16": "image/png",
     "npy": "application/x-npy",
+    "mask": "image/png",
     "overlay": "image/jpeg",
 }
 Size: TypeAlias = tuple[int, int]  # width, height
@@ -65,11 +66,13 @@ def encode_map(
     encoding: Encoding,
     original: Image.Image | None = None,
     *,
+    level: float = inf,
     lossless: bool = False,
 ) -> EncodedMap:
     """Enlarge a map (h, w) to `size` and encode it; an overlay needs the `original` RGB image.
 
-    An overlay is a JPEG, or a PNG if it is to be `lossless`.
+    A mask is white where the map is at `level` or above. An overlay is a JPEG, or a PNG if it is
+    to be `lossless`.
     """
     enlarged = np.asarray(Image.fromarray(anomaly_map).resize(size, Image.Resampling.BILINEAR))
     if original is not None:
@@ -77,6 +80,8 @@ def encode_map(
         data = _png(overlay) if lossless else _jpeg(overlay)
     elif encoding == "npy":
         data = _npy(enlarged)
+    elif encoding == "mask":
+        data = _png(Image.fromarray(np.where(enlarged >= level, 255, 0).astype(np.uint8)))
     else:
         data = _png(_grey(enlarged, np.uint16 if encoding == "png16" else np.uint8))
     return EncodedMap(encoding, *size, data)

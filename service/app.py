@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
+from service import lookout
 from service.access_log import AccessLog
 from service.backends import Backend
 from service.gateway import Gateway
@@ -47,5 +48,6 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog)
     app.include_router(router)
+    app.include_router(lookout.router)
     add_problem_handlers(app)
     return app

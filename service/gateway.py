@@ -1,5 +1,9 @@
 """The parts of a gateway that its routes use."""
 
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
 from service.access import Access
 from service.admission import Admission
 from service.errors import ShuttingDown
@@ -42,3 +46,10 @@ class Gateway:
             threshold=criterion.score_threshold,
             max_false_alarm_rate=criterion.max_false_alarm_rate,
         )
+
+
+async def _gateway(request: Request) -> Gateway:
+    return cast(Gateway, request.app.state.gateway)
+
+
+GatewayDep = Annotated[Gateway, Depends(_gateway)]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import TypeVar
 
 import numpy as np
@@ -161,12 +162,9 @@ class Inspector:
         with self._metrics.stage("postprocess", item.timing_ms):
             verdict = criterion.judge(score, p_value)
             # A decision by p-value may fall below the threshold; it has its regions all the same.
-            level = min(criterion.threshold, score)
+            level = min(criterion.threshold, score) if verdict == "anomalous" else inf
             size = (item.image.width, item.image.height)
-            regions = []
-            if verdict == "anomalous":
-                contours = judge.options.contours
-                regions = find_regions(anomaly_map, level, size, contours=contours)
+            regions = find_regions(anomaly_map, level, size, contours=judge.options.contours)
         return Decision(
             index=item.index,
             filename=item.filename,
@@ -183,12 +181,12 @@ class Inspector:
                 scale=decimal(outputs.normal_scale[row]),
             ),
             regions=[RegionAnswer(**vars(region)) for region in regions],
-            anomaly_map=self._encode(item, anomaly_map, judge),
+            anomaly_map=self._encode(item, anomaly_map, level, judge),
             timing_ms=item.timing_ms,
         )
 
     def _encode(
-        self, item: _Readable, anomaly_map: NDArray[np.float32], judge: _Judge
+        self, item: _Readable, anomaly_map: NDArray[np.float32], level: float, judge: _Judge
     ) -> MapAnswer | None:
         encoding = judge.options.map
         if encoding == "none":
@@ -198,12 +196,14 @@ class Inspector:
             original = None
             if encoding == "overlay":
                 original = read_original(item.data, max_pixels=self._settings.max_pixels)
-            encoded = encode_map(anomaly_map, size, encoding, original, lossless=judge.lossless)
+            encoded = encode_map(
+                anomaly_map, size, encoding, original, level=level, lossless=judge.lossless
+            )
         return MapAnswer(
             encoding=encoded.encoding,
             width=encoded.width,
             height=encoded.height,
-            scale=None if encoding == "npy" else Scale(),
+            scale=None if encoding in ("npy", "mask") else Scale(),
             content=encoded.data,
         )
 

@@ -16,7 +16,7 @@ Form: TypeAlias = Literal[
 ]
 # Of forms that are one map alone: what the map may be, the first where nothing is asked for.
 _MAPS: dict[Form, tuple[str, ...]] = {
-    "image/png": ("overlay", "png", "png16"),
+    "image/png": ("overlay", "mask", "png", "png16"),
     "image/jpeg": ("overlay",),
     "application/x-npy": ("npy",),
 }

@@ -1,7 +1,7 @@
 """The gateway's routes: parse, call, answer."""
 
 from collections import Counter
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.access import needs, needs_for_metrics
 from service.admission import Visit
 from service.connection import while_connected
-from service.gateway import Gateway
+from service.gateway import Gateway, GatewayDep
 from service.inspection import Inquiry
 from service.presentation import Form, options_for, present, wanted_form
 from service.problems import MEDIA_TYPE, merge_options, problem_response
@@ -37,11 +37,6 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def _gateway(request: Request) -> Gateway:
-    return cast(Gateway, request.app.state.gateway)
-
-
-GatewayDep = Annotated[Gateway, Depends(_gateway)]
 RequestTimeout = Annotated[
     float | None,
     Header(gt=0, allow_inf_nan=False, description="Seconds that the answer is worth waiting for"),

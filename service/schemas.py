@@ -22,7 +22,7 @@ class Options(BaseModel):
         Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
     ] = None
     map: Annotated[
-        Literal["none", "png", "png16", "npy", "overlay"],
+        Literal["none", "png", "png16", "npy", "mask", "overlay"],
         Field(description="Encoding of the anomaly map in the answer"),
     ] = "none"
     contours: Annotated[
