@@ -36,6 +36,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         title="onegauge",
         description="Visual inspection of mixed products with one threshold.",
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,  # names of functions of clients
     )
     app.state.gateway = Gateway(settings, versions, metrics)
     if settings.cors_origins:

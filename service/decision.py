@@ -44,7 +44,8 @@ class Criterion:
     def judge(self, score: float, p_value: float) -> Verdict:
         """Decide on one image, in the graph's own precision."""
         if self.max_false_alarm_rate is None:
-            anomalous = np.float32(score) >= np.float32(self.threshold)
+            with np.errstate(over="ignore"):  # a threshold beyond all numbers is never reached
+                anomalous = np.float32(score) >= np.float32(self.threshold)
         else:
             anomalous = np.float32(p_value) <= np.float32(self.max_false_alarm_rate)
         return "anomalous" if anomalous else "normal"

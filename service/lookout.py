@@ -16,11 +16,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
 from PIL import Image
+from pydantic import BaseModel
 
 from service.connection import while_connected
-from service.errors import MissingImage, Problem
+from service.errors import InvalidOption, MissingImage, Problem
 from service.gateway import Gateway, GatewayDep
 from service.inspection import Inquiry
+from service.problems import documented
 from service.schemas import LINE_MAX_LENGTH, Decision, Options, Rejection
 from service.upload import read_body
 
@@ -37,11 +39,58 @@ _ERRORS = {
 }
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 
+
+class PixelAnomaly(BaseModel):
+    """Share of the picture, 0 to 1, and the colour in the mask."""
+
+    TotalPercentageArea: float
+    Color: str
+
+
+class Anomaly(BaseModel):
+    """A kind of pixels; `background` is all that is normal."""
+
+    Name: str
+    PixelAnomaly: PixelAnomaly
+
+
+class ImageSource(BaseModel):
+    """The image came with the request."""
+
+    Type: str = "direct"
+
+
+class DetectAnomalyResult(BaseModel):
+    """What the service said of an image, in its own names."""
+
+    Source: ImageSource
+    IsAnomalous: bool
+    Confidence: float
+    Anomalies: list[Anomaly]
+    AnomalyMask: str  # base64 of a PNG
+
+
+class DetectAnomaliesResponse(BaseModel):
+    """The service's answer."""
+
+    DetectAnomalyResult: DetectAnomalyResult
+
+
 router = APIRouter()
+
+
+def _documented() -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of the errors."""
+    schema = {"type": "object", "properties": {"Message": {"type": "string"}}}
+    content = {"application/json": {"schema": schema}}
+    described = {code: name for name, code in (*_ERRORS.values(), ("ValidationException", 400))}
+    return {code: {"description": name, "content": content} for code, name in described.items()}
 
 
 @router.post(
     "/2020-11-20/projects/{project}/models/{version}/detect",
+    response_model=DetectAnomaliesResponse,
+    responses={**_documented(), **documented(InvalidOption)},
     openapi_extra={
         "requestBody": {"required": True, "content": {"image/jpeg": _IMAGE, "image/png": _IMAGE}}
     },
@@ -66,7 +115,8 @@ async def detect_anomalies(
         return _error(problem.status, problem.detail)
     if isinstance(result, Rejection):
         return _error(result.problem.status, result.problem.detail)
-    return JSONResponse({"DetectAnomalyResult": _result(result)})
+    answer = DetectAnomaliesResponse(DetectAnomalyResult=_result(result))
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 async def _inspected(gateway: Gateway, inquiry: Inquiry) -> Decision | Rejection:
@@ -77,24 +127,24 @@ async def _inspected(gateway: Gateway, inquiry: Inquiry) -> Decision | Rejection
     return result
 
 
-def _result(decision: Decision) -> dict[str, Any]:
-    """DetectAnomalyResult; its areas are shares of 1, as those of the service were."""
+def _result(decision: Decision) -> DetectAnomalyResult:
     assert decision.anomaly_map is not None
     mask = Image.open(BytesIO(decision.anomaly_map.content), formats=["PNG"])
     share = mask.histogram()[255] / (mask.width * mask.height)
-    areas = {"background": (1 - share, BACKGROUND)}
+    anomalies = [_anomaly("background", 1 - share, BACKGROUND)]
     if decision.decision == "anomalous":
-        areas["anomaly"] = (share, ANOMALY)
-    return {
-        "Source": {"Type": "direct"},
-        "IsAnomalous": decision.decision == "anomalous",
-        "Confidence": _confidence(decision),
-        "Anomalies": [
-            {"Name": name, "PixelAnomaly": {"TotalPercentageArea": area, "Color": colour}}
-            for name, (area, colour) in areas.items()
-        ],
-        "AnomalyMask": b64encode(_coloured(mask)).decode(),
-    }
+        anomalies.append(_anomaly("anomaly", share, ANOMALY))
+    return DetectAnomalyResult(
+        Source=ImageSource(),
+        IsAnomalous=decision.decision == "anomalous",
+        Confidence=_confidence(decision),
+        Anomalies=anomalies,
+        AnomalyMask=b64encode(_coloured(mask)).decode(),
+    )
+
+
+def _anomaly(name: str, share: float, colour: str) -> Anomaly:
+    return Anomaly(Name=name, PixelAnomaly=PixelAnomaly(TotalPercentageArea=share, Color=colour))
 
 
 def _confidence(decision: Decision) -> float:

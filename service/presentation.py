@@ -20,7 +20,7 @@ _MAPS: dict[Form, tuple[str, ...]] = {
     "image/jpeg": ("overlay",),
     "application/x-npy": ("npy",),
 }
-_FORMS: tuple[Form, ...] = ("application/json", *_MAPS, "multipart/form-data")
+FORMS: tuple[Form, ...] = ("application/json", *_MAPS, "multipart/form-data")
 _HEADERS = ("decision", "score", "threshold", "max_false_alarm_rate", "p_value", "novelty")
 
 
@@ -28,11 +28,11 @@ def wanted_form(accept: str) -> Form:
     """The form of the highest quality in an `Accept` header; raises NotAcceptable."""
     ranges = [_media_range(text) for text in accept.split(",") if text.strip()]
     for _, media_range in sorted(ranges, key=lambda range_: -range_[0]):
-        for form in _FORMS:
+        for form in FORMS:
             if media_range in ("*/*", form, f"{form.partition('/')[0]}/*"):
                 return form
     if ranges:
-        raise NotAcceptable(f"{accept!r} is none of {', '.join(_FORMS)}.")
+        raise NotAcceptable(f"{accept!r} is none of {', '.join(FORMS)}.")
     return "application/json"
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,9 +15,10 @@ from starlette.requests import ClientDisconnect
 
 from service.access_log import REQUEST_ID_HEADER
 from service.errors import InvalidOption, Problem
-from service.schemas import Options
+from service.schemas import Options, ProblemDetails
 
 MEDIA_TYPE = "application/problem+json"
+_SCHEMA = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
 CLIENT_CLOSED_REQUEST = 499  # never seen by the client, which is gone, but by the access log
 
 
@@ -31,6 +33,24 @@ def problem_response(request: Request, details: dict[str, Any]) -> Response:
     return JSONResponse(
         {**details, "request_id": request_id}, details["status"], headers, MEDIA_TYPE
     )
+
+
+def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of these kinds of problems: by status, an example of each."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in sorted(chain.from_iterable(map(_leaves, kinds)), key=lambda kind: kind.status):
+        described = found.setdefault(kind.status, {"description": "", "content": {}})
+        named = filter(None, (described["description"], kind.title))
+        described["description"] = "; ".join(named)
+        examples = described["content"].setdefault(MEDIA_TYPE, {**_SCHEMA, "examples": {}})
+        value = {**kind(str(kind.__doc__)).details(), "request_id": "press-3:0815"}
+        examples["examples"][kind.reason] = {"summary": kind.title, "value": value}
+    return found
+
+
+def _leaves(kind: type[Problem]) -> list[type[Problem]]:
+    children = kind.__subclasses__()
+    return [leaf for child in children for leaf in _leaves(child)] if children else [kind]
 
 
 def merge_options(request: Request, query: Options, form: Mapping[str, str]) -> Options:

@@ -38,7 +38,7 @@ def find_regions(
     """
     original, sides = np.array(size[::-1]), np.array(anomaly_map.shape)  # y, x
     regions = []
-    for component in _components(anomaly_map >= level):
+    for component in _components(anomaly_map >= np.float64(level)):
         top, left = (component.min(0) * original // sides).tolist()
         bottom, right = (-(-(component.max(0) + 1) * original // sides)).tolist()  # rounded up
         values = anomaly_map[tuple(component.T)]

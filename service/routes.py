@@ -9,11 +9,19 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.access import needs, needs_for_metrics
 from service.admission import Visit
 from service.connection import while_connected
+from service.errors import (
+    BackendError,
+    Forbidden,
+    Problem,
+    ShuttingDown,
+    TooManyRequests,
+    Unauthorized,
+)
 from service.gateway import Gateway, GatewayDep
 from service.inspection import Inquiry
-from service.presentation import Form, options_for, present, wanted_form
-from service.problems import MEDIA_TYPE, merge_options, problem_response
-from service.schemas import Answer, Decision, ModelCard, Options, ProblemDetails, Readiness
+from service.presentation import FORMS, Form, options_for, present, wanted_form
+from service.problems import documented, merge_options, problem_response
+from service.schemas import Answer, Decision, ModelCard, Options, Readiness
 from service.upload import IMAGE_FIELD, read_body
 
 _BINARY = {"type": "string", "format": "binary"}
@@ -26,20 +34,24 @@ _FORM = {
 _BODY = {
     "description": "The options may be form fields instead of query parameters.",
     "required": True,
-    "content": {"multipart/form-data": {"schema": _FORM}, "image/*": {"schema": _BINARY}},
+    "content": {
+        "multipart/form-data": {"schema": _FORM},
+        **{f"image/{kind}": {"schema": _BINARY} for kind in ("jpeg", "png", "webp", "bmp", "tiff")},
+    },
 }
-_PROBLEM = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {
-        s: {"description": "Problem details", "content": {MEDIA_TYPE: _PROBLEM}} for s in statuses
-    }
+_PICTURE = {"schema": _BINARY}
+_FORMS: dict[str, Any] = {
+    "description": "The answer, in the form that `Accept` asks for",
+    "content": {form: _PICTURE for form in FORMS if form != "application/json"},
+}
+_ACCESS = (Unauthorized, Forbidden, TooManyRequests)
 
 
 RequestTimeout = Annotated[
     float | None,
-    Header(gt=0, allow_inf_nan=False, description="Seconds that the answer is worth waiting for"),
+    Header(
+        ge=0.001, allow_inf_nan=False, description="Seconds that the answer is worth waiting for"
+    ),
 ]
 router = APIRouter()
 
@@ -47,7 +59,7 @@ router = APIRouter()
 @router.post(
     "/v1/inspect",
     response_model=Answer,
-    responses=_problems(400, 401, 403, 406, 408, 413, 415, 422, 429, 502, 503, 504),
+    responses={200: _FORMS, **documented(Problem)},
     openapi_extra={"requestBody": _BODY},
     dependencies=[Depends(needs("inspect"))],
 )
@@ -95,7 +107,7 @@ def _respond(request: Request, answer: Answer, form: Form) -> Response:
 
 @router.get(
     "/v1/model",
-    responses=_problems(401, 403, 429, 502, 503, 504),
+    responses=documented(*_ACCESS, BackendError),
     dependencies=[Depends(needs("read"))],
 )
 @router.get("/model", include_in_schema=False, dependencies=[Depends(needs("read"))])
@@ -106,7 +118,7 @@ async def model(gateway: GatewayDep) -> ModelCard:
 
 @router.post(
     "/v1/model/reload",
-    responses=_problems(401, 403, 429, 502, 503, 504),
+    responses=documented(*_ACCESS, BackendError),
     dependencies=[Depends(needs("admin"))],
 )
 async def reload(gateway: GatewayDep) -> Readiness:
@@ -121,7 +133,9 @@ async def live() -> Response:
     return Response()
 
 
-@router.get("/v2/health/ready", response_class=Response, responses=_problems(502, 503, 504))
+@router.get(
+    "/v2/health/ready", response_class=Response, responses=documented(ShuttingDown, BackendError)
+)
 async def ready(gateway: GatewayDep) -> Response:
     """The model is loaded and the backend answers, in the words of the same protocol."""
     await gateway.ready()
@@ -136,7 +150,7 @@ async def healthz() -> dict[str, str]:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", responses=_problems(502, 503, 504))
+@router.get("/readyz", responses=documented(ShuttingDown, BackendError))
 async def readyz(gateway: GatewayDep) -> Readiness:
     """The model is loaded and the backend answers."""
     return await gateway.ready()
@@ -145,7 +159,7 @@ async def readyz(gateway: GatewayDep) -> Readiness:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses=_problems(401, 403, 429),
+    responses={200: {"content": {"text/plain": {}}}, **documented(*_ACCESS)},
     dependencies=[Depends(needs_for_metrics)],
 )
 async def metrics(gateway: GatewayDep) -> Response:

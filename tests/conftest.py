@@ -6,10 +6,12 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from export.repository import ModelSpec, model_config
 from service.contract import SCALARS
 from tests.publishing import add_and_publish
+from tests.service.pictures import encode
 
 HEIGHT, WIDTH, CELL = 32, 48, 4
 MAX_BATCH_SIZE = 4
@@ -107,3 +109,17 @@ def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) ->
     options = {"image_size": 128, "bank_size": 500, "false_alarm_rate": 0.05}
     train(TrainConfig(product_tree, out, **options, device="cpu"))
     return out
+
+
+@pytest.fixture(scope="session")
+def normal() -> bytes:
+    """A dark part of 96 x 64 pixels."""
+    return encode(Image.new("RGB", (96, 64), (40, 40, 40)))
+
+
+@pytest.fixture(scope="session")
+def defective() -> bytes:
+    """The part with a white spot at x 64..79, y 16..23."""
+    image = Image.new("RGB", (96, 64), (40, 40, 40))
+    image.paste((255, 255, 255), (64, 16, 80, 24))
+    return encode(image)

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
 
 from service.app import create_app
 from service.backends import Backend, load_backend
 from service.settings import Settings
-from tests.service.pictures import encode
 
 Gateway = Callable[..., TestClient]
 
@@ -32,17 +30,3 @@ def gateway(gauge_repository: Path) -> Iterator[Gateway]:
 @pytest.fixture
 def client(gateway: Gateway) -> TestClient:
     return gateway()
-
-
-@pytest.fixture(scope="session")
-def normal() -> bytes:
-    """A dark part of 96 x 64 pixels."""
-    return encode(Image.new("RGB", (96, 64), (40, 40, 40)))
-
-
-@pytest.fixture(scope="session")
-def defective() -> bytes:
-    """The part with a white spot at x 64..79, y 16..23."""
-    image = Image.new("RGB", (96, 64), (40, 40, 40))
-    image.paste((255, 255, 255), (64, 16, 80, 24))
-    return encode(image)

@@ -20,6 +20,8 @@ def test_score_at_the_threshold_is_anomalous(score, verdict):
 def test_threshold_can_be_moved():
     assert Criterion(threshold=0.5).judge(0.6, p_value=0.5) == "anomalous"
     assert Criterion(threshold=1.5).judge(1.4, p_value=0.01) == "normal"
+    assert Criterion(threshold=1e300).judge(1.4, p_value=0.01) == "normal"
+    assert Criterion(threshold=-1e300).judge(-1.4, p_value=0.01) == "anomalous"
 
 
 def test_false_alarm_rate_decides_by_the_p_value_alone():

@@ -1,10 +1,6 @@
 """A client of Amazon Lookout for Vision, the real one, on a gateway in the service's place."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +11,9 @@ from PIL import Image
 
 from service.errors import BackendTimeout
 from service.keys import add_key
+from tests.installed import installed, run_python
 from tests.service.fake_backend import FakeBackend
 from tests.service.served import served
-from tests.tritonserver import CACHE
 
 SDK = "boto3==1.35.99"  # later releases are without the service
 URL = "/2020-11-20/projects/press-3/models/1/detect"
@@ -43,28 +39,12 @@ print(json.dumps(answer))
 
 @pytest.fixture(scope="module")
 def sdk() -> Path:
-    """The SDK in a folder of its own, installed once."""
-    home = CACHE / SDK.replace("==", "-")
-    if not home.exists():
-        draft = CACHE / f"{home.name}.{os.getpid()}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(draft), SDK]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if done.returncode:
-            shutil.rmtree(draft, ignore_errors=True)
-            pytest.skip(f"{SDK} cannot be installed: {done.stderr.strip()[-500:]}")
-        draft.rename(home)
-    return home
+    return installed(SDK)
 
 
 def ask(sdk: Path, url: str, image: Path, token: str = "") -> dict:
     """What the SDK makes of the gateway's answer."""
-    done = subprocess.run(
-        [sys.executable, "-c", CLIENT, url, str(image), token],
-        env={**os.environ, "PYTHONPATH": str(sdk)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python("-c", CLIENT, url, image, token, path=sdk)
     return json.loads(done.stdout)
 
 

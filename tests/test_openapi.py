@@ -1,0 +1,92 @@
+"""The OpenAPI document is what the gateway does: fuzzed by it, and used by a generated client."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from service.keys import add_key
+from tests.gateway_process import gateway_process
+from tests.installed import installed, run_python
+
+FUZZER = "schemathesis==4.32.5"
+GENERATOR = "openapi-python-client==0.29.1"
+EXAMPLES = os.environ.get("ONEGAUGE_FUZZ_EXAMPLES", "30")  # for each route and phase
+# That two criteria exclude each other, and that bytes are a readable image, no schema can say.
+CONFIG = """
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", 401, 403, 404, 406, 413, 415, 422, 429]
+"""
+CLIENT = """
+import sys
+from io import BytesIO
+from onegauge_client import AuthenticatedClient
+from onegauge_client.api.default import inspect, model
+from onegauge_client.models import InspectFilesBody, ProblemDetails
+from onegauge_client.types import File
+url, key, *images = sys.argv[1:]
+client = AuthenticatedClient(base_url=url, token=key)
+files = [File(BytesIO(open(image, "rb").read()), image, "image/png") for image in images]
+answer = inspect.sync(client=client, body=InspectFilesBody(image=files), contours=True)
+print(answer.model.version, *[result.decision for result in answer.results])
+print(len(answer.results[1].regions[0].contours))
+stranger = AuthenticatedClient(base_url=url, token="unknown")
+print(model.sync(client=client).height, model.sync(client=stranger).status)
+"""
+
+
+@dataclass(frozen=True)
+class Open:
+    """A gateway that asks for a key, and that key."""
+
+    url: str
+    key: str
+
+
+@pytest.fixture(scope="module")
+def opened(gauge_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    file = tmp_path_factory.mktemp("keys") / "keys"
+    key = add_key(file, "fuzz", ["inspect", "read", "admin"])
+    settings = {"ONEGAUGE_API_KEYS": str(file), "ONEGAUGE_METRICS_NEED_KEY": "true"}
+    with gateway_process(gauge_repository, **settings) as process:
+        yield Open(process.url, key)
+        process.popen.terminate()
+        _, log = process.end()
+    assert "Traceback" not in log
+    assert "RuntimeWarning" not in log
+
+
+def test_fuzzer_finds_no_answer_that_the_document_does_not_foresee(opened, tmp_path):
+    home = installed(FUZZER)
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    done = run_python(
+        *("-m", "schemathesis.cli", "--config-file", tmp_path / "schemathesis.toml", "run"),
+        f"{opened.url}/openapi.json",
+        *("--checks", "all", "--phases", "coverage,fuzzing", "--max-examples", EXAMPLES),
+        *("--continue-on-failure", "--header", f"Authorization: Bearer {opened.key}"),
+        *("--header", "Request-Timeout: 30"),
+        path=home,
+    )
+    assert done.returncode == 0, done.stdout
+    (count,) = re.findall(r"(\d+) generated", done.stdout)
+    assert int(count) > 5 * int(EXAMPLES)
+
+
+def test_generated_client_inspects(opened, normal, defective, tmp_path):
+    import httpx
+
+    home = installed(GENERATOR)
+    (tmp_path / "openapi.json").write_bytes(httpx.get(f"{opened.url}/openapi.json").content)
+    (tmp_path / "a.png").write_bytes(normal)
+    (tmp_path / "b.png").write_bytes(defective)
+    arguments = ("--path", tmp_path / "openapi.json", "--output-path", tmp_path / "client")
+    module = "from openapi_python_client.cli import app; app()"
+    made = run_python("-c", module, "generate", *arguments, path=home)
+    assert (tmp_path / "client" / "onegauge_client").is_dir(), made.stdout + made.stderr
+    (tmp_path / "client" / "use.py").write_text(CLIENT)
+    images = (tmp_path / "a.png", tmp_path / "b.png")
+    used = run_python(tmp_path / "client" / "use.py", opened.url, opened.key, *images, path=home)
+    assert used.stdout.split("\n")[:3] == ["1 normal anomalous", "1", "32 401"], used.stderr
