@@ -16,6 +16,15 @@ serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, ONEGAUGE_PORT,
 test: .venv-dev/installed ## Run all tests
 	$(DEV)/python -m pytest
 
+.PHONY: drills
+drills: .venv-dev/installed ## Run the fault drills, with 2,000 fuzzed requests and 5,000 damaged images
+	ONEGAUGE_FUZZ_EXAMPLES=700 $(DEV)/python -m pytest -m 'drill or not drill' \
+		tests/test_drills.py tests/test_openapi.py
+
+.PHONY: soak
+soak: .venv-dev/installed ## Keep a gateway at full load for 20,000 requests, at least 10 minutes
+	$(DEV)/python bench/soak.py
+
 .PHONY: lint
 lint: .venv-dev/installed ## Check style
 	$(DEV)/ruff check

@@ -42,7 +42,7 @@ def main() -> None:
     port = _free_port()
     gateway = subprocess.Popen(
         [sys.executable, "-m", "onegauge", "serve", "--port", str(port)],
-        env=os.environ | {"ONEGAUGE_LOG_LEVEL": "warning"},
+        env=os.environ | {"ONEGAUGE_LOG_LEVEL": "warning", "ONEGAUGE_API_KEYS": "off"},
         stdout=subprocess.DEVNULL,
         cwd=ROOT,
     )

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +11,20 @@ from threading import Event, Thread
 from time import monotonic, sleep
 
 import httpx
+import numpy as np
+import onnx
 import pytest
 import tritonclient.grpc
 from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from export.repository import add_version, publish, rollback
+from export.errors import RepositoryError
+from export.repository import ModelSpec, add_version, model_config, publish, rollback
 from service.repository import read_config
+from tests.conftest import CELL, HEIGHT, MAX_BATCH_SIZE, PROVENANCE, WIDTH
 from tests.gateway_process import Process, gateway_process
 from tests.publishing import add_and_publish
-from tests.service.pictures import encode
+from tests.service.pictures import encode, picture
 from tests.tritonserver import free_address, tritonserver
 
 MODEL = "onegauge"
@@ -126,6 +131,7 @@ def triton_gateway(repository: Path, address: str, **settings: str) -> Iterator[
         yield process
 
 
+@pytest.mark.drill
 @pytest.mark.triton
 def test_gateway_waits_for_a_triton_that_comes_late(repository, address, tmp_path):
     with triton_gateway(repository, address) as gateway:
@@ -163,6 +169,7 @@ def test_triton_killed_under_load_costs_refusals_and_nothing_else(repository, ad
         assert "onegauge_buffered_bytes 0.0" in metrics
 
 
+@pytest.mark.drill
 @pytest.mark.triton
 def test_triton_that_hangs_costs_no_more_than_the_deadline(repository, address, tmp_path):
     with (
@@ -188,6 +195,7 @@ def test_triton_that_hangs_costs_no_more_than_the_deadline(repository, address, 
             assert send(client, "anomalous") == "1"
 
 
+@pytest.mark.drill
 @pytest.mark.triton
 def test_model_that_is_unloaded_or_replaced_by_one_of_another_size(
     repository, address, tmp_path, gauge_model
@@ -211,11 +219,6 @@ def test_model_that_is_unloaded_or_replaced_by_one_of_another_size(
 
 def halved(gauge_model: Path, folder: Path) -> tuple[ModelConfig, Path]:
     """The gauge for images of half the height, with its configuration."""
-    import onnx
-
-    from export.repository import ModelSpec, model_config
-    from tests.conftest import CELL, HEIGHT, MAX_BATCH_SIZE, PROVENANCE, WIDTH
-
     graph = onnx.load(gauge_model)
     graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value = HEIGHT // 2
     graph.graph.output[0].type.tensor_type.shape.dim[1].dim_value = HEIGHT // 2 // CELL
@@ -225,6 +228,7 @@ def halved(gauge_model: Path, folder: Path) -> tuple[ModelConfig, Path]:
     return model_config(spec), folder / "halved.onnx"
 
 
+@pytest.mark.drill
 @pytest.mark.triton
 def test_wrong_model_name_is_told(repository, address, tmp_path):
     with (
@@ -296,7 +300,7 @@ def test_full_disk_leaves_the_repository_as_it_was(repository, tmp_path):
         before = {p: p.stat().st_size for p in (small / "repository").rglob("*")}
         big = tmp_path / "big.onnx"
         big.write_bytes(bytes(2**20))
-        with pytest.raises(Exception, match="No space left on device"):
+        with pytest.raises(RepositoryError, match="No space left on device"):
             add_another(small / "repository", big)
         assert {p: p.stat().st_size for p in (small / "repository").rglob("*")} == before
 
@@ -304,8 +308,6 @@ def test_full_disk_leaves_the_repository_as_it_was(repository, tmp_path):
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
     """A file system of 512 KB."""
-    import subprocess
-
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -324,3 +326,40 @@ def test_log_of_a_gateway_has_no_path_of_the_server(gateway, repository):
     assert str(repository) not in log
     for line in log.splitlines():
         json.loads(line)
+
+
+@pytest.mark.drill
+def test_5000_damaged_images_cost_nothing_but_refusals(gauge_repository):
+    rng = np.random.default_rng(0)
+    files = [encode(picture(), encoding) for encoding in ("JPEG", "PNG", "WEBP", "BMP", "TIFF")]
+    with gateway_process(gauge_repository) as process, httpx.Client(base_url=process.url) as client:
+        for sent in range(0, 5000, 10):
+            damaged = [damage(files[i % len(files)], rng) for i in range(10)]
+            parts = [("image", image) for image in damaged]
+            response = client.post("/v1/inspect", files=parts, params={"map": "overlay"})
+            assert response.status_code in (200, 413, 415, 422), response.text
+            if sent == 1000:
+                before = resident_kib(process)
+        assert resident_kib(process) < before + 64 * 2**10  # one large picture, not thousands
+        assert client.get("/readyz").status_code == 200
+
+
+def damage(image: bytes, rng: np.random.Generator) -> bytes:
+    """A few bytes changed, perhaps a piece cut out, doubled or cut off."""
+    data = bytearray(image)
+    for position in rng.integers(0, len(data), rng.integers(1, 8)):
+        data[position] = rng.integers(256)
+    start, end = sorted(rng.integers(0, len(data), 2))
+    match rng.integers(4):
+        case 0:
+            del data[start:end]
+        case 1:
+            data[start:start] = data[start:end]
+        case 2:
+            del data[end:]
+    return bytes(data)
+
+
+def resident_kib(process: Process) -> int:
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])

@@ -4,6 +4,7 @@ import struct
 import zlib
 from io import BytesIO
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 ORIENTATION = 0x0112
@@ -41,6 +42,15 @@ def png_header(width: int, height: int) -> bytes:
     """A valid PNG that announces pixels which never come."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b""))
+
+
+def png_of_16_bit_colour(pixels: np.ndarray) -> bytes:
+    """A PNG of RGB uint16 (H, W, 3), which Pillow cannot write."""
+    height, width, _ = pixels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    chunks = _chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -2,7 +2,8 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from service.errors import (
     ImageError,
@@ -12,7 +13,14 @@ from service.errors import (
     UnsupportedImage,
 )
 from service.image import InputImage, read_image, read_original
-from tests.service.pictures import animation, encode, oriented, picture, png_header
+from tests.service.pictures import (
+    animation,
+    encode,
+    oriented,
+    picture,
+    png_header,
+    png_of_16_bit_colour,
+)
 
 LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
 RAMP = np.arange(0, 2**16, 257, dtype=np.uint16).reshape(16, 16)  # every 8-bit level once
@@ -214,3 +222,52 @@ def test_damage_of_any_kind_is_an_image_error():
         except ImageError:
             continue
         assert result.pixels.shape == (16, 16, 3)
+
+
+def test_what_follows_the_image_is_not_looked_at():
+    for encoding in ("JPEG", "PNG", "WEBP", "BMP", "TIFF"):
+        data = encode(picture(), encoding)
+        polyglot = data + b"PK\x03\x04<script>alert(1)</script>%PDF-1.7" + encode(picture(8, 8))
+        np.testing.assert_array_equal(read(polyglot).pixels, read(data).pixels)
+
+
+def test_format_is_that_of_the_first_bytes():
+    with pytest.raises(UnsupportedImage):
+        read(b"<html>" + encode(picture()))
+    with pytest.raises(UnreadableImage):
+        read(encode(picture(), "JPEG")[:3] + encode(picture(), "PNG"))
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(
+    "profile", [ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(), b"no profile"]
+)
+def test_colour_profile_changes_nothing(encoding, profile):
+    plain, tagged = encode(picture(), encoding), encode(picture(), encoding, icc_profile=profile)
+    assert len(tagged) > len(plain)
+    np.testing.assert_array_equal(read(tagged).pixels, read(plain).pixels)
+
+
+def test_metadata_is_bounded_however_well_it_is_packed():
+    text = PngInfo()
+    text.add_text("comment", "a" * 2**26, zip=True)  # 64 MiB in 64 KiB
+    data = encode(picture(), pnginfo=text)
+    assert len(data) < 2**17
+    with pytest.raises(UnreadableImage, match="[Dd]ecompressed data too large"):
+        read(data)
+
+
+def test_metadata_that_is_merely_large_does_not_matter():
+    comment = encode(picture(), "JPEG", comment=b"a" * 65_000, exif=b"Exif\x00\x00" + b"a" * 60_000)
+    np.testing.assert_array_equal(read(comment).pixels, read(encode(picture(), "JPEG")).pixels)
+
+
+def test_16_bit_colour_keeps_its_upper_byte():
+    data = png_of_16_bit_colour(np.full((4, 4, 3), (0x1234, 0x80FF, 0xFFFF), np.uint16))
+    assert read(data, (4, 4)).pixels[0, 0].tolist() == [0x12, 0x80, 0xFF]
+
+
+def test_further_pictures_of_a_stereo_jpeg_are_left_out():
+    frames = [Image.new("RGB", (32, 32), (level, 0, 0)) for level in (250, 0)]
+    data = encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert read(data).pixels[0, 0, 0] > 240
