@@ -16,6 +16,7 @@ from service.backends import load_backend
 from service.errors import ContractError
 from service.gateway import Gateway
 from service.logs import configure_logs
+from service.protocol import Protocol
 from service.settings import Settings
 
 _log = logging.getLogger("onegauge.server")
@@ -52,6 +53,7 @@ class _Server(uvicorn.Server):
             settings.host,
             settings.port,
             log_config=None,
+            http=Protocol,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.grace_s,

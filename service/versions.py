@@ -7,7 +7,14 @@ from contextlib import asynccontextmanager, suppress
 
 from service.backends import Backend, Model, Refusal
 from service.contract import Contract
-from service.errors import BackendError, BackendUnavailable, LoadFailed
+from service.errors import (
+    BackendError,
+    BackendOverloaded,
+    BackendTimeout,
+    BackendUnavailable,
+    ContractError,
+    LoadFailed,
+)
 from service.metrics import Metrics
 
 WATCH_S = 1.0  # between looks at what is served
@@ -64,6 +71,8 @@ class Versions:
         if refusal := await self._backend.reload():
             self._refuse(refusal)
         else:
+            if self.refused:
+                self._pardon()
             await self.refresh()
         if self.refused:
             raise LoadFailed(
@@ -76,33 +85,49 @@ class Versions:
         async with self._lock:
             try:
                 contract = await self._backend.served()
+            except ContractError as exc:
+                self._error = exc
+                self._refuse(Refusal("unknown", exc.detail))
             except BackendError as exc:
                 self._error = exc  # the version that answered may be there again in a moment
-                return
-            if contract == self._seen:
-                return
+            else:
+                await self._follow(contract)
+
+    async def _follow(self, contract: Contract) -> None:
+        if self._model and contract == self._model.contract:
+            if contract != self._seen:
+                self._pardon()  # back from a version that was refused
+        elif contract != self._seen:
             await self._take(contract)
-            await self._load_shadow()
 
     async def _take(self, contract: Contract) -> None:
         try:
             model = await self._backend.load(contract)
-        except BackendUnavailable as exc:
-            self._error = exc  # it says nothing about the version
+        except (BackendOverloaded, BackendTimeout, BackendUnavailable) as exc:
+            self._error = exc  # it says nothing about the version, which is tried again
             return
         except BackendError as exc:
             self._error = exc
+            self._seen = contract
             self._refuse(Refusal(contract.version, exc.detail))
-        else:
-            self._model, self.refused = model, None
-            self._metrics.serves(contract)
-            _log.info("serving", extra={"fields": {"version": contract.version}})
-        self._seen = contract
+            return
+        self._model = model
+        self._pardon()
+        _log.info("serving", extra={"fields": {"version": contract.version}})
+        await self._load_shadow()
 
     def _refuse(self, refusal: Refusal) -> None:
-        self.refused = refusal
-        self._metrics.refuses(refusal.version)
-        _log.error("version refused", extra={"fields": vars(refusal)})
+        if refusal != self.refused:
+            self.refused = refusal
+            self._metrics.refuses(refusal.version)
+            _log.error("version refused", extra={"fields": vars(refusal)})
+
+    def _pardon(self) -> None:
+        """Nothing else is asked for than what answers, as far as we know."""
+        self.refused = None
+        if self._model:
+            self._seen = self._model.contract
+            self._metrics.serves(self._seen)
 
     async def _load_shadow(self) -> None:
         if self._shadow_version is None:

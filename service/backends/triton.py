@@ -29,6 +29,7 @@ from service.repository import chosen_version
 
 RETRY_AFTER_S = 1
 CONTROL_TIMEOUT_S = 2.0  # of calls that are answered at once, or else the server hangs
+FIRST_TIMEOUT_S = 10.0  # of a first inference, which finds the model warm but the server busy
 LOAD_TIMEOUT_S = 120.0  # a first TensorRT engine takes minutes to build
 # The server or the model is not there; a server that is killed cancels what it was doing.
 _GONE = {"StatusCode.UNAVAILABLE", "StatusCode.NOT_FOUND", "StatusCode.CANCELLED"}
@@ -85,7 +86,7 @@ class TritonBackend:
         """See that the version answers; the server has loaded and warmed it by itself."""
         model = TritonModel(contract, self)
         images = np.zeros((1, contract.height, contract.width, 3), np.uint8)
-        await model.infer(images, asyncio.get_running_loop().time() + CONTROL_TIMEOUT_S)
+        await model.infer(images, asyncio.get_running_loop().time() + FIRST_TIMEOUT_S)
         return model
 
     async def reload(self) -> Refusal | None:

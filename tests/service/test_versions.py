@@ -3,7 +3,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.errors import BackendError, BackendUnavailable, ContractError
+from service.backends import Refusal
+from service.errors import (
+    BackendError,
+    BackendOverloaded,
+    BackendTimeout,
+    BackendUnavailable,
+    ContractError,
+    LoadFailed,
+)
 from service.metrics import Metrics
 from service.versions import Versions
 from tests.service.fake_backend import FakeBackend
@@ -81,6 +89,87 @@ def test_broken_version_is_tried_once_not_every_second():
 
     running(backend, look)
     assert tried == 1
+
+
+def test_going_back_from_a_refused_version_loads_nothing_and_clears_it():
+    backend = FakeBackend()
+
+    async def back(versions: Versions) -> None:
+        old = versions.current()
+        backend.serving, backend.unloadable = "2", ContractError("it is broken")
+        await versions.refresh()
+        backend.serving = "1"
+        await versions.refresh()
+        assert versions.refused is None
+        assert versions.current() is old
+
+    assert "onegauge_model_info{" in running(backend, back)
+
+
+def test_refusal_of_the_server_is_told_until_a_reload_goes_well():
+    backend = FakeBackend()
+    refusal = Refusal("2", "it is broken")
+
+    async def mend(versions: Versions) -> None:
+        async def refuse() -> Refusal | None:
+            return refusal
+
+        async def accept() -> None: ...
+
+        backend.reload = refuse
+        with pytest.raises(LoadFailed, match="Version 2 was refused.*it is broken"):
+            await versions.reload()
+        await versions.refresh()
+        assert versions.refused == refusal, "the server still names the old version"
+        backend.reload = accept
+        await versions.reload()
+        assert versions.refused is None
+
+    assert "onegauge_model_refused{" not in running(backend, mend)
+
+
+def test_reload_tries_a_refused_version_again():
+    backend = FakeBackend()
+
+    async def again(versions: Versions) -> None:
+        backend.serving, backend.unloadable = "2", ContractError("it is broken")
+        with pytest.raises(LoadFailed):
+            await versions.reload()
+        with pytest.raises(LoadFailed):
+            await versions.reload()
+        backend.unloadable = None
+        await versions.reload()
+        assert versions.current().contract.version == "2"
+
+    running(backend, again)
+
+
+@pytest.mark.parametrize("error", [BackendTimeout, BackendOverloaded, BackendUnavailable])
+def test_backend_that_is_busy_says_nothing_about_the_version(error):
+    backend = FakeBackend()
+
+    async def later(versions: Versions) -> None:
+        backend.serving, backend.unloadable = "2", error("busy")
+        await versions.refresh()
+        assert versions.refused is None
+        backend.unloadable = None
+        await versions.refresh()
+        assert versions.current().contract.version == "2"
+
+    running(backend, later)
+
+
+def test_configuration_that_cannot_be_read_is_a_refusal():
+    backend = FakeBackend()
+
+    async def damage(versions: Versions) -> None:
+        old = versions.current()
+        backend.away = ContractError("config.pbtxt is damaged")
+        await versions.refresh()
+        assert versions.current() is old
+        assert versions.refused.detail == "config.pbtxt is damaged"
+
+    running(backend, damage)
 
 
 def test_backend_that_comes_late_is_taken_when_it_comes():
