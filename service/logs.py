@@ -2,8 +2,14 @@
 
 import json
 import logging
+import traceback
 from datetime import UTC, datetime
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from service.errors import for_clients
+
+_HERE = Path(__file__).parent
 
 
 class JsonFormatter(logging.Formatter):
@@ -18,8 +24,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = cause(record.exc_info[1])
         return json.dumps(line, default=str)
 
 
@@ -34,6 +40,25 @@ class TextFormatter(logging.Formatter):
         fields = getattr(record, "fields", {})
         values = (f"{key}={json.dumps(value)}" for key, value in fields.items())
         return " ".join([super().formatMessage(record), *values])
+
+    def formatException(self, exc_info: Any) -> str:
+        """The cause on one line, as in JSON."""
+        return json.dumps(cause(exc_info[1]))
+
+
+def cause(error: BaseException) -> str:
+    """An exception, its notes, and where in our own modules it came from, the innermost first.
+
+    A log leaves the server for others to read: it has no paths of it, and no foreign frames.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [
+        f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}"
+        for frame in reversed(frames)
+        if Path(frame.filename).is_relative_to(_HERE)
+    ]
+    told = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])]
+    return for_clients("; ".join(told)) + (f" in {' < '.join(ours)}" if ours else "")
 
 
 def configure_logs(log_format: Literal["text", "json"], level: str) -> None:

@@ -1,6 +1,10 @@
 import json
 import logging
+from pathlib import Path
 
+import pytest
+
+from service.image import read_image
 from service.logs import JsonFormatter, TextFormatter
 
 
@@ -24,11 +28,32 @@ def test_json_line_has_the_fields_beside_the_message():
     }
 
 
-def test_json_line_holds_an_exception_on_one_line():
-    error = ValueError("bad\nnews")
-    text = JsonFormatter().format(record(exc_info=(ValueError, error, None)))
-    assert "\n" not in text
-    assert "bad\nnews" in json.loads(text)["exception"]
+def failure() -> BaseException:
+    """What a part of the gateway may raise."""
+    try:
+        read_image(b"", None, max_pixels=1)
+    except TypeError as error:
+        error.add_note("request_id: press-3")
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_exception_is_one_line_with_its_place_and_without_paths(formatter):
+    error = failure()
+    text = formatter.format(record(exc_info=(type(error), error, error.__traceback__)))
+    assert "TypeError" in text
+    assert "request_id: press-3 in image.read_image:" in text
+    assert "Traceback" not in text
+    assert str(Path(__file__).parents[2]) not in text
+    if isinstance(formatter, JsonFormatter):
+        assert "\n" not in text
+
+
+def test_paths_in_the_message_of_an_exception_are_left_out():
+    error = OSError("cannot open /etc/onegauge/keys")
+    text = JsonFormatter().format(record(exc_info=(OSError, error, None)))
+    assert json.loads(text)["exception"] == "OSError: cannot open (path)"
 
 
 def test_text_line_cannot_be_forged_by_a_value():
