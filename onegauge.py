@@ -92,6 +92,9 @@ def train(
         bool, typer.Option("--recentred", help="Class token off every patch of a transformer")
     ] = False,
     image_size: ImageSize = 256,
+    mask: Annotated[
+        Path | None, typer.Option(help="A picture, white where to inspect; all images are alike")
+    ] = None,
     alignment: Annotated[Alignment, typer.Option(help="How products share one threshold")] = "cada",
     score_share: Annotated[
         float, typer.Option(help="Of the map's pixels that make the image score; 0: the highest")
@@ -120,6 +123,7 @@ def train(
         stages=_numbers("--stages", stages) if stages else None,
         recentred=recentred,
         image_size=image_size,
+        mask=mask,
         alignment=alignment,
         score_share=score_share,
         false_alarm_rate=false_alarm_rate,
@@ -303,11 +307,12 @@ def inspect(
     threshold: Annotated[float | None, typer.Option(help="Instead of the gateway's")] = None,
     jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
     overlays: Annotated[Path | None, typer.Option(help="Folder for overlay pictures")] = None,
+    mask: Annotated[Path | None, typer.Option(help="A picture, white where to inspect")] = None,
 ) -> None:
     """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
     from service.client import ANOMALOUS, Inquiry, run
 
-    status = run(paths, url, Inquiry(line, threshold, jsonl, overlays))
+    status = run(paths, url, Inquiry(line, threshold, jsonl, overlays, mask))
     if status == ANOMALOUS:
         raise AnomaliesFound
     raise typer.Exit(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version as package_version
@@ -55,6 +56,7 @@ def export_run(
     )
     require_compatible(repository, model_config(spec))
     gauge = checkpoint.gauge()
+    spec = replace(spec, provenance=spec.provenance | rescoring(gauge, checkpoint.evidence.maps))
     images = load_verification_images(run)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
@@ -71,6 +73,16 @@ def export_run(
     if not candidate:
         publish(repository, name, version)
     return version
+
+
+def rescoring(gauge: Gauge, maps: Tensor) -> dict[str, str]:
+    """What it takes to score a part of a map alone: parameters `score_pixels` and
+    `calibration_scores`, base64 of float32 in rising order."""
+    scores = gauge.calibration.scores.numpy().astype("<f4")
+    return {
+        "score_pixels": str(gauge.scoring.pixels(maps)),
+        "calibration_scores": b64encode(scores.tobytes()).decode(),
+    }
 
 
 @torch.inference_mode()

@@ -69,6 +69,7 @@ class Inquiry:
     threshold: float | None = None
     jsonl: Path | None = None  # a file, one JSON object per image
     overlays: Path | None = None  # a folder, one JPEG per decided image
+    mask: Path | None = None  # a picture, white where to inspect
 
     def options(self) -> Options:
         """The options of `POST /inspect`; raises ClientError for one that no gateway takes."""
@@ -93,7 +94,7 @@ def run(paths: Sequence[Path], url: str, inquiry: Inquiry) -> int:
     except httpx.InvalidURL as exc:
         raise ClientError(f"{url} is not an address: {exc}") from exc
     except OSError as exc:
-        raise ClientError(f"cannot write {exc.filename}: {exc.strerror}") from exc
+        raise ClientError(f"cannot open {exc.filename}: {exc.strerror}") from exc
     if counts["error"]:
         return ERROR
     return ANOMALOUS if counts["anomalous"] else NORMAL
@@ -116,7 +117,10 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 async def inspect(
-    client: httpx.AsyncClient, images: Sequence[Path], options: Options
+    client: httpx.AsyncClient,
+    images: Sequence[Path],
+    options: Options,
+    mask: bytes | None = None,
 ) -> AsyncIterator[Outcome]:
     """Send the images in batches, a few at a time, and yield the outcomes in their order.
 
@@ -128,7 +132,7 @@ async def inspect(
             if len(pending) == IN_FLIGHT:
                 for outcome in await pending.popleft():
                     yield outcome
-            batch = _inspect_batch(client, images[start : start + BATCH], options)
+            batch = _inspect_batch(client, images[start : start + BATCH], options, mask)
             pending.append(asyncio.create_task(batch))
         while pending:
             for outcome in await pending.popleft():
@@ -140,7 +144,7 @@ async def inspect(
 
 
 async def _inspect_batch(
-    client: httpx.AsyncClient, paths: Sequence[Path], options: Options
+    client: httpx.AsyncClient, paths: Sequence[Path], options: Options, mask: bytes | None
 ) -> list[Outcome]:
     """The outcomes of a batch; files that cannot be read here are not sent."""
     contents: dict[Path, bytes] = {}
@@ -151,30 +155,32 @@ async def _inspect_batch(
         except OSError as exc:
             outcomes[path] = Outcome(path, problem=f"cannot be read: {exc.strerror}")
     if contents:
-        outcomes |= {o.path: o for o in await _send(client, contents, options)}
+        outcomes |= {o.path: o for o in await _send(client, contents, options, mask)}
     return [outcomes[path] for path in paths]
 
 
 async def _send(
-    client: httpx.AsyncClient, contents: dict[Path, bytes], options: Options
+    client: httpx.AsyncClient, contents: dict[Path, bytes], options: Options, mask: bytes | None
 ) -> list[Outcome]:
     """One request; where the gateway refuses it as a whole, one request for each image."""
-    response = await _post(client, contents, options)
+    response = await _post(client, contents, options, mask)
     if response.is_success:
         return _outcomes(list(contents), response)
     if response.status_code not in REFUSED:
         raise ClientError(f"{client.base_url} answered {response.status_code}: {_detail(response)}")
     if len(contents) == 1:
         return [Outcome(path, problem=_detail(response)) for path in contents]
-    alone = [await _send(client, {path: data}, options) for path, data in contents.items()]
+    alone = [await _send(client, {path: data}, options, mask) for path, data in contents.items()]
     return [outcome for outcomes in alone for outcome in outcomes]
 
 
 async def _post(
-    client: httpx.AsyncClient, contents: dict[Path, bytes], options: Options
+    client: httpx.AsyncClient, contents: dict[Path, bytes], options: Options, mask: bytes | None
 ) -> httpx.Response:
     """Send, again and again while the gateway is busy and says when to come back."""
     parts = [("image", (_readable(path.name), data)) for path, data in contents.items()]
+    if mask is not None:
+        parts.append(("mask", ("mask", mask)))
     query = options.model_dump(exclude_none=True)
     for _ in range(RETRIES):
         try:
@@ -228,7 +234,8 @@ async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> C
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, headers=key_header())
         )
-        async for outcome in inspect(client, images, inquiry.options()):
+        mask = inquiry.mask.read_bytes() if inquiry.mask else None
+        async for outcome in inspect(client, images, inquiry.options(), mask):
             lines.write(outcome.to_json() + "\n")
             _write_overlay(outcome, inquiry.overlays)
             _add_row(table, outcome)

@@ -4,10 +4,13 @@ The embedded backends parse the `config.pbtxt` of the model repository, a Triton
 same message over gRPC; there is no manifest of another format.
 """
 
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from google.protobuf import text_format
+from numpy.typing import NDArray
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
 
 from service.errors import ContractError
@@ -62,6 +65,21 @@ class Contract:
         """The number of normal images behind the p-values, None when the model does not say."""
         text = self.parameters.get("calibration_images", "")
         return int(text) if text.isdecimal() else None
+
+    @property
+    def rescoring(self) -> tuple[int, NDArray[np.float32]] | None:
+        """What scores a part of a map alone: pixels that make a score, calibration scores (n,).
+
+        None when the model does not say.
+        """
+        pixels = self.parameters.get("score_pixels", "")
+        if not pixels.isdecimal():
+            return None
+        try:
+            scores = np.frombuffer(b64decode(self.parameters["calibration_scores"]), "<f4")
+        except (KeyError, ValueError):
+            return None
+        return int(pixels), scores
 
 
 def parse_config(text: str) -> ModelConfig:

@@ -41,8 +41,10 @@ class Gateway:
     def model(self) -> ModelCard:
         """What is served, and the criterion that holds unless a request brings its own."""
         criterion = deployment_criterion(self.settings)
+        contract = self.versions.current().contract
+        told = {k: v for k, v in contract.parameters.items() if k != "calibration_scores"}
         return ModelCard(
-            **vars(self.versions.current().contract),
+            **{**vars(contract), "parameters": told},
             threshold=criterion.score_threshold,
             max_false_alarm_rate=criterion.max_false_alarm_rate,
         )

@@ -22,6 +22,7 @@ from service.decision import (
 )
 from service.errors import BackendFailed, BackendUnavailable, ImageError
 from service.image import InputImage, read_image, read_original
+from service.mask import inspect_only, read_mask
 from service.metrics import Metrics
 from service.regions import find_regions
 from service.schemas import (
@@ -64,6 +65,7 @@ class Inquiry:
     timing_ms: Mapping[str, float]  # what the request took so far
     deadline: float  # in the event loop's time
     lossless: bool = False  # overlays as PNG instead of JPEG
+    mask: Upload | None = None  # of all images
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,14 @@ class Inspector:
         contract, options = model.contract, inquiry.options
         criterion = requested_criterion(options) or deployment_criterion(self._settings)
         criterion.check(contract)
+        inspected = await self._read_mask(inquiry, contract)
         images = await self._read_all(inquiry, contract)
         readable = [image for image in images if isinstance(image, _Readable)]
         results: list[Decision | Rejection] = [i for i in images if isinstance(i, Rejection)]
         if readable:
             outputs = await self._infer(readable, model, criterion, inquiry.deadline)
+            if inspected is not None:
+                outputs = inspect_only(inspected, outputs, contract)
             pixels = self._settings.max_map_pixels // len(readable)
             judge = _Judge(criterion, options, pixels, inquiry.lossless)
             results += await self._in_threads(
@@ -123,6 +128,14 @@ class Inspector:
             model=ModelVersion(name=contract.name, version=contract.version),
             results=sorted(results, key=lambda result: result.index),
         )
+
+    async def _read_mask(self, inquiry: Inquiry, contract: Contract) -> NDArray[np.bool_] | None:
+        if inquiry.mask is None:
+            return None
+        max_pixels = self._settings.max_pixels
+        read = partial(read_mask, inquiry.mask.read(), contract, max_pixels=max_pixels)
+        (inspected,) = await self._in_threads([read])
+        return inspected
 
     async def _read_all(self, inquiry: Inquiry, contract: Contract) -> list[_Readable | Rejection]:
         size = (contract.height, contract.width)

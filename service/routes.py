@@ -22,14 +22,17 @@ from service.inspection import Inquiry
 from service.presentation import FORMS, Form, options_for, present, wanted_form
 from service.problems import documented, merge_options, problem_response
 from service.schemas import Answer, Decision, ModelCard, Options, Readiness
-from service.upload import IMAGE_FIELD, read_body
+from service.upload import IMAGE_FIELD, MASK_FIELD, read_body
 
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",
     "required": [IMAGE_FIELD],
     # The options are left out: Swagger UI would send them here and in the query, hence twice.
-    "properties": {IMAGE_FIELD: {"type": "array", "items": _BINARY}},
+    "properties": {
+        IMAGE_FIELD: {"type": "array", "items": _BINARY},
+        MASK_FIELD: {**_BINARY, "description": "White where to inspect, in all images"},
+    },
 }
 _BODY = {
     "description": "The options may be form fields instead of query parameters.",
@@ -87,7 +90,7 @@ async def _read(
     options = merge_options(request, query, body.options)
     options = options_for(form, options, len(body.images))
     request.state.access.update(line=options.line, images=len(body.images))
-    return Inquiry(body.images, options, timing_ms, visit.deadline, form == "image/png")
+    return Inquiry(body.images, options, timing_ms, visit.deadline, form == "image/png", body.mask)
 
 
 async def _answer(gateway: Gateway, inquiry: Inquiry) -> Answer:

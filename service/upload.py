@@ -1,4 +1,4 @@
-"""The body of an inspection request → its images and option fields, within limits while it flows.
+"""The body of an inspection request → its images and options, within limits while it flows.
 
 Built on python-multipart's event parser, because the form parsers above it write large files to
 disk and cannot give up one image at a limit without giving up the whole request.
@@ -27,7 +27,7 @@ from service.errors import (
 from service.schemas import Options
 from service.settings import Settings
 
-IMAGE_FIELD = "image"
+IMAGE_FIELD, MASK_FIELD = "image", "mask"
 MAX_OPTION_BYTES = 1024
 
 
@@ -64,6 +64,7 @@ class Body:
 
     images: list[Upload]
     options: dict[str, str]
+    mask: Upload | None = None
 
 
 async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
@@ -136,6 +137,7 @@ class _Form:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._images: list[Upload] = []
+        self._mask: Upload | None = None
         self._options: dict[str, bytes] = {}
         self._write: Callable[[bytes], None]
         self._name = self._value = self._disposition = b""
@@ -163,7 +165,8 @@ class _Form:
             raise MalformedBody("The form ends before its closing boundary.")
         if not self._images:
             raise MissingImage(f"The form has no part named {IMAGE_FIELD!r}.")
-        return Body(self._images, {k: v.decode(errors="replace") for k, v in self._options.items()})
+        options = {k: v.decode(errors="replace") for k, v in self._options.items()}
+        return Body(self._images, options, self._mask)
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end].lower()
@@ -183,13 +186,16 @@ class _Form:
         name = parameters.get(b"name", b"").decode(errors="replace")
         if name == IMAGE_FIELD:
             self._write = self._add_image(parameters.get(b"filename")).write
+        elif name == MASK_FIELD and self._mask is None:
+            self._mask = Upload(None, self._settings.max_image_bytes)
+            self._write = self._mask.write
         elif name in Options.model_fields and name not in self._options:
             self._options[name] = b""
             self._write = partial(self._write_option, name)
         else:
             raise InvalidOption(
-                f"Unexpected field {name!r}: images are sent as {IMAGE_FIELD!r}, "
-                f"options, each at most once, are {', '.join(Options.model_fields)}."
+                f"Unexpected field {name!r}: images are sent as {IMAGE_FIELD!r}; a {MASK_FIELD!r} "
+                f"and options, each at most once, are {', '.join(Options.model_fields)}."
             )
 
     def _add_image(self, filename: bytes | None) -> Upload:

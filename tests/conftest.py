@@ -1,8 +1,10 @@
 """A tiny gauge model that obeys the graph's contract, and a small run that was really trained."""
 
 import os
+from base64 import b64encode
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -20,6 +22,8 @@ PROVENANCE = {
     "backbone": "none",
     "calibration_images": "99",
     "false_alarm_rate": "0.01",
+    "score_pixels": "1",
+    "calibration_scores": b64encode(np.linspace(0, 1, 99, dtype="<f4").tobytes()).decode(),
 }
 
 

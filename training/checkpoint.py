@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.alignments import ALIGNMENTS, Alignment, Look, References, image_score
+from training.alignments import ALIGNMENTS, Alignment, Look, References
 from training.backbone import Backbone, load_backbone
 from training.calibration import Calibration, carried
 from training.config import TrainConfig
@@ -32,9 +32,10 @@ from training.errors import CheckpointError
 from training.gauge import Gauge
 from training.novelty import Novelty
 from training.places import Places
+from training.scoring import Scoring
 from training.state import whole
 
-PATHS = {"data", "out", "backbone_weights"}
+PATHS = {"data", "out", "backbone_weights", "mask"}
 RECORD = "checkpoint.json"
 WEIGHTS = "checkpoint.safetensors"
 REFERENCES = "references.safetensors"
@@ -55,6 +56,7 @@ class Evidence:
     calibration_deviations: Tensor  # (n, D)
     calibration_means: Tensor  # (n, D)
     calibration_places: Tensor  # (n, Q, g, g) int8
+    inspected: Tensor | None = None  # (h, w) bool, the pixels of maps that count; None: all
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Checkpoint:
             Look(embedding(evidence.calibration_deviations), evidence.calibration_places),
             self.calibration_products,
         )
-        scores = image_score(held_out, config.score_share)
+        scores = self.scoring(held_out)
         return Gauge(
             self.backbone,
             self.detector,
@@ -90,7 +92,7 @@ class Checkpoint:
             aligner,
             Calibration.of(scores, false_alarm_rate or config.false_alarm_rate),
             Novelty(evidence.means, evidence.calibration_means, config.novelty_rate),
-            config.score_share,
+            self.scoring,
         ).eval()
 
     def aligner(self, name: str, embedding: Embedding) -> Alignment:
@@ -103,9 +105,14 @@ class Checkpoint:
             Look(embedding(evidence.deviations), evidence.places),
             embedding(evidence.corrupted),
             self.products,
-            self.config.score_share,
+            self.scoring,
         )
         return ALIGNMENTS[name](references).eval()
+
+    @property
+    def scoring(self) -> Scoring:
+        """How maps become image scores."""
+        return Scoring(self.config.score_share, self.evidence.inspected)
 
     @property
     def false_alarm_rate(self) -> float:
@@ -141,7 +148,8 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
     tensors |= {f"detector.{k}": v for k, v in checkpoint.detector.state_dict().items()}
     tensors |= {f"places.{k}": v for k, v in checkpoint.places.state_dict().items()}
     save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, out / WEIGHTS)
-    save_file({k: v.contiguous() for k, v in vars(checkpoint.evidence).items()}, out / REFERENCES)
+    known = {k: v.contiguous() for k, v in vars(checkpoint.evidence).items() if v is not None}
+    save_file(known, out / REFERENCES)
     save_file({"images": verification.contiguous()}, out / VERIFICATION)
     record = {
         "config": {

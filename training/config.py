@@ -23,6 +23,7 @@ class TrainConfig:
     stages: tuple[int, ...] | None = None  # None: the usual ones of the backbone
     recentred: bool = False  # class token off every patch: vision transformers only
     image_size: int = 256  # pixels, square; the aspect ratio is not kept
+    mask: Path | None = None  # a picture, white where to inspect; None: everywhere
     alignment: str = "cada"
     score_share: float = 0.02  # of the map's pixels that make the image score; 0: the maximum
     false_alarm_rate: float = 0.01  # promised at score 1.0

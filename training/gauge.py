@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from training.alignments import Alignment, Look, image_score
+from training.alignments import Alignment, Look
 from training.backbone import Backbone
 from training.calibration import Calibration
 from training.detectors import Detector
@@ -14,6 +14,7 @@ from training.embedding import Embedding, deviations, means
 from training.features import Seen
 from training.novelty import Novelty
 from training.places import Places
+from training.scoring import Scoring
 
 
 class Reading(NamedTuple):
@@ -40,7 +41,7 @@ class Gauge(nn.Module):
         alignment: Alignment,
         calibration: Calibration,
         novelty: Novelty,
-        score_share: float,
+        scoring: Scoring,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -50,7 +51,7 @@ class Gauge(nn.Module):
         self.alignment = alignment
         self.calibration = calibration
         self.novelty = novelty
-        self.score_share = score_share
+        self.scoring = scoring
 
     def forward(self, image: Tensor) -> Reading:
         """Inspect uint8 RGB images (B, H, W, 3)."""
@@ -58,12 +59,12 @@ class Gauge(nn.Module):
         raw = self.detector(Seen(image, features))  # (B, h, w)
         look = Look(self.embedding(deviations(features)), self.places(features))
         aligned = self.alignment(raw, look)
-        score = self.calibration(image_score(aligned.maps, self.score_share))
+        score = self.calibration(self.scoring(aligned.maps))
         return Reading(
             score=score,
-            anomaly_map=self.calibration(aligned.maps),
+            anomaly_map=self.scoring.blank(self.calibration(aligned.maps)),
             p_value=self.calibration.p_value(score),
-            raw_score=image_score(raw, self.score_share),
+            raw_score=self.scoring(raw),
             normal_location=aligned.location,
             normal_scale=aligned.scale,
             novelty=self.novelty(means(features)),

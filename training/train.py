@@ -31,6 +31,7 @@ from training.errors import CheckpointError, DataError, TrainingError
 from training.features import Features
 from training.places import Places
 from training.progress import Progress
+from training.scoring import at_map_size, read_mask
 from training.state import discard, open_state, record_of, refuse_changes, whole
 from training.synthesis import add_anomaly
 
@@ -61,6 +62,7 @@ def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
 
 def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     started, device = time.monotonic(), choose_device(config.device)
+    mask = None if config.mask is None else read_mask(config.mask)
     require_enough(len(training_images(config.data)), config)
     torch.manual_seed(config.seed)
     backbone = load_backbone(
@@ -85,8 +87,9 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     places = Places(sum(backbone.channels)).to(device)
     places.fit(corpus.features.subset(fit))
+    maps = detector.out_of_fold(corpus.features.subset(fit), progress)  # (N, h, w)
     evidence = Evidence(
-        maps=detector.out_of_fold(corpus.features.subset(fit), progress),
+        maps=maps,
         deviations=corpus.deviations[fit],
         corrupted=corpus.corrupted[fit],
         means=corpus.means[fit],
@@ -95,6 +98,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         calibration_deviations=corpus.deviations[held_out],
         calibration_means=corpus.means[held_out],
         calibration_places=places.compact(corpus.features.subset(held_out), progress),
+        inspected=None if mask is None else at_map_size(mask, maps.shape[1:]),
     )
     checkpoint = Checkpoint(
         config,

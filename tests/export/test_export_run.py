@@ -1,7 +1,9 @@
 from hashlib import sha256
 from importlib.metadata import version
 
+import numpy as np
 import pytest
+import torch
 
 from export import export_run as module
 from export.errors import RepositoryError, VerificationError
@@ -37,6 +39,13 @@ def test_the_configuration_is_that_of_the_graph(contract):
     assert contract.max_batch_size == 3
 
 
+def test_a_part_of_a_map_can_be_scored_by_the_parameters(contract, trained_run):
+    gauge = load(trained_run).gauge()
+    pixels, scores = contract.rescoring
+    assert pixels == gauge.scoring.pixels(torch.zeros(1, 32, 32)) == 20
+    np.testing.assert_array_equal(scores, gauge.calibration.scores.numpy())
+
+
 def test_the_provenance_tells_where_the_model_comes_from(contract, repository, trained_run):
     checkpoint = load(trained_run)
     graph = (repository / "parts" / "1" / "model.onnx").read_bytes()
@@ -48,7 +57,8 @@ def test_the_provenance_tells_where_the_model_comes_from(contract, repository, t
     assert rates == pytest.approx(
         {"false_alarm_rate": 0.05, "novelty_rate": 1 / (calibrated + 1)}, rel=1e-4
     )
-    assert {k: v for k, v in contract.parameters.items() if k not in rates} == {
+    rescoring = {"score_pixels", "calibration_scores"}
+    assert {k: v for k, v in contract.parameters.items() if k not in {*rates, *rescoring}} == {
         "alignment": "cada",
         "backbone": "starter",
         "calibration_images": str(calibrated),

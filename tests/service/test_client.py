@@ -121,6 +121,18 @@ def test_json_lines_keep_the_order_of_the_images_and_leave_out_the_pictures(
     assert "anomaly_map" not in lines[3]
 
 
+def test_mask_is_sent_with_every_request(url, defective, tmp_path, capsys):
+    paths = images(tmp_path / "parts", **{f"part{i}": defective for i in range(10)})
+    left = Image.new("L", (96, 64))
+    left.paste(255, (0, 0, 48, 64))
+    left.save(tmp_path / "mask.png")
+    assert run(paths, url, Inquiry()) == client.ANOMALOUS
+    assert run(paths, url, Inquiry(mask=tmp_path / "mask.png")) == client.NORMAL
+    assert "10 normal" in capsys.readouterr().out
+    with pytest.raises(ClientError, match="cannot open .*absent.png: No such file"):
+        run(paths, url, Inquiry(mask=tmp_path / "absent.png"))
+
+
 def test_overlays_are_pictures_of_the_images_and_do_not_overwrite_each_other(
     url, tmp_path, monkeypatch, normal, defective
 ):

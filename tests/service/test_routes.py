@@ -34,7 +34,7 @@ def test_openapi_offers_every_option_once(client):
     query = {p["name"] for p in operation["parameters"] if p["in"] == "query"}
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert query == {"line", "map", "contours", "threshold", "max_false_alarm_rate"}
-    assert set(form) == {"image"}
+    assert set(form) == {"image", "mask"}
     assert "form fields" in operation["requestBody"]["description"]
 
 

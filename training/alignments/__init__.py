@@ -6,7 +6,6 @@ from training.alignments.alignment import (
     Look,
     References,
     Unaligned,
-    image_score,
 )
 from training.alignments.cada import Cada, CadaScalar
 from training.alignments.cada_paper import CadaPaper
@@ -22,4 +21,4 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "none": Unaligned,
 }
 
-__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ClassAware", "Look", "References", "image_score"]
+__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ClassAware", "Look", "References"]

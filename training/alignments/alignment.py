@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from training.scoring import Scoring
+
 
 class Look(NamedTuple):
     """How images look: what similar ones are found and compared by."""
@@ -30,7 +32,7 @@ class References:
     look: Look  # of N images; the places as int8
     corrupted: Tensor  # (N, E) embeddings of the same images with a synthetic anomaly
     products: tuple[str, ...]  # read by class-aware alignment alone
-    score_share: float  # of a map's pixels that make the image score
+    scoring: Scoring
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,6 @@ class Alignment(nn.Module, ABC):
     def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:  # noqa: ARG002
         """`forward` for images whose products are known; only class-aware forms make use of it."""
         return self(maps, look)
-
-
-def image_score(maps: Tensor, share: float) -> Tensor:
-    """Image scores (B,) of maps (B, h, w): the mean of the highest `share` of pixels.
-
-    A share of 0 gives the maximum. The mean of some pixels is steadier than one pixel.
-    """
-    pixels = maps.flatten(1)
-    count = max(1, round(share * pixels.shape[1]))
-    return pixels.topk(count, dim=1).values.mean(1)
 
 
 def spread(values: Tensor) -> Tensor:

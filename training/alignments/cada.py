@@ -18,7 +18,6 @@ from training.alignments.alignment import (
     Alignment,
     Look,
     References,
-    image_score,
     normalised,
 )
 from training.alignments.neighbours import nearest, nearest_others
@@ -44,15 +43,15 @@ class Neighbourhood(Alignment):
     def __init__(self, references: References, viewing: Viewing) -> None:
         super().__init__(references)
         self.k = min(NEIGHBOURS, len(references.maps) - 1)
-        embeddings, share = references.look.embedding, references.score_share
+        embeddings, scoring = references.look.embedding, references.scoring
         self.register_buffer("embeddings", embeddings)  # (N, E)
         self.views = viewing(references)
         others = nearest_others(embeddings, self.k)  # (N, k)
         seen = self._references_in_views(references, others)  # (V, N, h, w)
-        units = torch.stack([image_score(maps, share).std() for maps in seen])
+        units = torch.stack([scoring(maps).std() for maps in seen])
         self.register_buffer("units", units.clamp_min(1e-6).view(-1, 1, 1, 1))
-        self.raw = Statistics(image_score(references.maps.float(), share), others)
-        self.joined = Statistics(image_score((seen / self.units).mean(0), share), others)
+        self.raw = Statistics(scoring(references.maps.float()), others)
+        self.joined = Statistics(scoring((seen / self.units).mean(0)), others)
 
     @torch.no_grad()
     def _references_in_views(self, references: References, others: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from training.alignments.alignment import (
     Alignment,
     Look,
     References,
-    image_score,
     normalised,
 )
 from training.alignments.neighbours import nearest
@@ -43,7 +42,7 @@ class ClassAware(Alignment):
         self.register_buffer("embeddings", references.look.embedding)  # (N, E)
 
     def _statistics(self, references: References, chosen: Tensor) -> Tensor:
-        scores = image_score(references.maps[chosen].float(), references.score_share)
+        scores = references.scoring(references.maps[chosen].float())
         return torch.stack([scores.mean(), scores.std()])
 
     def forward(self, maps: Tensor, look: Look) -> Aligned:

@@ -13,12 +13,14 @@ from training.errors import DataError
 from training.evaluation.inspected import Inspected, Subject, read_images
 from training.progress import Progress
 
-CONFIG = "config.pbtxt"
+CONFIG, GRAPH = "config.pbtxt", "model.onnx"
 OUTPUTS = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
 
 
 def published_model(folder: Path) -> Path | None:
-    """The model's folder: this one, or the only model of this repository; None if there is none.
+    """The folder of a model or of one version: this one, or the only model of this repository.
+
+    None if there is none.
 
     Raises DataError for a repository of several.
     """
@@ -32,7 +34,7 @@ def published_model(folder: Path) -> Path | None:
 
 
 def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progress) -> Subject:
-    """The highest version of a model in ONNX Runtime. Raises DataError for what is none of ours."""
+    """A version, by default the served one, in ONNX Runtime. Raises DataError for a foreign one."""
     import onnxruntime
     from google.protobuf import text_format
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidProtobuf
@@ -40,10 +42,10 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
 
     try:
         config = text_format.Parse((model / CONFIG).read_text(), ModelConfig())
-        version = max(int(file.parent.name) for file in model.glob("[0-9]*/model.onnx"))
-        session = onnxruntime.InferenceSession(
-            model / str(version) / "model.onnx", providers=onnxruntime.get_available_providers()
-        )
+        graph = _graph(model, list(config.version_policy.specific.versions))
+        version = graph.parent.name
+        providers = onnxruntime.get_available_providers()
+        session = onnxruntime.InferenceSession(graph, providers=providers)
         (image,) = session.get_inputs()
         told = {key: value.string_value for key, value in config.parameters.items()}
         alpha = float(told["false_alarm_rate"])
@@ -65,5 +67,19 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
     )
     inspected = Inspected(tuple(kept), score, p_value, raw_score, novelty, maps.astype(np.float16))
     timing = {"time for an image": f"{1000 * seconds / len(kept):.0f} ms in ONNX Runtime"}
-    card = {"version": str(version), **told, **timing}
+    told = {key: value for key, value in told.items() if key != "calibration_scores"}
+    card = {"version": version, **told, **timing}
     return Subject(str(model), told.get("alignment", ""), alpha, 1.0, card, inspected)
+
+
+def _graph(folder: Path, served: Sequence[int]) -> Path:
+    """The graph of a version's folder, or of the version that a model's configuration names.
+
+    Raises ValueError where there is none.
+    """
+    if (folder / GRAPH).is_file():
+        return folder / GRAPH
+    present = sorted(int(file.parent.name) for file in folder.glob(f"[0-9]*/{GRAPH}"))
+    if not present:
+        raise ValueError("it has no version")
+    return folder / str(served[0] if served else present[-1]) / GRAPH

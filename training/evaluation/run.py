@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.alignments import ALIGNMENTS, ClassAware, Look, image_score
+from training.alignments import ALIGNMENTS, ClassAware, Look
 from training.calibration import carried, images_needed
 from training.checkpoint import Checkpoint, aligned_maps, load
 from training.dataset import TestImage
@@ -109,14 +109,14 @@ def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -
     with torch.inference_mode():
         look = Look(gauge.embedding(detected.deviations), detected.places)
         maps = gauge.calibration(aligned_maps(gauge.alignment, detected.maps, look, products))
-        score = image_score(maps, gauge.score_share)
+        score = gauge.scoring(maps)
         return Inspected(
             images=detected.images,
             score=score.numpy(),
             p_value=gauge.calibration.p_value(score).numpy(),
-            raw_score=image_score(detected.maps, gauge.score_share).numpy(),
+            raw_score=gauge.scoring(detected.maps).numpy(),
             novelty=gauge.novelty(detected.means).numpy(),
-            maps=maps.half().numpy(),
+            maps=gauge.scoring.blank(maps).half().numpy(),
         )
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from training.alignments import Look, References
+from training.scoring import Scoring
 
 SIDE, SHARE = 16, 0.02
 GRID, COMPONENTS = 4, 2
@@ -44,7 +45,7 @@ def world() -> World:
     harmed = look.embedding + torch.tensor([0.0, 0.0, 4.0])  # what a synthetic anomaly does
     names = tuple("ab"[i] for i in known)
     stored = Look(look.embedding, look.places.round().to(torch.int8))
-    references = References(maps, stored, harmed, names, SHARE)
+    references = References(maps, stored, harmed, names, Scoring(SHARE))
     maps, look = draw(new, generator)
     anomalous = torch.arange(80) % 4 >= 2
     maps[anomalous, 3:6, 8:11] += DEFECT * SCALE[new[anomalous]].view(-1, 1, 1)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from training.alignments import ALIGNMENTS, image_score
+from training.alignments import ALIGNMENTS
 from training.alignments.alignment import Unaligned, normalised
 
 ALIGNING = sorted(set(ALIGNMENTS) - {"none"})
@@ -11,15 +11,7 @@ BY_NEIGHBOURS = ("cada", "cada-scalar")
 
 def pooled_auroc(name: str, world) -> float:
     aligned = ALIGNMENTS[name](world.references)(world.maps, world.look)
-    return roc_auc_score(world.anomalous, image_score(aligned.maps, world.references.score_share))
-
-
-@pytest.mark.parametrize(
-    ("share", "score"), [(0.0, 16.0), (0.01, 16.0), (0.25, (16 + 15 + 14 + 13) / 4), (1.0, 8.5)]
-)
-def test_the_image_score_is_the_mean_of_the_highest_share_of_pixels(share, score):
-    maps = torch.stack([torch.arange(16.0), torch.arange(1.0, 17.0).flip(0)]).view(2, 4, 4)
-    assert image_score(maps, share).tolist() == pytest.approx([score - 1, score])
+    return roc_auc_score(world.anomalous, world.references.scoring(aligned.maps))
 
 
 def test_normalising_moves_each_image_by_its_own_statistics():

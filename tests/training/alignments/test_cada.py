@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.alignments import Cada, Look, image_score
+from training.alignments import Cada, Look
 from training.alignments.cada import CadaScalar, Neighbourhood, location_and_scale
 
 
 def test_normal_images_of_every_class_come_out_alike(world):
     normal = ~world.anomalous
     aligned = CadaScalar(world.references)(world.maps, world.look)
-    scores = image_score(aligned.maps, world.references.score_share)
+    scores = world.references.scoring(aligned.maps)
     for offset in (0, 1):  # class a, class b
         of_class = scores[offset::2][normal[offset::2]]
         assert abs(float(of_class.mean())) < 0.5

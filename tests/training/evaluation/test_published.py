@@ -1,6 +1,10 @@
+import shutil
+
 import numpy as np
 import pytest
 
+from export.export_run import export_run
+from export.repository import publish
 from training.dataset import test_images as labelled_images
 from training.errors import DataError
 from training.evaluation.published import evaluate_published, published_model
@@ -10,8 +14,6 @@ from training.progress import Progress
 
 @pytest.fixture(scope="module")
 def repository(trained_run, tmp_path_factory):
-    from export.export_run import export_run
-
     folder = tmp_path_factory.mktemp("published")
     export_run(trained_run, folder, "parts", "onnxruntime", 4)
     return folder
@@ -19,7 +21,7 @@ def repository(trained_run, tmp_path_factory):
 
 def test_a_model_is_found_by_its_folder_and_as_the_only_one_of_a_repository(repository):
     assert published_model(repository / "parts") == published_model(repository)
-    assert published_model(repository / "parts" / "1") is None
+    assert published_model(repository.parent) is None
 
 
 def test_a_repository_of_several_models_is_not_guessed_at(tmp_path):
@@ -42,13 +44,20 @@ def test_what_is_published_reads_as_the_run_does(repository, trained_run, produc
     assert found.card["version"] == "1"
 
 
-def test_the_highest_version_counts_and_a_damaged_one_is_named(repository, product_tree, tmp_path):
-    import shutil
-
+def test_the_served_version_counts_unless_one_is_named(repository, product_tree, tmp_path):
+    images = labelled_images(product_tree)[:4]
     model = shutil.copytree(repository / "parts", tmp_path / "parts")
-    (model / "12").mkdir()
-    (model / "12" / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(DataError, match="version 12 of .*parts"):
+    shutil.copytree(model / "1", model / "12")
+    assert evaluate_published(model, images, Progress()).card["version"] == "1"
+    assert evaluate_published(model / "12", images, Progress()).card["version"] == "12"
+    publish(tmp_path, "parts", 12)
+    assert evaluate_published(model, images, Progress()).card["version"] == "12"
+
+
+def test_a_damaged_version_is_named(repository, product_tree, tmp_path):
+    model = shutil.copytree(repository / "parts", tmp_path / "parts")
+    (model / "1" / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(DataError, match="version 1 of .*parts"):
         evaluate_published(model, labelled_images(product_tree), Progress())
 
 

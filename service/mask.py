@@ -1,0 +1,51 @@
+"""The part of the picture that a request wants inspected, and the score of that part alone."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.backends import Outputs
+from service.contract import Contract
+from service.errors import ImageError, InvalidOption
+from service.image import read_original
+
+
+def read_mask(data: bytes, contract: Contract, *, max_pixels: int) -> NDArray[np.bool_]:
+    """What is to be inspected, white in a picture of any size, at the size (h, w) of the maps.
+
+    A pixel of the map counts where half of it or more is white. Raises InvalidOption.
+    """
+    if contract.rescoring is None:
+        raise InvalidOption(
+            f"Version {contract.version} of {contract.name} cannot score a part of a picture: "
+            "export its run again, or leave the mask out."
+        )
+    try:
+        picture = read_original(data, max_pixels=max_pixels)
+    except ImageError as exc:
+        raise InvalidOption(f"The mask cannot be read: {exc.detail}") from exc
+    size = contract.map_width, contract.map_height
+    inspected: NDArray[np.bool_] = (
+        np.asarray(picture.convert("L").resize(size, Image.Resampling.BOX)) >= 128
+    )
+    if not inspected.any():
+        raise InvalidOption("The mask leaves nothing to inspect: paint white what is to be.")
+    return inspected
+
+
+def inspect_only(inspected: NDArray[np.bool_], outputs: Outputs, contract: Contract) -> Outputs:
+    """The outputs as if the map (B, h, w) were that of a typical normal image elsewhere.
+
+    The score is the mean of as many of the highest pixels as it is of the whole map, so that it
+    cannot exceed that, and the promise about false alarms holds for any mask.
+    """
+    assert contract.rescoring is not None
+    pixels, calibration = contract.rescoring
+    anomaly_map = np.where(inspected, outputs.anomaly_map, np.float32(0))
+    flat = anomaly_map.reshape(len(anomaly_map), -1)
+    score = np.partition(flat, -pixels, axis=1)[:, -pixels:].mean(1)  # (B,)
+    reached = len(calibration) - np.searchsorted(calibration, score, "left")
+    p_value = ((1 + reached) / (len(calibration) + 1)).astype(np.float32)
+    return replace(outputs, score=score, p_value=p_value, anomaly_map=anomaly_map)

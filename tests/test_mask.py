@@ -1,0 +1,75 @@
+"""A run that looks at a part of the picture only, from training to the gateway."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from export.export_run import export_run
+from service.app import create_app
+from service.backends import load_backend
+from service.settings import Settings
+from tests.service.pictures import encode
+from training.config import TrainConfig
+from training.evaluation.evaluate import evaluate
+from training.train import train
+
+SIDE = 128
+
+
+@pytest.fixture(scope="module")
+def run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained to inspect the left half."""
+    folder = tmp_path_factory.mktemp("masked")
+    mask = Image.new("L", (8, 8))
+    mask.paste(255, (0, 0, 4, 8))
+    mask.save(folder / "mask.png")
+    options = {"image_size": SIDE, "bank_size": 500, "false_alarm_rate": 0.05, "device": "cpu"}
+    train(TrainConfig(product_tree, folder / "run", mask=folder / "mask.png", **options))
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def gateway(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    repository = tmp_path_factory.mktemp("repository")
+    export_run(run, repository, "onegauge")
+    settings = Settings(repository=repository, inference_threads=1)
+    with TestClient(create_app(settings, load_backend(settings))) as client:
+        yield client
+
+
+def damaged(picture: Path, left: int) -> bytes:
+    """The picture with a loud patch."""
+    image = Image.open(picture).convert("RGB")
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    image.paste(Image.fromarray(noise), (left, 50))
+    return encode(image)
+
+
+def inspect(gateway: TestClient, image: bytes) -> tuple[dict, np.ndarray]:
+    files = [("image", image)]
+    (result,) = gateway.post("/v1/inspect", files=files).json()["results"]
+    accept = {"Accept": "application/x-npy"}
+    return result, np.load(
+        BytesIO(gateway.post("/v1/inspect", files=files, headers=accept).content)
+    )
+
+
+def test_a_defect_counts_in_the_inspected_part_alone(gateway, product_tree):
+    picture = product_tree / "metal" / "test" / "good" / "0000.jpg"
+    seen, _ = inspect(gateway, damaged(picture, left=20))
+    unseen, anomaly_map = inspect(gateway, damaged(picture, left=90))
+    assert seen["decision"] == "anomalous"
+    assert unseen["decision"] == "normal"
+    assert (anomaly_map[:, SIDE // 2 + 2 :] == 0).all()
+    assert anomaly_map[:, : SIDE // 2 - 2].any()
+
+
+def test_it_is_evaluated_as_it_is_served(run, product_tree):
+    figures = evaluate([str(run)], product_tree, ["cada"])
+    at_rates = figures["targets"][str(run)]["cada"]["at_rates"]
+    assert at_rates["0.05"]["false_alarm_rate"] < 0.3

@@ -1,0 +1,81 @@
+"""From anomaly maps to image scores: how many pixels make the score, and which ones count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from service.errors import ImageError
+from service.image import read_original
+from training.errors import DataError
+from training.masks import MAX_PIXELS
+
+
+class Scoring(nn.Module):
+    """The mean of the highest `share` of a map's pixels, of those that count.
+
+    A share of 0 gives the maximum. The mean of some pixels is steadier than one pixel.
+    """
+
+    inspected: Tensor | None
+    rows: Tensor | None
+
+    def __init__(self, share: float, inspected: Tensor | None = None) -> None:
+        """`inspected` bool (h, w) has at least one true pixel; None: all count."""
+        super().__init__()
+        self.share = share
+        self.register_buffer("inspected", inspected)
+        rows = None if inspected is None else inspected.flatten().nonzero().squeeze(1)
+        self.register_buffer("rows", rows)
+
+    def pixels(self, maps: Tensor) -> int:
+        """How many pixels of maps (B, h, w) make a score."""
+        counted = maps[0].numel() if self.rows is None else len(self.rows)
+        return max(1, round(self.share * counted))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Image scores (B,) of maps (B, h, w)."""
+        pixels = maps.flatten(1)
+        if self.rows is not None:
+            pixels = pixels[:, self.rows]
+        return pixels.topk(self.pixels(maps), dim=1).values.mean(1)
+
+    def blank(self, maps: Tensor) -> Tensor:
+        """Calibrated maps (B, h, w) with the typical normal value where nothing is inspected."""
+        if self.inspected is None:
+            return maps
+        return torch.where(self.inspected, maps, torch.zeros_like(maps))
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """What is to be inspected, white in the picture at `path`: float32 (H, W) in 0..1.
+
+    Raises DataError where it cannot be read, or is black all over.
+    """
+    try:
+        picture = read_original(path.read_bytes(), max_pixels=MAX_PIXELS)
+    except (ImageError, OSError) as exc:
+        raise DataError(f"the mask {path} cannot be read: {exc}") from exc
+    white = np.asarray(picture.convert("L"), np.float32) / 255
+    if not white.any():
+        raise DataError(f"the mask {path} is black: paint white what is to be inspected")
+    return white
+
+
+def at_map_size(mask: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """A mask (H, W) at the size (h, w) of the maps, bool: true where half of it or more is white.
+
+    Raises DataError where nothing is left.
+    """
+    shares = F.interpolate(torch.from_numpy(mask)[None, None], size, mode="area")[0, 0]
+    inspected = shares >= 0.5
+    if not inspected.any():
+        raise DataError(
+            f"no pixel of the {size[1]} x {size[0]} map is inspected: the white parts of the mask "
+            "are too small"
+        )
+    return inspected
