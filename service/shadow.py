@@ -17,7 +17,7 @@ TIMEOUT_S = 10.0
 class Shadow:
     """Runs a share of requests through another version, one at a time, and counts agreement.
 
-    Answers never wait for it: a request that finds it busy is left out.
+    No answer waits for it: a request that finds it busy is left out.
     """
 
     def __init__(self, share: float, metrics: Metrics) -> None:
