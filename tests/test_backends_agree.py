@@ -139,18 +139,3 @@ def test_triton_keeps_the_queue_policy_and_the_warmup_of_the_config(triton, repo
     assert policy == published.dynamic_batching.default_queue_policy
     assert policy.timeout_action == ModelQueuePolicy.REJECT
     assert [w.batch_size for w in served.model_warmup] == [1, published.max_batch_size]
-
-
-def test_the_gateway_outlives_a_triton_that_goes_away(repository, tmp_path):
-    address = free_address()
-    settings = Settings(backend="triton", triton_url=address, model=MODEL)
-    with TestClient(create_app(settings, load_backend(settings))) as client:
-        with tritonserver(python_repository(repository, tmp_path), tmp_path / "log", address):
-            assert inspect(client, [part(0)])
-            assert client.get("/readyz").status_code == 200
-        refused = client.post("/inspect", files=[("image", part(0))])
-        assert refused.status_code == 503
-        assert refused.headers["content-type"] == "application/problem+json"
-        assert address in refused.json()["detail"]
-        assert client.get("/readyz").status_code == 503
-        assert client.get("/healthz").status_code == 200

@@ -28,6 +28,7 @@ from tests.service.pictures import encode, picture
 from tests.tritonserver import free_address, tritonserver
 
 MODEL = "onegauge"
+PROBLEM = "application/problem+json"
 CLIENTS = 4
 RECOVERED_WITHIN_S = 5.0
 EXPLICIT = ("--model-control-mode=explicit", f"--load-model={MODEL}")
@@ -77,7 +78,7 @@ def send(gateway: httpx.Client, expected: str, images: int = 5) -> str:
     """The version that decided rightly on all images, or the status of a problem."""
     response = gateway.post("/inspect", files=[("image", PARTS[expected])] * images)
     if response.status_code != 200:
-        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.headers["Content-Type"] == PROBLEM
         assert response.status_code in (503, 504), response.text
         return str(response.status_code)
     answer = response.json()
@@ -156,7 +157,10 @@ def test_triton_killed_under_load_costs_refusals_and_nothing_else(repository, ad
             before = open_files(gateway)
             triton.kill()
             load.until("503")
-            assert httpx.get(f"{gateway.url}/readyz").status_code == 503
+            gone = httpx.get(f"{gateway.url}/readyz")
+            assert (gone.status_code, gone.headers["Content-Type"]) == (503, PROBLEM)
+            assert address in gone.json()["detail"]
+            assert httpx.get(f"{gateway.url}/healthz").status_code == 200
             triton.wait()
             with tritonserver(repository, tmp_path / "log2", address):
                 assert wait_until(lambda: load.told[-1] == "1") < RECOVERED_WITHIN_S
