@@ -1,6 +1,8 @@
 """OpenVINO in this process: the fastest embedded backend on many CPUs."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,12 @@ def compile_model(model_file: Path, threads: int) -> Run:
     # The default hint may compute in bfloat16, which moves scores across the threshold.
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     try:
-        model = openvino.Core().compile_model(model_file, "CPU", options)
+        # OpenVINO gives the thread that compiles another stack for signals, and takes it away with
+        # the model, in whatever order models go: a thread that lives on would meet its next signal,
+        # SIGTERM perhaps, on memory that is gone.
+        with ThreadPoolExecutor(1) as compiling:
+            compile_it = partial(openvino.Core().compile_model, model_file, "CPU", options)
+            model = compiling.submit(compile_it).result()
     except RuntimeError as exc:
         raise ContractError(f"OpenVINO cannot load the model: {for_clients(exc)}") from exc
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
@@ -197,6 +199,30 @@ def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_reposito
     settings = Settings(repository=gauge_repository, request_timeout_s=0.2)
     running(EmbeddedBackend(settings, lambda *_: run), hang_and_recover)
     assert ran == [1, 4, 1, 3], "two for warmth, the late batch, and the one after"
+
+
+SIGNAL_AFTER_MODELS = """
+import faulthandler, gc, signal, sys
+from pathlib import Path
+from service.backends.openvino import compile_model
+faulthandler.enable()  # has a stack for signals of its own
+models = [compile_model(Path(sys.argv[1]), 1) for _ in range(3)]
+while models:
+    models.pop(0)
+    gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_signals_are_handled_after_models_of_openvino_have_come_and_gone(gauge_model):
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNAL_AFTER_MODELS, str(gauge_model)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 def zeros(batch_size: int) -> dict[str, np.ndarray]:
