@@ -92,6 +92,10 @@ def train(
         bool, typer.Option("--recentred", help="Class token off every patch of a transformer")
     ] = False,
     image_size: ImageSize = 256,
+    tile: Annotated[
+        int | None, typer.Option(help="Side in pixels of tiles at the original resolution")
+    ] = None,
+    overlap: Annotated[int, typer.Option(help="Pixels that neighbouring tiles share")] = 0,
     mask: Annotated[
         Path | None, typer.Option(help="A picture, white where to inspect; all images are alike")
     ] = None,
@@ -123,6 +127,8 @@ def train(
         stages=_numbers("--stages", stages) if stages else None,
         recentred=recentred,
         image_size=image_size,
+        tile=tile,
+        overlap=overlap,
         mask=mask,
         alignment=alignment,
         score_share=score_share,

@@ -110,7 +110,7 @@ def novelty(whole: Checkpoint, images: list[TestImage]) -> Iterable[tuple[str, d
     for product in sorted(set(products)):
         known = whole.evidence.means[references != product]
         held_out = whole.evidence.calibration_means[calibration != product]
-        measure = Novelty(known, held_out, whole.config.novelty_rate)
+        measure = Novelty(known, held_out, whole.config.novelty_rate, torch.arange(len(held_out)))
         with torch.no_grad():
             value = measure(detected.means).numpy()
         new = products == product

@@ -56,7 +56,7 @@ def export_run(
     )
     require_compatible(repository, model_config(spec))
     gauge = checkpoint.gauge()
-    spec = replace(spec, provenance=spec.provenance | rescoring(gauge, checkpoint.evidence.maps))
+    spec = replace(spec, provenance=spec.provenance | rescoring(gauge, checkpoint))
     images = load_verification_images(run)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
@@ -75,9 +75,15 @@ def export_run(
     return version
 
 
-def rescoring(gauge: Gauge, maps: Tensor) -> dict[str, str]:
-    """What it takes to score a part of a map alone: parameters `score_pixels` and
-    `calibration_scores`, base64 of float32 in rising order."""
+def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
+    """What it takes to score a part of a picture, or one that is cut.
+
+    Of tiles `tile_size` and `tile_overlap`; else `score_pixels`, and `calibration_scores` as base64
+    of float32 in rising order.
+    """
+    if tiling := checkpoint.config.tiling:
+        return {"tile_size": str(tiling.size), "tile_overlap": str(tiling.overlap)}
+    maps = checkpoint.evidence.maps
     scores = gauge.calibration.scores.numpy().astype("<f4")
     return {
         "score_pixels": str(gauge.scoring.pixels(maps)),
@@ -101,14 +107,14 @@ def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
     return {
         "alignment": config.alignment,
         "backbone": config.backbone,
-        "calibration_images": str(len(checkpoint.calibration_products)),
+        "calibration_images": str(checkpoint.calibration_images),
         "checkpoint_digest": _digest(run / "checkpoint.json"),
         "detector": config.detector,
         "false_alarm_rate": f"{checkpoint.false_alarm_rate:.6g}",
         "novelty_rate": f"{checkpoint.novelty_rate:.6g}",
         "onegauge_version": package_version("onegauge"),
         "training_digest": checkpoint.training_digest,
-        "training_images": str(len(checkpoint.products)),
+        "training_images": str(checkpoint.images),
     }
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
 
 from service.errors import ContractError
+from service.tiles import Tiling
 
 IMAGE = "image"
 ANOMALY_MAP = "anomaly_map"
@@ -65,6 +66,14 @@ class Contract:
         """The number of normal images behind the p-values, None when the model does not say."""
         text = self.parameters.get("calibration_images", "")
         return int(text) if text.isdecimal() else None
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How pictures are cut, None for a model of whole pictures."""
+        size, overlap = (self.parameters.get(name, "") for name in ("tile_size", "tile_overlap"))
+        if not size.isdecimal() or not overlap.isdecimal():
+            return None
+        return Tiling(int(size), int(overlap))
 
     @property
     def rescoring(self) -> tuple[int, NDArray[np.float32]] | None:

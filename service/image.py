@@ -106,8 +106,22 @@ def _decode(
     return ((height, width) if orientation >= 5 else (width, height)), rgb
 
 
+def open_image(data: bytes, max_pixels: int) -> ImageFile:
+    """Read the header alone; raises ImageError."""
+    with _decoder_errors():
+        return _open(data, max_pixels)
+
+
+def is_plain(file: ImageFile, data: bytes) -> bool:
+    """Whether it is a JPEG or PNG, upright, in 8-bit grey or RGB without transparency."""
+    if not isinstance(file, JpegImageFile | PngImageFile) or file.mode not in ("L", "RGB"):
+        return False
+    if isinstance(file, PngImageFile):  # whose orientation may stand behind the pixels
+        return b"eXIf" not in data and not file.has_transparency_data
+    return _orientation(file) == 1
+
+
 def _open(data: bytes, max_pixels: int) -> ImageFile:
-    """Read the header alone."""
     if not data:
         raise UnreadableImage("The image is empty: 0 bytes were received.")
     plugin = next((p for magic, p in _FORMATS if re.match(magic, data, re.DOTALL)), None)

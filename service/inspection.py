@@ -39,6 +39,8 @@ from service.schemas import (
 )
 from service.settings import Settings
 from service.shadow import Shadow
+from service.tiled import inspect_tiles
+from service.tiles import Tiles, Tiling
 from service.upload import Upload
 from service.versions import Versions
 
@@ -52,7 +54,7 @@ class _Readable:
     index: int
     filename: str | None
     data: bytes
-    image: InputImage
+    image: InputImage | Tiles
     timing_ms: dict[str, float]
 
 
@@ -115,14 +117,20 @@ class Inspector:
         readable = [image for image in images if isinstance(image, _Readable)]
         results: list[Decision | Rejection] = [i for i in images if isinstance(i, Rejection)]
         if readable:
-            outputs = await self._infer(readable, model, criterion, inquiry.deadline)
-            if inspected is not None:
-                outputs = inspect_only(inspected, outputs, contract)
+            if contract.tiling:
+                read = await self._infer_tiles(readable, model, contract.tiling, inquiry.deadline)
+            else:
+                outputs = await self._infer(readable, model, criterion, inquiry.deadline)
+                if inspected is not None:
+                    outputs = inspect_only(inspected, outputs, contract)
+                read = [(item, outputs.row(row)) for row, item in enumerate(readable)]
             pixels = self._settings.max_map_pixels // len(readable)
             judge = _Judge(criterion, options, pixels, inquiry.lossless)
+            results += [found for _, found in read if isinstance(found, Rejection)]
             results += await self._in_threads(
-                partial(self._decide, item, outputs, row, judge)
-                for row, item in enumerate(readable)
+                partial(self._decide, item, found, judge)
+                for item, found in read
+                if isinstance(found, Outputs)
             )
         return Answer(
             model=ModelVersion(name=contract.name, version=contract.version),
@@ -138,28 +146,50 @@ class Inspector:
         return inspected
 
     async def _read_all(self, inquiry: Inquiry, contract: Contract) -> list[_Readable | Rejection]:
-        size = (contract.height, contract.width)
         return await self._in_threads(
-            partial(self._read, index, upload, size, dict(inquiry.timing_ms))
+            partial(self._read, index, upload, contract, dict(inquiry.timing_ms))
             for index, upload in enumerate(inquiry.uploads)
         )
 
     def _read(
-        self, index: int, upload: Upload, size: tuple[int, int], timing_ms: dict[str, float]
+        self, index: int, upload: Upload, contract: Contract, timing_ms: dict[str, float]
     ) -> _Readable | Rejection:
+        size, max_pixels = (contract.height, contract.width), self._settings.max_pixels
+        image: InputImage | Tiles
         try:
             with self._metrics.stage("decode", timing_ms):
                 data = upload.read()
-                image = read_image(data, size, max_pixels=self._settings.max_pixels)
+                if contract.tiling:
+                    image = Tiles(data, contract.tiling, size, max_pixels=max_pixels)
+                else:
+                    image = read_image(data, size, max_pixels=max_pixels)
         except ImageError as problem:
-            details = ProblemDetails.model_validate(problem.details())
-            return Rejection(index=index, filename=upload.filename, problem=details)
+            return _rejection(index, upload.filename, problem)
         return _Readable(index, upload.filename, data, image, timing_ms)
+
+    async def _infer_tiles(
+        self, readable: Sequence[_Readable], model: Model, tiling: Tiling, deadline: float
+    ) -> list[tuple[_Readable, Outputs | Rejection]]:
+        """One picture after the other, so that memory is bounded by the tiles of one batch."""
+        found: list[tuple[_Readable, Outputs | Rejection]] = []
+        for item in readable:
+            assert isinstance(item.image, Tiles)
+            try:
+                with self._metrics.stage("infer", item.timing_ms):
+                    outputs = await inspect_tiles(
+                        item.image, tiling, model, deadline, self._threads
+                    )
+            except ImageError as problem:
+                found.append((item, _rejection(item.index, item.filename, problem)))
+            else:
+                found.append((item, outputs))
+        return found
 
     async def _infer(
         self, readable: Sequence[_Readable], model: Model, criterion: Criterion, deadline: float
     ) -> Outputs:
-        batch = np.stack([item.image.pixels for item in readable])  # (B, H, W, 3)
+        pixels = [item.image.pixels for item in readable if isinstance(item.image, InputImage)]
+        batch = np.stack(pixels)  # (B, H, W, 3)
         timing_ms: dict[str, float] = {}
         with self._metrics.stage("infer", timing_ms):
             outputs = await infer_all(model, batch, deadline)
@@ -169,9 +199,9 @@ class Inspector:
             self._shadow.compare(self._versions.shadow, batch, outputs, criterion)
         return outputs
 
-    def _decide(self, item: _Readable, outputs: Outputs, row: int, judge: _Judge) -> Decision:
-        score, p_value = decimal(outputs.score[row]), decimal(outputs.p_value[row])
-        criterion, anomaly_map = judge.criterion, outputs.anomaly_map[row]  # (h, w)
+    def _decide(self, item: _Readable, outputs: Outputs, judge: _Judge) -> Decision:
+        score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])
+        criterion, anomaly_map = judge.criterion, outputs.anomaly_map[0]  # (h, w)
         with self._metrics.stage("postprocess", item.timing_ms):
             verdict = criterion.judge(score, p_value)
             # A decision by p-value may fall below the threshold; it has its regions all the same.
@@ -186,12 +216,12 @@ class Inspector:
             threshold=criterion.score_threshold,
             max_false_alarm_rate=criterion.max_false_alarm_rate,
             p_value=p_value,
-            novelty=decimal(outputs.novelty[row]),
-            unknown_product=bool(outputs.novelty[row] >= NOVELTY_THRESHOLD),
-            raw_score=decimal(outputs.raw_score[row]),
+            novelty=decimal(outputs.novelty[0]),
+            unknown_product=bool(outputs.novelty[0] >= NOVELTY_THRESHOLD),
+            raw_score=decimal(outputs.raw_score[0]),
             normal=Normal(
-                location=decimal(outputs.normal_location[row]),
-                scale=decimal(outputs.normal_scale[row]),
+                location=decimal(outputs.normal_location[0]),
+                scale=decimal(outputs.normal_scale[0]),
             ),
             regions=[RegionAnswer(**vars(region)) for region in regions],
             anomaly_map=self._encode(item, anomaly_map, level, judge),
@@ -224,6 +254,11 @@ class Inspector:
         """Run in the bounded pool; the order stays."""
         runs = (to_thread.run_sync(task, limiter=self._threads) for task in tasks)
         return await asyncio.gather(*runs)
+
+
+def _rejection(index: int, filename: str | None, problem: ImageError) -> Rejection:
+    details = ProblemDetails.model_validate(problem.details())
+    return Rejection(index=index, filename=filename, problem=details)
 
 
 def requested_criterion(options: Options) -> Criterion | None:

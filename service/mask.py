@@ -19,8 +19,8 @@ def read_mask(data: bytes, contract: Contract, *, max_pixels: int) -> NDArray[np
     """
     if contract.rescoring is None:
         raise InvalidOption(
-            f"Version {contract.version} of {contract.name} cannot score a part of a picture: "
-            "export its run again, or leave the mask out."
+            f"Version {contract.version} of {contract.name} cannot score a part of a picture, as "
+            "it looks at tiles or does not say how it scores: leave the mask out."
         )
     try:
         picture = read_original(data, max_pixels=max_pixels)

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from limits import parse
-from PIL import Image
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEBI = 2**20
-# Above this, Pillow itself begins to warn and to refuse.
-PILLOW_MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26
 
 
 def default_repository() -> Path:
@@ -46,7 +43,7 @@ class Settings(BaseSettings):
     max_request_bytes: PositiveInt = 128 * MEBI
     max_image_bytes: PositiveInt = 32 * MEBI
     max_images: PositiveInt = 64
-    max_pixels: Annotated[int, Field(gt=0, le=PILLOW_MAX_PIXELS)] = 50_000_000
+    max_pixels: Annotated[int, Field(gt=0, le=2**28)] = 50_000_000
     max_map_pixels: PositiveInt = 16_000_000
     max_in_flight: PositiveInt = 16
     max_waiting: Annotated[int, Field(ge=0)] = 64

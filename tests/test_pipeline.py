@@ -164,7 +164,7 @@ def test_upload_file_and_training_loader_give_identical_pixels(folder, tmp_path)
             sent = client.post("/inspect", files=[("image", (file.name, file.read_bytes()))])
             assert sent.status_code == 200, sent.text
     from_files = [pixels_of(file, SIZE) for file in files]
-    from_loader = [pixels for _, pixels in readable(files, SIZE)]
+    from_loader = [picture.pixels[0] for _, picture in readable(files, SIZE)]
     assert len(backend.images) == len(files) == 6
     for uploaded, read, loaded in zip(backend.images, from_files, from_loader, strict=True):
         assert uploaded.shape == (SIZE, SIZE, 3)

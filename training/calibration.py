@@ -34,6 +34,13 @@ def conformal_threshold(scores: Tensor, rate: float) -> float:
     return float((ordered[k - 1] + above) / 2)
 
 
+def highest_of(values: Tensor, pictures: Tensor) -> Tensor:
+    """The highest of the values (N,) of each picture's tiles, in the pictures' order (n,)."""
+    _, places = pictures.unique(return_inverse=True)
+    highest = values.new_full((int(places.max()) + 1,), -torch.inf)
+    return highest.scatter_reduce(0, places, values, "amax")
+
+
 class Calibration(nn.Module):
     """The affine map that puts the typical normal score at 0 and the threshold at exactly 1.
 

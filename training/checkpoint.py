@@ -24,7 +24,7 @@ from torch import Tensor
 
 from training.alignments import ALIGNMENTS, Alignment, Look, References
 from training.backbone import Backbone, load_backbone
-from training.calibration import Calibration, carried
+from training.calibration import Calibration, carried, highest_of
 from training.config import TrainConfig
 from training.detectors import DETECTORS, Detector
 from training.embedding import Embedding
@@ -56,6 +56,8 @@ class Evidence:
     calibration_deviations: Tensor  # (n, D)
     calibration_means: Tensor  # (n, D)
     calibration_places: Tensor  # (n, Q, g, g) int8
+    pictures: Tensor  # (N,) that each reference is a tile of
+    calibration_pictures: Tensor  # (n,)
     inspected: Tensor | None = None  # (h, w) bool, the pixels of maps that count; None: all
 
 
@@ -83,7 +85,7 @@ class Checkpoint:
             Look(embedding(evidence.calibration_deviations), evidence.calibration_places),
             self.calibration_products,
         )
-        scores = self.scoring(held_out)
+        scores = highest_of(self.scoring(held_out), evidence.calibration_pictures)
         return Gauge(
             self.backbone,
             self.detector,
@@ -91,7 +93,12 @@ class Checkpoint:
             self.places,
             aligner,
             Calibration.of(scores, false_alarm_rate or config.false_alarm_rate),
-            Novelty(evidence.means, evidence.calibration_means, config.novelty_rate),
+            Novelty(
+                evidence.means,
+                evidence.calibration_means,
+                config.novelty_rate,
+                evidence.calibration_pictures,
+            ),
             self.scoring,
         ).eval()
 
@@ -106,8 +113,19 @@ class Checkpoint:
             embedding(evidence.corrupted),
             self.products,
             self.scoring,
+            evidence.pictures,
         )
         return ALIGNMENTS[name](references).eval()
+
+    @property
+    def images(self) -> int:
+        """How many pictures the references are of."""
+        return len(self.evidence.pictures.unique())
+
+    @property
+    def calibration_images(self) -> int:
+        """How many pictures were held out."""
+        return len(self.evidence.calibration_pictures.unique())
 
     @property
     def scoring(self) -> Scoring:
@@ -117,12 +135,12 @@ class Checkpoint:
     @property
     def false_alarm_rate(self) -> float:
         """What the calibration images carry of the target rate."""
-        return carried(self.config.false_alarm_rate, len(self.calibration_products))
+        return carried(self.config.false_alarm_rate, self.calibration_images)
 
     @property
     def novelty_rate(self) -> float:
         """What the calibration images carry of the target novelty rate."""
-        return carried(self.config.novelty_rate, len(self.calibration_products))
+        return carried(self.config.novelty_rate, self.calibration_images)
 
 
 def aligned_maps(
@@ -175,7 +193,7 @@ def load(run: Path) -> Checkpoint:
                 )
         config = _config(record["config"], run)
         tensors = load_file(run / WEIGHTS)
-        evidence = Evidence(**load_file(run / REFERENCES))
+        evidence = _evidence(load_file(run / REFERENCES))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
         raise CheckpointError(f"{run} is not a finished run: {exc}; train it first") from exc
     if config.detector not in DETECTORS:
@@ -195,6 +213,13 @@ def load(run: Path) -> Checkpoint:
         tuple(record["calibration_products"]),
         record["training_digest"],
     )
+
+
+def _evidence(tensors: dict[str, Tensor]) -> Evidence:
+    """Runs of before there were tiles do not say that each image is a picture of its own."""
+    for name, of in (("pictures", "maps"), ("calibration_pictures", "calibration_maps")):
+        tensors.setdefault(name, torch.arange(len(tensors[of])))
+    return Evidence(**tensors)
 
 
 def load_verification_images(run: Path) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.tiles import Tiling
 from training.errors import ConfigError
 
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
@@ -23,6 +24,8 @@ class TrainConfig:
     stages: tuple[int, ...] | None = None  # None: the usual ones of the backbone
     recentred: bool = False  # class token off every patch: vision transformers only
     image_size: int = 256  # pixels, square; the aspect ratio is not kept
+    tile: int | None = None  # side of tiles of the original resolution; None: whole pictures
+    overlap: int = 0  # pixels that neighbouring tiles share at least
     mask: Path | None = None  # a picture, white where to inspect; None: everywhere
     alignment: str = "cada"
     score_share: float = 0.02  # of the map's pixels that make the image score; 0: the maximum
@@ -37,6 +40,11 @@ class TrainConfig:
     device: str = "auto"
     seed: int = 0
 
+    @property
+    def tiling(self) -> Tiling | None:
+        """How pictures are cut, None where they are not."""
+        return None if self.tile is None else Tiling(self.tile, self.overlap)
+
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot work, before anything is read."""
         for name in RATES:
@@ -44,6 +52,10 @@ class TrainConfig:
         for name in COUNTS:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.tile is not None and not 0 <= self.overlap < self.tile:
+            raise ConfigError(f"overlap must lie in 0 to {self.tile - 1}, not {self.overlap}")
+        if self.tile is not None and self.mask is not None:
+            raise ConfigError("a mask lies over whole pictures: leave it out with tiles")
         if not 0 <= self.score_share <= 1:
             raise ConfigError(f"score_share must lie in 0 to 1, not {self.score_share:g}")
         if self.epochs is not None and self.epochs < 1:

@@ -15,7 +15,15 @@ from torch import Tensor
 
 from training.backbone import Backbone
 from training.config import TrainConfig
-from training.dataset import MAX_UNREADABLE, Unreadable, digest, readable, training_images
+from training.dataset import (
+    MAX_UNREADABLE,
+    Picture,
+    Unreadable,
+    count_tiles,
+    digest,
+    readable,
+    training_images,
+)
 from training.embedding import deviations, means
 from training.errors import CheckpointError, DataError
 from training.features import Features, FeatureWriter, Seen, reopen
@@ -23,13 +31,15 @@ from training.progress import Progress
 from training.state import whole
 from training.synthesis import add_anomaly
 
+PICTURES_OF_TILES = 2  # in memory at a time
+
 
 @dataclass(frozen=True)
 class Corpus:
-    """The readable images of a training folder in sorted order."""
+    """The readable pictures of a training folder in sorted order, and their tiles."""
 
-    paths: tuple[Path, ...]
-    features: Features  # of N images
+    paths: tuple[Path, ...]  # of the pictures
+    features: Features  # of N images, each a picture or a tile of one
     deviations: Tensor  # (N, D)
     corrupted: Tensor  # (N, D) deviations of the same images with a synthetic anomaly
     means: Tensor  # (N, D)
@@ -48,9 +58,10 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
     try:
         record = json.loads((state / "corpus.json").read_text())
         names, listing = record["names"], record["listing"]
+        pictures = np.repeat(np.arange(len(names)), record["tiles"])
         corpus = Corpus(
             tuple(config.data / name for name in names),
-            reopen(state, len(names), backbone.mean.device),
+            reopen(state, pictures, backbone.mean.device),
             **load_file(state / "descriptors.safetensors"),
             digest=record["digest"],
         )
@@ -87,24 +98,29 @@ def _write_corpus(
     progress: Progress,
 ) -> None:
     listing = _listing(paths, config.data)  # as it is before anything is read
-    writer = FeatureWriter(state, len(paths))
+    writer = FeatureWriter(state, sum(count_tiles(path, config.tiling) for path in paths))
     names: list[str] = []
+    tiles: list[int] = []  # of each picture
     unreadable: list[Unreadable] = []
     pooled: list[dict[str, Tensor]] = []
     with progress.step("reading", len(paths)) as step, torch.inference_mode():
-        for batch in _batches(paths, config.image_size, config.batch_size):
+        for batch in _batches(paths, config):
             good = [(p, x) for p, x in batch if not isinstance(x, Unreadable)]
             unreadable += [x for _, x in batch if isinstance(x, Unreadable)]
-            if good:
-                pooled.append(_describe([x for _, x in good], len(names), config, backbone, writer))
-                names += [str(p.relative_to(config.data)) for p, _ in good]
+            images = [image for _, picture in good for image in picture.pixels]
+            for start in range(0, len(images), config.batch_size):
+                part = images[start : start + config.batch_size]
+                pooled.append(_describe(part, writer.written, config, backbone, writer))
+            names += [str(p.relative_to(config.data)) for p, _ in good]
+            tiles += [len(x) for _, x in good]
             step.advance(len(batch), f"{len(unreadable)} unreadable" if unreadable else "")
     _judge(unreadable, len(paths), config, progress)
     descriptors = {name: torch.cat([batch[name] for batch in pooled]) for name in pooled[0]}
     save_file(descriptors, state / "descriptors.safetensors")
     known = digest([config.data / name for name in names], config.data)
     with whole(state / "corpus.json") as file:  # last: where it is, all has been read
-        file.write_text(json.dumps({"names": names, "digest": known, "listing": listing}))
+        record = {"names": names, "tiles": tiles, "digest": known, "listing": listing}
+        file.write_text(json.dumps(record))
 
 
 def _describe(
@@ -130,10 +146,12 @@ def _describe(
 
 
 def _batches(
-    paths: Sequence[Path], size: int, batch: int
-) -> Iterator[list[tuple[Path, np.ndarray | Unreadable]]]:
-    for start in range(0, len(paths), batch):
-        yield list(readable(paths[start : start + batch], size))
+    paths: Sequence[Path], config: TrainConfig
+) -> Iterator[list[tuple[Path, Picture | Unreadable]]]:
+    """Few pictures at a time where each has many tiles."""
+    size = config.batch_size if config.tiling is None else PICTURES_OF_TILES
+    for start in range(0, len(paths), size):
+        yield list(readable(paths[start : start + size], config.image_size, config.tiling))
 
 
 def _judge(

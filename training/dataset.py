@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from service.errors import ImageError
-from service.image import read_image
+from service.image import open_image, read_image
+from service.tiles import Box, Tiles, Tiling
 from training.errors import DataError
 from training.layouts import LAYOUTS, SUFFIXES, TestImage, recognise
 from training.masks import MAX_PIXELS, marked, scaled
@@ -107,12 +108,49 @@ def pixels_of(path: Path, size: int) -> np.ndarray:
     return read_image(path.read_bytes(), (size, size), max_pixels=MAX_PIXELS).pixels
 
 
-def readable(paths: Sequence[Path], size: int) -> Iterator[tuple[Path, np.ndarray | Unreadable]]:
-    """Each file with its pixels (size, size, 3) or with why it has none; decoded in threads."""
+@dataclass(frozen=True)
+class Picture:
+    """A file's tiles RGB uint8 (T, size, size, 3), of which the whole may be the only one."""
 
-    def read(path: Path) -> np.ndarray | Unreadable:
+    pixels: np.ndarray
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def picture_of(path: Path, size: int, tiling: Tiling | None = None) -> Picture:
+    """Read a file; raises ImageError or OSError."""
+    if tiling is None:
+        image = read_image(path.read_bytes(), (size, size), max_pixels=MAX_PIXELS)
+        whole = (Box(0, 0, image.width, image.height),)
+        return Picture(image.pixels[np.newaxis], image.width, image.height, whole)
+    tiles = Tiles(path.read_bytes(), tiling, (size, size), max_pixels=MAX_PIXELS)
+    pixels = np.stack([pixels for _, pixels in tiles])
+    return Picture(pixels, tiles.width, tiles.height, tuple(tiles.boxes))
+
+
+def count_tiles(path: Path, tiling: Tiling | None) -> int:
+    """How many tiles a file has by its header; 0 where that cannot be read."""
+    if tiling is None:
+        return 1
+    try:
+        file = open_image(path.read_bytes(), MAX_PIXELS)
+    except (ImageError, OSError):
+        return 0
+    return len(tiling.boxes(*file.size))  # squares: as many when the picture is turned
+
+
+def readable(
+    paths: Sequence[Path], size: int, tiling: Tiling | None = None
+) -> Iterator[tuple[Path, Picture | Unreadable]]:
+    """Each file as a picture or with why it is none; decoded in threads."""
+
+    def read(path: Path) -> Picture | Unreadable:
         try:
-            return pixels_of(path, size)
+            return picture_of(path, size, tiling)
         except (ImageError, OSError) as exc:
             return Unreadable(path, str(exc))
 

@@ -33,11 +33,14 @@ class Features:
         stages: Sequence[np.ndarray],
         device: torch.device,
         rows: np.ndarray | None = None,
+        pictures: np.ndarray | None = None,
     ) -> None:
         self.images = images
         self.stages = tuple(stages)
         self.device = device
         self.rows = np.arange(len(images)) if rows is None else rows  # of the images in view
+        # (N,) the picture that each image is a tile of; by itself where pictures are not cut
+        self.pictures = np.arange(len(images)) if pictures is None else pictures
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,7 +64,12 @@ class Features:
 
     def subset(self, indices: np.ndarray) -> Features:
         """A view of some of the images, renumbered from 0."""
-        return Features(self.images, self.stages, self.device, self.rows[indices])
+        return Features(self.images, self.stages, self.device, self.rows[indices], self.pictures)
+
+    @property
+    def sources(self) -> np.ndarray:
+        """The picture of each image in view (len,)."""
+        return self.pictures[self.rows]
 
 
 class FeatureWriter:
@@ -89,9 +97,10 @@ class FeatureWriter:
         return np.lib.format.open_memmap(self.folder / name, "w+", array.dtype, shape)
 
 
-def reopen(folder: Path, images: int, device: torch.device) -> Features:
-    """The first `images` of what a FeatureWriter wrote into `folder`."""
+def reopen(folder: Path, pictures: np.ndarray, device: torch.device) -> Features:
+    """What a FeatureWriter wrote into `folder`, and the picture of each image (N,)."""
+    images = len(pictures)
     names = (STAGE.format(i) for i in count())
     stages = takewhile(lambda name: (folder / name).exists(), names)
     files = [np.load(folder / name, mmap_mode="r")[:images] for name in (IMAGES, *stages)]
-    return Features(files[0], files[1:], device)
+    return Features(files[0], files[1:], device, pictures=pictures)

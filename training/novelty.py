@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.alignments.neighbours import distances
-from training.calibration import conformal_threshold
+from training.calibration import conformal_threshold, highest_of
 from training.embedding import Embedding
 
 NEIGHBOURS = 5
@@ -18,8 +18,12 @@ class Novelty(nn.Module):
     bank: Tensor
     threshold: Tensor
 
-    def __init__(self, references: Tensor, calibration: Tensor, rate: float) -> None:
+    def __init__(
+        self, references: Tensor, calibration: Tensor, rate: float, pictures: Tensor
+    ) -> None:
         """From descriptors `means` of references (N, D) and of held-out normal images (n, D).
+
+        `pictures` (n,) are those that the held-out images are tiles of: the highest counts.
 
         `rate` of normal images may be called unknown, or 1/(n + 1) where n is too small. So few
         images seldom show the tail: where a log-normal fit to their distances reaches further than
@@ -30,7 +34,7 @@ class Novelty(nn.Module):
         self.embedding = Embedding(references)
         self.register_buffer("bank", self.embedding(references))  # (N, E)
         self.register_buffer("threshold", torch.ones(()))
-        held_out = self(calibration)
+        held_out = highest_of(self(calibration), pictures)
         fitted = float(_log_normal_quantile(held_out, 1 - rate))
         self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
 

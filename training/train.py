@@ -24,8 +24,8 @@ from training.backbone import Backbone, load_backbone
 from training.calibration import images_needed
 from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
 from training.config import TrainConfig
-from training.corpus import Corpus, read_corpus
-from training.dataset import pixels_of, products_of, training_images
+from training.corpus import read_corpus
+from training.dataset import products_of, training_images
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
 from training.errors import CheckpointError, DataError, TrainingError
 from training.features import Features
@@ -81,9 +81,13 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     except DataError:
         discard(state)
         raise
-    fit, held_out = split(len(corpus.paths), config, progress)
-    verification = _verification_images(corpus, held_out, config)  # while they are surely there
-    products = np.array(products_of(corpus.paths, config.data))  # (N,)
+    pictures = corpus.features.sources  # (N,)
+    fit, held_out = (
+        np.flatnonzero(np.isin(pictures, chosen))
+        for chosen in split(len(corpus.paths), config, progress)
+    )
+    verification = _verification_images(corpus.features, held_out, config)
+    products = np.array(products_of(corpus.paths, config.data))[pictures]  # (N,)
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     places = Places(sum(backbone.channels)).to(device)
     places.fit(corpus.features.subset(fit))
@@ -98,6 +102,8 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         calibration_deviations=corpus.deviations[held_out],
         calibration_means=corpus.means[held_out],
         calibration_places=places.compact(corpus.features.subset(held_out), progress),
+        pictures=torch.from_numpy(pictures[fit]),
+        calibration_pictures=torch.from_numpy(pictures[held_out]),
         inspected=None if mask is None else at_map_size(mask, maps.shape[1:]),
     )
     checkpoint = Checkpoint(
@@ -137,7 +143,7 @@ def require_enough(images: int, config: TrainConfig) -> None:
 
 
 def split(images: int, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to fit on and rows to calibrate on, drawn at random; says what the promise needs.
+    """Images to fit on and images to calibrate on, drawn at random; says what the promise needs.
 
     The calibration part grows beyond its fraction, up to half, where the target false-alarm rate
     could not be promised otherwise.
@@ -179,11 +185,11 @@ def _fit(
     return restore_detector(config.detector, backbone, tensors).to(backbone.mean.device)
 
 
-def _verification_images(corpus: Corpus, held_out: np.ndarray, config: TrainConfig) -> Tensor:
+def _verification_images(features: Features, held_out: np.ndarray, config: TrainConfig) -> Tensor:
     """A few held-out images, clean and with a synthetic anomaly, uint8 (V, H, W, 3)."""
     rng = np.random.default_rng(config.seed)
     rows = held_out[:: max(1, len(held_out) // VERIFICATION_IMAGES)][:VERIFICATION_IMAGES]
-    clean = [pixels_of(corpus.paths[row], config.image_size) for row in rows]
+    clean = list(features.images[rows])
     return torch.from_numpy(np.stack([*clean, *(add_anomaly(image, rng) for image in clean)]))
 
 
@@ -193,7 +199,7 @@ def _summarise(checkpoint: Checkpoint, seconds: float, progress: Progress) -> No
     gigabytes = peak / (1e9 if sys.platform == "darwin" else 1e6)
     progress.say(
         f"{checkpoint.config.detector} on {checkpoint.config.backbone}: fitted on "
-        f"{len(checkpoint.products)} images, calibrated on {len(checkpoint.calibration_products)} "
+        f"{checkpoint.images} images, calibrated on {checkpoint.calibration_images} "
         f"for a false-alarm rate of {checkpoint.false_alarm_rate:.3g} and a novelty rate of "
         f"{checkpoint.novelty_rate:.3g}; "
         f"{seconds:.0f} s, {gigabytes:.1f} GB of memory at most; {checkpoint.config.out}"

@@ -31,6 +31,11 @@ class Outputs:
     novelty: NDArray[np.float32]
     anomaly_map: NDArray[np.float32]
 
+    def row(self, index: int) -> Self:
+        """One image of the batch, as a batch of its own."""
+        parts = (getattr(self, field.name)[index : index + 1] for field in fields(self))
+        return type(self)(*parts)
+
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]], batch_size: int) -> Self:
         """Check what a backend returned; raises BackendFailed rather than judge by a NaN."""

@@ -94,7 +94,7 @@ def test_one_mask_is_for_all_images(client, normal, defective):
 
 
 def test_model_that_does_not_say_how_it_scores_takes_no_mask():
-    with pytest.raises(InvalidOption, match="export its run again"):
+    with pytest.raises(InvalidOption, match="leave the mask out"):
         read_mask(white(0, 0, 9, 9), contract(), max_pixels=10**6)
 
 

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from training.calibration import Calibration, carried, conformal_threshold, images_needed
+from training.calibration import (
+    Calibration,
+    carried,
+    conformal_threshold,
+    highest_of,
+    images_needed,
+)
 from training.errors import DataError
 
 
@@ -91,3 +97,10 @@ def test_decisions_do_not_depend_on_the_unit_of_the_scores(unit):
 def test_images_that_all_score_alike_are_refused():
     with pytest.raises(DataError, match="30 calibration images"):
         Calibration.of(torch.full((30,), 2.5), 0.05)
+
+
+def test_the_highest_tile_stands_for_its_picture():
+    values = torch.tensor([1.0, 5.0, 2.0, 4.0, 3.0])
+    pictures = torch.tensor([7, 2, 7, 2, 9])
+    assert highest_of(values, pictures).tolist() == [5.0, 2.0, 3.0]
+    assert highest_of(values, torch.arange(5)).tolist() == values.tolist()

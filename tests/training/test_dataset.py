@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_told_in_its_place(tmp_path):
     paths = [tmp_path / name for name in ("bad.png", "good.png", "gone.png")]
     read = dict(readable(paths, 8))
     assert list(read) == paths
-    assert read[paths[1]].tolist() == [[[1, 2, 3]] * 8] * 8
+    assert read[paths[1]].pixels.tolist() == [[[[1, 2, 3]] * 8] * 8]
     for path in (paths[0], paths[2]):
         assert isinstance(read[path], Unreadable)
         assert read[path].path == path

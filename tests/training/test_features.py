@@ -51,6 +51,6 @@ def test_what_was_written_is_reopened_without_the_unused_places(tmp_path):
     written = numbered(5)
     for _, batch in written.batches(2):
         writer.write(batch)
-    reopened = reopen(tmp_path, 5, torch.device("cpu"))
+    reopened = reopen(tmp_path, np.arange(5), torch.device("cpu"))
     assert len(reopened) == 5
     assert numbers(reopened.batch(range(5))) == [0, 1, 2, 3, 4]

@@ -33,6 +33,7 @@ class References:
     corrupted: Tensor  # (N, E) embeddings of the same images with a synthetic anomaly
     products: tuple[str, ...]  # read by class-aware alignment alone
     scoring: Scoring
+    pictures: Tensor  # (N,) that each is a tile of; each another where pictures are not cut
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class PatchCore(Detector):
         super().__init__(backbone)
         dimensions = sum(backbone.channels[-2:])
         self.register_buffer("bank", torch.empty(0, dimensions).half())  # (M, D)
-        self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) training image
+        self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) picture
 
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed."""
@@ -69,7 +69,7 @@ class PatchCore(Detector):
                 order = order.to(patches.device)
                 some = patches.gather(1, order[..., None].expand(-1, -1, patches.shape[2]))
                 drawn.append(some.flatten(0, 1))
-                images = torch.arange(rows.start, rows.stop, dtype=torch.int32)
+                images = torch.from_numpy(features.sources[rows].astype(np.int32))
                 source.append(images.repeat_interleave(order.shape[1]).to(patches.device))
                 step.advance(len(patches))
         return torch.cat(drawn), torch.cat(source)
@@ -80,19 +80,19 @@ class PatchCore(Detector):
         maps = []
         with progress.step("out of fold", len(features)) as step:
             for rows, batch in features.batches():
-                maps.append(self._leave_one_out(batch, np.arange(rows.start, rows.stop)))
+                maps.append(self._leave_one_out(batch, features.sources[rows]))
                 step.advance(rows.stop - rows.start)
         return torch.cat(maps)
 
-    def _leave_one_out(self, seen: Seen, rows: np.ndarray) -> Tensor:
+    def _leave_one_out(self, seen: Seen, pictures: np.ndarray) -> Tensor:
         patches = _patches(seen)  # (B, H, W, D)
         flat, nearest = patches.flatten(0, 2), []
         for block, source in zip(
             self.bank.float().split(BLOCK), self.source.split(BLOCK), strict=True
         ):
-            squared = _less_own(flat, block).view(len(rows), -1, len(block))  # (B, H·W, M)
-            for image, row in enumerate(rows):
-                squared[image, :, source == row] = torch.inf
+            squared = _less_own(flat, block).view(len(pictures), -1, len(block))  # (B, H·W, M)
+            for image, picture in enumerate(pictures):
+                squared[image, :, source == int(picture)] = torch.inf
             nearest.append(squared.flatten(0, 1).amin(1))
         return self._as_map(torch.stack(nearest).amin(0), patches, seen).half().cpu()
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
-from training.dataset import TestImage, Unreadable, readable
+from service.tiles import Box, Mosaic, Tiling
+from training.dataset import Picture, TestImage, Unreadable, readable
 from training.progress import Progress
 
 BATCH = 16
+MAP_SIDE = 256  # of the maps of pictures that are cut
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,70 @@ class Subject:
 
 
 def read_images(
-    images: Sequence[TestImage], size: int, progress: Progress
-) -> Iterator[tuple[list[TestImage], np.ndarray]]:
-    """Batches of images with their pixels uint8 (B, size, size, 3); unreadable ones are named."""
+    images: Sequence[TestImage], size: int, tiling: Tiling | None, progress: Progress
+) -> Iterator[tuple[list[TestImage], list[Picture]]]:
+    """Batches of images, tiles of (size, size) pixels where they are cut; unreadable are named."""
+    count = BATCH if tiling is None else 1
     with progress.step("inspecting", len(images)) as step:
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH]
-            read = readable([image.path for image in batch], size)
+        for start in range(0, len(images), count):
+            batch = images[start : start + count]
+            read = readable([image.path for image in batch], size, tiling)
             good = []
-            for image, (_, pixels) in zip(batch, read, strict=True):
-                if isinstance(pixels, Unreadable):
-                    progress.say(f"warning: skipped {pixels.path}: {pixels.reason}")
+            for image, (_, picture) in zip(batch, read, strict=True):
+                if isinstance(picture, Unreadable):
+                    progress.say(f"warning: skipped {picture.path}: {picture.reason}")
                 else:
-                    good.append((image, pixels))
+                    good.append((image, picture))
             if good:
-                yield [image for image, _ in good], np.stack([pixels for _, pixels in good])
+                yield [image for image, _ in good], [picture for _, picture in good]
             step.advance(len(batch))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tiles of a picture lie."""
+
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+
+    @classmethod
+    def of(cls, picture: Picture) -> Layout:
+        """Without its pixels."""
+        return cls(picture.width, picture.height, picture.boxes)
+
+
+def whole_pictures(
+    images: Sequence[TestImage],
+    readings: Mapping[str, np.ndarray],
+    layouts: Sequence[Layout],
+    tiling: Tiling | None,
+) -> Inspected:
+    """Readings (R,) and maps (R, h, w) of all tiles, joined to those of pictures as a gateway does.
+
+    Maps of pictures that are cut are brought to one size.
+    """
+    if tiling is None:
+        maps = readings["maps"].astype(np.float16)
+        return Inspected(tuple(images), **{**readings, "maps": maps})
+    joined: dict[str, list[np.ndarray]] = {name: [] for name in readings}
+    ends = np.cumsum([len(layout.boxes) for layout in layouts])
+    for layout, end in zip(layouts, ends, strict=True):
+        rows = slice(end - len(layout.boxes), end)
+        worst = rows.start + int(readings["score"][rows].argmax())
+        joined["score"].append(readings["score"][worst])
+        joined["raw_score"].append(readings["raw_score"][worst])
+        joined["p_value"].append(readings["p_value"][rows].min())
+        joined["novelty"].append(readings["novelty"][rows].max())
+        joined["maps"].append(_mosaic(layout, readings["maps"][rows], tiling))
+    return Inspected(tuple(images), **{k: np.stack(v) for k, v in joined.items()})
+
+
+def _mosaic(layout: Layout, maps: np.ndarray, tiling: Tiling) -> np.ndarray:
+    """The map of a picture from those of its tiles (T, h, w): fp16 (MAP_SIDE, MAP_SIDE)."""
+    mosaic = Mosaic(layout.width, layout.height, tiling, maps.shape[1:])
+    for box, anomaly_map in zip(layout.boxes, maps, strict=True):
+        mosaic.add(box, anomaly_map.astype(np.float32))
+    whole = torch.from_numpy(mosaic.blended())[None, None]
+    side = (MAP_SIDE, MAP_SIDE)
+    return F.interpolate(whole, side, mode="bilinear", antialias=True)[0, 0].half().numpy()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from service.tiles import Tiling
 from training.dataset import TestImage
 from training.errors import DataError
-from training.evaluation.inspected import Inspected, Subject, read_images
+from training.evaluation.inspected import Layout, Subject, read_images, whole_pictures
 from training.progress import Progress
 
 CONFIG, GRAPH = "config.pbtxt", "model.onnx"
+AT_A_TIME = 16  # tiles in one run
 OUTPUTS = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
 
 
@@ -55,21 +57,32 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
         raise DataError(f"ONNX Runtime cannot load version {version} of {model}: {exc}") from exc
     kept: list[TestImage] = []
     parts, seconds = [], 0.0
-    for batch, pixels in read_images(images, image.shape[1], progress):
+    tiling = _tiling(told)
+    layouts: list[Layout] = []
+    for batch, pictures in read_images(images, image.shape[1], tiling, progress):
         started = time.perf_counter()
-        parts.append(session.run(OUTPUTS, {image.name: pixels}))
+        rows = np.concatenate([picture.pixels for picture in pictures])
+        for start in range(0, len(rows), AT_A_TIME):
+            parts.append(session.run(OUTPUTS, {image.name: rows[start : start + AT_A_TIME]}))
         seconds += time.perf_counter() - started
         kept += batch
+        layouts += map(Layout.of, pictures)
     if not kept:
         raise DataError(f"none of the {len(images)} test images can be read")
-    score, p_value, raw_score, novelty, maps = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    inspected = Inspected(tuple(kept), score, p_value, raw_score, novelty, maps.astype(np.float16))
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    readings = dict(zip(("score", "p_value", "raw_score", "novelty", "maps"), columns, strict=True))
+    inspected = whole_pictures(kept, readings, layouts, tiling)
     timing = {"time for an image": f"{1000 * seconds / len(kept):.0f} ms in ONNX Runtime"}
     told = {key: value for key, value in told.items() if key != "calibration_scores"}
     card = {"version": version, **told, **timing}
     return Subject(str(model), told.get("alignment", ""), alpha, 1.0, card, inspected)
+
+
+def _tiling(told: Mapping[str, str]) -> Tiling | None:
+    """How the model wants pictures cut."""
+    if "tile_size" not in told:
+        return None
+    return Tiling(int(told["tile_size"]), int(told["tile_overlap"]))
 
 
 def _graph(folder: Path, served: Sequence[int]) -> Path:

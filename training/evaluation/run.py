@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,17 +17,26 @@ from training.checkpoint import Checkpoint, aligned_maps, load
 from training.dataset import TestImage
 from training.embedding import deviations, means
 from training.errors import DataError
-from training.evaluation.inspected import Inspected, Subject, read_images
+from training.evaluation.inspected import (
+    Inspected,
+    Layout,
+    Subject,
+    read_images,
+    whole_pictures,
+)
 from training.features import Seen
 from training.progress import Progress
 from training.train import choose_device
 
+AT_A_TIME = 16  # tiles that the backbone sees together
+
 
 @dataclass(frozen=True)
 class Detected:
-    """Test images as the detector sees them, before any alignment."""
+    """Test images as the detector sees them, before any alignment; N is that of their tiles."""
 
     images: tuple[TestImage, ...]
+    layouts: list[Layout]
     maps: Tensor  # (N, h, w) raw
     deviations: Tensor  # (N, D)
     means: Tensor  # (N, D)
@@ -83,46 +93,55 @@ def detect(
     see = checkpoint.places.to(device)
     kept: list[TestImage] = []
     parts, seconds = [], 0.0
-    for batch, pixels in read_images(images, checkpoint.config.image_size, progress):
+    config = checkpoint.config
+    layouts: list[Layout] = []
+    for batch, pictures in read_images(images, config.image_size, config.tiling, progress):
         started = time.perf_counter()
-        image = torch.from_numpy(pixels).to(device)
-        features = backbone(image)
-        found = (
-            detector(Seen(image, features)),
-            deviations(features),
-            means(features),
-            see(features),
-        )
-        parts.append([part.cpu() for part in found])
+        rows = torch.from_numpy(np.concatenate([picture.pixels for picture in pictures]))
+        for image in rows.split(AT_A_TIME):
+            features = backbone(image.to(device))
+            found = (
+                detector(Seen(image.to(device), features)),
+                deviations(features),
+                means(features),
+                see(features),
+            )
+            parts.append([part.cpu() for part in found])
         seconds += time.perf_counter() - started
         kept += batch
+        layouts += map(Layout.of, pictures)
     if not kept:
         raise DataError(f"none of the {len(images)} test images can be read")
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Detected(tuple(kept), *columns, milliseconds=1000 * seconds / len(kept))
+    return Detected(tuple(kept), layouts, *columns, milliseconds=1000 * seconds / len(kept))
 
 
 def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -> Inspected:
     """The readings under one alignment, calibrated for the false-alarm rate `alpha`."""
     gauge = checkpoint.gauge(name, alpha).cpu()  # some alignments are fitted by gradient here
-    products = tuple(image.product for image in detected.images)
+    products = tuple(
+        image.product
+        for image, layout in zip(detected.images, detected.layouts, strict=True)
+        for _ in layout.boxes
+    )
     with torch.inference_mode():
         look = Look(gauge.embedding(detected.deviations), detected.places)
         maps = gauge.calibration(aligned_maps(gauge.alignment, detected.maps, look, products))
         score = gauge.scoring(maps)
-        return Inspected(
-            images=detected.images,
-            score=score.numpy(),
-            p_value=gauge.calibration.p_value(score).numpy(),
-            raw_score=gauge.scoring(detected.maps).numpy(),
-            novelty=gauge.novelty(detected.means).numpy(),
-            maps=gauge.scoring.blank(maps).half().numpy(),
-        )
+        readings = {
+            "score": score.numpy(),
+            "p_value": gauge.calibration.p_value(score).numpy(),
+            "raw_score": gauge.scoring(detected.maps).numpy(),
+            "novelty": gauge.novelty(detected.means).numpy(),
+            "maps": gauge.scoring.blank(maps).numpy(),
+        }
+    tiling = checkpoint.config.tiling
+    return whole_pictures(detected.images, readings, detected.layouts, tiling)
 
 
 def _target(checkpoint: Checkpoint, asked: float | None, progress: Progress) -> float:
     """The false-alarm rate that the run's calibration images can promise."""
-    images = len(checkpoint.calibration_products)
+    images = checkpoint.calibration_images
     target = carried(asked or checkpoint.config.false_alarm_rate, images)
     if asked and target > asked:
         progress.say(
@@ -139,8 +158,8 @@ def _card(checkpoint: Checkpoint, alignment: str, alpha: float) -> dict[str, str
         "backbone": config.backbone + (", recentred" if config.recentred else ""),
         "alignment": alignment,
         "image size": f"{config.image_size} x {config.image_size} pixels",
-        "training images": str(len(checkpoint.products)),
-        "calibration images": str(len(checkpoint.calibration_products)),
+        "training images": str(checkpoint.images),
+        "calibration images": str(checkpoint.calibration_images),
         "promised false-alarm rate": f"{alpha:.3g}",
         "training data": checkpoint.training_digest,
         "seed": str(config.seed),

@@ -25,7 +25,15 @@ def test_the_nearest_come_first():
 def test_a_row_is_not_its_own_neighbour_but_its_twin_is():
     bank = points(6, 2)
     bank[5] = bank[0]
-    others = nearest_others(bank, 5)
+    others = nearest_others(bank, 5, torch.arange(len(bank)))
     for row, neighbours in enumerate(others.tolist()):
         assert sorted([row, *neighbours]) == list(range(6))
     assert int(others[0, 0]) == 5
+
+
+def test_tiles_of_the_same_picture_are_no_neighbours():
+    bank = torch.arange(12.0).unsqueeze(1)
+    pictures = torch.arange(12) // 3
+    others = nearest_others(bank, 2, pictures)
+    assert not (pictures[others] == pictures[:, None]).any()
+    assert set(others[4].tolist()) == {2, 6}

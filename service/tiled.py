@@ -1,0 +1,51 @@
+"""One picture through a model of tiles: batch by batch, then one reading of the whole."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import partial
+from itertools import islice
+
+import numpy as np
+from anyio import CapacityLimiter, to_thread
+
+from service.backends import Model, Outputs
+from service.tiles import Box, Mosaic, Pixels, Tiles, Tiling
+
+
+async def inspect_tiles(
+    tiles: Tiles, tiling: Tiling, model: Model, deadline: float, threads: CapacityLimiter
+) -> Outputs:
+    """The outputs (1,) and the map (1, h, w) of a picture.
+
+    Its score is the highest of its tiles, which the calibration has been made for, as are its
+    p-value and its novelty; what explains the score is of that tile. Raises ImageError where the
+    picture turns out to be damaged, and BackendError.
+    """
+    contract = model.contract
+    sides = contract.map_height, contract.map_width
+    mosaic = Mosaic(tiles.width, tiles.height, tiling, sides)
+    coming, scalars = iter(tiles), []
+    take = partial(_take, coming, contract.max_batch_size)
+    while batch := await to_thread.run_sync(take, limiter=threads):
+        outputs = await model.infer(np.stack([pixels for _, pixels in batch]), deadline)
+        for (box, _), anomaly_map in zip(batch, outputs.anomaly_map, strict=True):
+            mosaic.add(box, anomaly_map)
+        scalars.append(outputs)
+    return _joined(scalars, mosaic)
+
+
+def _take(coming: Iterator[tuple[Box, Pixels]], count: int) -> list[tuple[Box, Pixels]]:
+    return list(islice(coming, count))
+
+
+def _joined(batches: list[Outputs], mosaic: Mosaic) -> Outputs:
+    columns = {
+        field.name: np.concatenate([getattr(batch, field.name) for batch in batches])
+        for field in fields(Outputs)
+        if field.name != "anomaly_map"
+    }
+    worst = int(columns["score"].argmax())
+    told = {name: column[worst : worst + 1] for name, column in columns.items()}
+    told["p_value"] = columns["p_value"].min(keepdims=True)
+    told["novelty"] = columns["novelty"].max(keepdims=True)
+    return Outputs(**told, anomaly_map=mosaic.blended()[np.newaxis])
