@@ -78,12 +78,39 @@ def _contours(
 
 
 def _components(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
-    """The pixels (N, 2) of each component of a mask (h, w), in coordinates y, x."""
-    left = set(zip(*(axis.tolist() for axis in mask.nonzero()), strict=True))
-    while left:
-        found = [left.pop()]
-        for y, x in found:  # grows while it is walked
-            touching = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
-            left -= touching
-            found.extend(touching)
-        yield np.array(found)
+    """The pixels (N, 2) of each component of a mask (h, w), in coordinates y, x.
+
+    Rows fall into runs, of which there are far fewer than pixels, and runs that touch are joined.
+    """
+    steps = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = (steps == 1).nonzero()
+    ends = (steps == -1).nonzero()[1]  # exclusive
+    labels = np.array(_joined(rows.tolist(), starts.tolist(), ends.tolist()), np.intp)
+    pixels = np.argwhere(mask)  # row by row, as the runs
+    owners = labels.repeat(ends - starts)
+    order = owners.argsort(kind="stable")
+    cuts = np.flatnonzero(np.diff(owners[order])) + 1
+    yield from (part for part in np.split(pixels[order], cuts) if len(part))
+
+
+def _joined(rows: list[int], starts: list[int], ends: list[int]) -> list[int]:
+    """A label for each run, the same for runs that touch by a side or a corner."""
+    parents = list(range(len(rows)))
+
+    def root(run: int) -> int:
+        while parents[run] != run:
+            parents[run] = parents[parents[run]]
+            run = parents[run]
+        return run
+
+    above = 0
+    for run, (row, start, end) in enumerate(zip(rows, starts, ends, strict=True)):
+        while above < run and (
+            rows[above] < row - 1 or (rows[above] < row and ends[above] < start)
+        ):
+            above += 1
+        touching = above
+        while touching < run and rows[touching] == row - 1 and starts[touching] <= end:
+            parents[root(run)] = root(touching)
+            touching += 1
+    return [root(run) for run in range(len(rows))]

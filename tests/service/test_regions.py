@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from service.regions import Region, find_regions
 
@@ -26,6 +27,27 @@ def test_a_ring_is_one_region_and_its_middle_another():
     anomaly_map[2, 2] = 2
     areas = [region.area for region in find_regions(anomaly_map, 1.0, (5, 5))]
     assert areas == [1, 16]
+
+
+def flooded(mask: np.ndarray) -> list[int]:
+    """Sizes of the components of a mask, pixel by pixel."""
+    left, sizes = set(map(tuple, np.argwhere(mask).tolist())), []
+    while left:
+        found = [left.pop()]
+        for y, x in found:
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            left -= near
+            found.extend(near)
+        sizes.append(len(found))
+    return sorted(sizes)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.35, 0.5, 0.9, 1.0])
+def test_regions_are_the_components_whatever_their_shape(share):
+    for seed in range(20):
+        mask = np.random.default_rng(seed).random((23, 31)) < share
+        regions = find_regions(mask.astype(np.float32), 1.0, (31, 23))
+        assert sorted(region.area for region in regions) == flooded(mask)
 
 
 def test_boxes_cover_their_pixels_and_stay_inside_a_small_image():
