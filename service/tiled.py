@@ -1,7 +1,7 @@
 """One picture through a model of tiles: batch by batch, then one reading of the whole."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from itertools import islice
 
@@ -24,14 +24,14 @@ async def inspect_tiles(
     contract = model.contract
     sides = contract.map_height, contract.map_width
     mosaic = Mosaic(tiles.width, tiles.height, tiling, sides)
-    coming, scalars = iter(tiles), []
+    coming, batches = iter(tiles), []
     take = partial(_take, coming, contract.max_batch_size)
     while batch := await to_thread.run_sync(take, limiter=threads):
         outputs = await model.infer(np.stack([pixels for _, pixels in batch]), deadline)
         for (box, _), anomaly_map in zip(batch, outputs.anomaly_map, strict=True):
             mosaic.add(box, anomaly_map)
-        scalars.append(outputs)
-    return _joined(scalars, mosaic)
+        batches.append(replace(outputs, anomaly_map=outputs.anomaly_map[:0].copy()))
+    return _joined(batches, mosaic)
 
 
 def _take(coming: Iterator[tuple[Box, Pixels]], count: int) -> list[tuple[Box, Pixels]]:
