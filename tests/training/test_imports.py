@@ -6,12 +6,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
-    "training": {"service", "service.image", "service.errors", "training"},
+    "training": {"service", "service.image", "service.tiles", "service.errors", "training"},
     "export": {
         "service",
         "service.image",
         "service.errors",
         "service.contract",
+        "service.repository",
+        "service.tiles",
         "training",
         "export",
     },
