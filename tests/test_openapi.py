@@ -14,7 +14,7 @@ from tests.installed import installed, run_python
 
 FUZZER = "schemathesis==4.32.5"
 GENERATOR = "openapi-python-client==0.29.1"
-EXAMPLES = os.environ.get("ONEGAUGE_FUZZ_EXAMPLES", "30")  # for each route and phase
+EXAMPLES = os.environ.get("ONEGAUGE_FUZZ_EXAMPLES", "15")  # for each route and phase
 # That two criteria exclude each other, and that bytes are a readable image, no schema can say.
 CONFIG = """
 [checks.positive_data_acceptance]
