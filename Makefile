@@ -18,7 +18,7 @@ test: .venv-dev/installed ## Run all tests
 
 .PHONY: drills
 drills: .venv-dev/installed ## Run the fault drills, with 2,000 fuzzed requests and 5,000 damaged images
-	ONEGAUGE_FUZZ_EXAMPLES=700 $(DEV)/python -m pytest -m 'drill or not drill' \
+	ONEGAUGE_FUZZ_EXAMPLES=1500 $(DEV)/python -m pytest -m 'drill or not drill' \
 		tests/test_drills.py tests/test_openapi.py
 
 .PHONY: soak
