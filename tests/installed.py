@@ -26,11 +26,14 @@ def installed(requirement: str) -> Path:
     return home
 
 
-def run_python(*arguments: str | Path, path: Path) -> subprocess.CompletedProcess[str]:
+def run_python(
+    *arguments: str | Path, path: Path, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """This Python with the packages of a folder before its own."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(path)},
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
