@@ -36,9 +36,12 @@ def find_regions(
 
     Pixels of the map that touch by a side or a corner belong together.
     """
+    mask = anomaly_map >= np.float64(level)
+    if not mask.any():
+        return []  # as of every normal image
     original, sides = np.array(size[::-1]), np.array(anomaly_map.shape)  # y, x
     regions = []
-    for component in _components(anomaly_map >= np.float64(level)):
+    for component in _components(mask):
         top, left = (component.min(0) * original // sides).tolist()
         bottom, right = (-(-(component.max(0) + 1) * original // sides)).tolist()  # rounded up
         values = anomaly_map[tuple(component.T)]
@@ -78,7 +81,7 @@ def _contours(
 
 
 def _components(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
-    """The pixels (N, 2) of each component of a mask (h, w), in coordinates y, x.
+    """The pixels (N, 2) of each component of a mask (h, w) that is not empty, as y, x.
 
     Rows fall into runs, of which there are far fewer than pixels, and runs that touch are joined.
     """
@@ -90,7 +93,7 @@ def _components(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
     owners = labels.repeat(ends - starts)
     order = owners.argsort(kind="stable")
     cuts = np.flatnonzero(np.diff(owners[order])) + 1
-    yield from (part for part in np.split(pixels[order], cuts) if len(part))
+    yield from np.split(pixels[order], cuts)
 
 
 def _joined(rows: list[int], starts: list[int], ends: list[int]) -> list[int]:

@@ -1,8 +1,10 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Thread
 
 import pytest
+from fastapi.testclient import TestClient
 
 from service.errors import GatewayBusy
 from tests.service.fake_backend import FakeBackend
@@ -17,6 +19,19 @@ def in_background(call: Callable[[], object]) -> tuple[Thread, list]:
     return thread, answers
 
 
+@contextmanager
+def occupied(backend: FakeBackend, client: TestClient, body: bytes) -> Iterator[list]:
+    """While an inspection is held back; its answer is in the list afterwards."""
+    backend.release.clear()
+    thread, answers = in_background(lambda: client.post("/inspect", content=body, headers=PNG))
+    assert backend.entered.wait(5)
+    try:
+        yield answers
+    finally:
+        backend.release.set()
+        thread.join()
+
+
 def metric(client, name: str) -> float:
     lines = client.get("/metrics").text.splitlines()
     return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
@@ -25,18 +40,14 @@ def metric(client, name: str) -> float:
 def test_what_is_too_much_is_refused_before_its_body_is_read(gateway, normal):
     backend = FakeBackend()
     client = gateway(backend, max_in_flight=1, max_waiting=0)
-    backend.release.clear()
-    thread, answers = in_background(lambda: client.post("/inspect", content=normal, headers=PNG))
-    assert backend.entered.wait(5)
-    assert metric(client, "onegauge_requests_in_flight") == 1
 
     def body():
         raise AssertionError("the body was asked for")
         yield b""
 
-    refused = client.post("/inspect", content=body(), headers=PNG)
-    backend.release.set()
-    thread.join()
+    with occupied(backend, client, normal) as answers:
+        assert metric(client, "onegauge_requests_in_flight") == 1
+        refused = client.post("/inspect", content=body(), headers=PNG)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"
     assert refused.json()["type"] == "/problems/gateway-busy"
@@ -44,37 +55,26 @@ def test_what_is_too_much_is_refused_before_its_body_is_read(gateway, normal):
     assert client.post("/inspect", content=normal, headers=PNG).status_code == 200
 
 
-def test_requests_wait_for_their_turn_in_the_order_they_came(gateway, normal):
+def test_requests_wait_for_their_turn_and_no_more_than_may(gateway, normal):
     backend = FakeBackend()
     client = gateway(backend, max_in_flight=1, max_waiting=1)
-    backend.release.clear()
-    first, answered = in_background(lambda: client.post("/inspect", content=normal, headers=PNG))
-    assert backend.entered.wait(5)
-    second, answered_next = in_background(
-        lambda: client.post("/inspect", content=normal, headers=PNG)
-    )
-    while metric(client, "onegauge_requests_waiting") < 1:
-        pass
-    assert client.post("/inspect", content=normal, headers=PNG).status_code == 503
-    backend.release.set()
-    first.join()
+    with occupied(backend, client, normal) as answers:
+        second, waited = in_background(lambda: client.post("/inspect", content=normal, headers=PNG))
+        while metric(client, "onegauge_requests_waiting") < 1:
+            pass
+        assert client.post("/inspect", content=normal, headers=PNG).status_code == 503
     second.join()
-    assert [a.status_code for a in answered + answered_next] == [200, 200]
+    assert [answer.status_code for answer in answers + waited] == [200, 200]
 
 
 def test_bytes_of_all_requests_together_are_bounded(gateway, normal):
     backend = FakeBackend()
-    room = {"max_request_bytes": 1000, "max_buffered_bytes": 1500}
-    client = gateway(backend, **room)
-    backend.release.clear()
+    client = gateway(backend, max_request_bytes=1000, max_buffered_bytes=1500)
     body = normal + b" " * (900 - len(normal))
-    thread, answers = in_background(lambda: client.post("/inspect", content=body, headers=PNG))
-    assert backend.entered.wait(5)
-    assert metric(client, "onegauge_buffered_bytes") == 900
-    announced = client.post("/inspect", content=body, headers=PNG)
-    unannounced = client.post("/inspect", content=iter([body]), headers=PNG)
-    backend.release.set()
-    thread.join()
+    with occupied(backend, client, body) as answers:
+        assert metric(client, "onegauge_buffered_bytes") == 900
+        announced = client.post("/inspect", content=body, headers=PNG)
+        unannounced = client.post("/inspect", content=iter([body]), headers=PNG)
     for refused in (announced, unannounced):
         assert refused.status_code == 503
         assert "900 bytes of other requests" in refused.json()["detail"]
