@@ -82,7 +82,7 @@ def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
     of float32 in rising order.
     """
     if tiling := checkpoint.config.tiling:
-        return {"tile_size": str(tiling.size), "tile_overlap": str(tiling.overlap)}
+        return tiling.parameters()
     maps = checkpoint.evidence.maps
     scores = gauge.calibration.scores.numpy().astype("<f4")
     return {

@@ -70,10 +70,7 @@ class Contract:
     @property
     def tiling(self) -> Tiling | None:
         """How pictures are cut, None for a model of whole pictures."""
-        size, overlap = (self.parameters.get(name, "") for name in ("tile_size", "tile_overlap"))
-        if not size.isdecimal() or not overlap.isdecimal():
-            return None
-        return Tiling(int(size), int(overlap))
+        return Tiling.from_parameters(self.parameters)
 
     @property
     def rescoring(self) -> tuple[int, NDArray[np.float32]] | None:

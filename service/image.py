@@ -85,6 +85,15 @@ def read_original(data: bytes, *, max_pixels: int) -> Image.Image:
     return _decode(data, max_pixels)[1]
 
 
+def read_mask(data: bytes, size: tuple[int, int], *, max_pixels: int) -> NDArray[np.bool_]:
+    """What a mask has painted white, bool of `size` (height, width): where half or more of it is.
+
+    Raises like `read_image`.
+    """
+    picture = read_original(data, max_pixels=max_pixels).convert("L")
+    return np.asarray(picture.resize(size[::-1], Image.Resampling.BOX)) >= 128
+
+
 def _decode(
     data: bytes, max_pixels: int, at_least: int | None = None
 ) -> tuple[tuple[int, int], Image.Image]:

@@ -22,7 +22,7 @@ from service.decision import (
 )
 from service.errors import BackendFailed, BackendUnavailable, ImageError
 from service.image import InputImage, read_image, read_original
-from service.mask import inspect_only, read_mask
+from service.mask import inspect_only, inspected_part
 from service.metrics import Metrics
 from service.regions import find_regions
 from service.schemas import (
@@ -141,7 +141,7 @@ class Inspector:
         if inquiry.mask is None:
             return None
         max_pixels = self._settings.max_pixels
-        read = partial(read_mask, inquiry.mask.read(), contract, max_pixels=max_pixels)
+        read = partial(inspected_part, inquiry.mask.read(), contract, max_pixels=max_pixels)
         (inspected,) = await self._in_threads([read])
         return inspected
 

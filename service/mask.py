@@ -4,32 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.backends import Outputs
 from service.contract import Contract
 from service.errors import ImageError, InvalidOption
-from service.image import read_original
+from service.image import read_mask
 
 
-def read_mask(data: bytes, contract: Contract, *, max_pixels: int) -> NDArray[np.bool_]:
-    """What is to be inspected, white in a picture of any size, at the size (h, w) of the maps.
-
-    A pixel of the map counts where half of it or more is white. Raises InvalidOption.
-    """
+def inspected_part(data: bytes, contract: Contract, *, max_pixels: int) -> NDArray[np.bool_]:
+    """What a mask wants inspected, at the size (h, w) of the maps; raises InvalidOption."""
     if contract.rescoring is None:
         raise InvalidOption(
             f"Version {contract.version} of {contract.name} cannot score a part of a picture, as "
             "it looks at tiles or does not say how it scores: leave the mask out."
         )
     try:
-        picture = read_original(data, max_pixels=max_pixels)
+        size = contract.map_height, contract.map_width
+        inspected = read_mask(data, size, max_pixels=max_pixels)
     except ImageError as exc:
         raise InvalidOption(f"The mask cannot be read: {exc.detail}") from exc
-    size = contract.map_width, contract.map_height
-    inspected: NDArray[np.bool_] = (
-        np.asarray(picture.convert("L").resize(size, Image.Resampling.BOX)) >= 128
-    )
     if not inspected.any():
         raise InvalidOption("The mask leaves nothing to inspect: paint white what is to be.")
     return inspected

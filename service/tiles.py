@@ -5,11 +5,11 @@ memory is a strip of the picture and the tiles that are looked at together, wher
 give strips: of upright 8-bit JPEG and PNG in grey or RGB. Others are decoded whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,16 @@ class Tiling:
 
     size: int
     overlap: int
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, str]) -> Self | None:
+        """As a model's configuration tells it, None for a model of whole pictures."""
+        size, overlap = (parameters.get(name, "") for name in ("tile_size", "tile_overlap"))
+        return cls(int(size), int(overlap)) if size.isdecimal() and overlap.isdecimal() else None
+
+    def parameters(self) -> dict[str, str]:
+        """As a model's configuration tells it."""
+        return {"tile_size": str(self.size), "tile_overlap": str(self.overlap)}
 
     def boxes(self, width: int, height: int) -> list[Box]:
         """The tiles of a picture, row by row; a shorter side is a tile's whole side."""

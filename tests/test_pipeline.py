@@ -17,7 +17,7 @@ from service.backends import load_backend
 from service.backends.embedded import EmbeddedBackend, Run, Tensors
 from service.backends.onnx import compile_model
 from service.settings import Settings
-from training.dataset import pixels_of, readable
+from training.dataset import picture_of, readable
 
 SIZE = 128
 
@@ -163,7 +163,7 @@ def test_upload_file_and_training_loader_give_identical_pixels(folder, tmp_path)
         for file in files:
             sent = client.post("/inspect", files=[("image", (file.name, file.read_bytes()))])
             assert sent.status_code == 200, sent.text
-    from_files = [pixels_of(file, SIZE) for file in files]
+    from_files = [picture_of(file, SIZE).pixels[0] for file in files]
     from_loader = [picture.pixels[0] for _, picture in readable(files, SIZE)]
     assert len(backend.images) == len(files) == 6
     for uploaded, read, loaded in zip(backend.images, from_files, from_loader, strict=True):
@@ -175,7 +175,7 @@ def test_upload_file_and_training_loader_give_identical_pixels(folder, tmp_path)
 def test_the_answer_is_what_the_graph_says(folder, gateway, product_tree):
     picture = product_tree / "metal" / "test" / "good" / "0000.jpg"
     session = onnxruntime.InferenceSession(folder / "repository" / "parts" / "1" / "model.onnx")
-    (score,) = session.run(["score"], {"image": pixels_of(picture, SIZE)[None]})
+    (score,) = session.run(["score"], {"image": picture_of(picture, SIZE).pixels[0][None]})
     (result,) = inspect(gateway, [picture])
     assert result["score"] == pytest.approx(score[0], abs=1e-4)
 

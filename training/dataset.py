@@ -103,11 +103,6 @@ class Unreadable:
     reason: str
 
 
-def pixels_of(path: Path, size: int) -> np.ndarray:
-    """RGB uint8 (size, size, 3) of a file; raises ImageError or OSError."""
-    return read_image(path.read_bytes(), (size, size), max_pixels=MAX_PIXELS).pixels
-
-
 @dataclass(frozen=True)
 class Picture:
     """A file's tiles RGB uint8 (T, size, size, 3), of which the whole may be the only one."""

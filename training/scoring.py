@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from service.errors import ImageError
-from service.image import read_original
+from service.image import read_mask
 from training.errors import DataError
 from training.masks import MAX_PIXELS
 
@@ -51,31 +49,15 @@ class Scoring(nn.Module):
         return torch.where(self.inspected, maps, torch.zeros_like(maps))
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """What is to be inspected, white in the picture at `path`: float32 (H, W) in 0..1.
+def inspected_part(mask: Path, side: int) -> Tensor:
+    """What is white in the picture `mask`, at the size of the maps: bool (side, side).
 
-    Raises DataError where it cannot be read, or is black all over.
+    Raises DataError where it cannot be read, or leaves nothing.
     """
     try:
-        picture = read_original(path.read_bytes(), max_pixels=MAX_PIXELS)
+        inspected = read_mask(mask.read_bytes(), (side, side), max_pixels=MAX_PIXELS)
     except (ImageError, OSError) as exc:
-        raise DataError(f"the mask {path} cannot be read: {exc}") from exc
-    white = np.asarray(picture.convert("L"), np.float32) / 255
-    if not white.any():
-        raise DataError(f"the mask {path} is black: paint white what is to be inspected")
-    return white
-
-
-def at_map_size(mask: np.ndarray, size: tuple[int, int]) -> Tensor:
-    """A mask (H, W) at the size (h, w) of the maps, bool: true where half of it or more is white.
-
-    Raises DataError where nothing is left.
-    """
-    shares = F.interpolate(torch.from_numpy(mask)[None, None], size, mode="area")[0, 0]
-    inspected = shares >= 0.5
+        raise DataError(f"the mask {mask} cannot be read: {exc}") from exc
     if not inspected.any():
-        raise DataError(
-            f"no pixel of the {size[1]} x {size[0]} map is inspected: the white parts of the mask "
-            "are too small"
-        )
-    return inspected
+        raise DataError(f"the mask {mask} leaves nothing to inspect: paint white what is to be")
+    return torch.from_numpy(inspected)

@@ -31,7 +31,7 @@ from training.errors import CheckpointError, DataError, TrainingError
 from training.features import Features
 from training.places import Places
 from training.progress import Progress
-from training.scoring import at_map_size, read_mask
+from training.scoring import inspected_part
 from training.state import discard, open_state, record_of, refuse_changes, whole
 from training.synthesis import add_anomaly
 
@@ -62,7 +62,6 @@ def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
 
 def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     started, device = time.monotonic(), choose_device(config.device)
-    mask = None if config.mask is None else read_mask(config.mask)
     require_enough(len(training_images(config.data)), config)
     torch.manual_seed(config.seed)
     backbone = load_backbone(
@@ -74,6 +73,8 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     ).to(device)
     backbone.require_size(config.image_size)
     DETECTORS[config.detector](backbone)  # raises if they do not suit
+    side = config.image_size // backbone.strides[0]  # of the maps
+    inspected = None if config.mask is None else inspected_part(config.mask, side)
     state = open_state(config)
     try:
         corpus = read_corpus(config, backbone, state, progress)
@@ -91,9 +92,8 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     places = Places(sum(backbone.channels)).to(device)
     places.fit(corpus.features.subset(fit))
-    maps = detector.out_of_fold(corpus.features.subset(fit), progress)  # (N, h, w)
     evidence = Evidence(
-        maps=maps,
+        maps=detector.out_of_fold(corpus.features.subset(fit), progress),
         deviations=corpus.deviations[fit],
         corrupted=corpus.corrupted[fit],
         means=corpus.means[fit],
@@ -104,7 +104,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         calibration_places=places.compact(corpus.features.subset(held_out), progress),
         pictures=torch.from_numpy(pictures[fit]),
         calibration_pictures=torch.from_numpy(pictures[held_out]),
-        inspected=None if mask is None else at_map_size(mask, maps.shape[1:]),
+        inspected=inspected,
     )
     checkpoint = Checkpoint(
         config,

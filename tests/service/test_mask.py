@@ -7,7 +7,7 @@ from PIL import Image
 from service.backends import Outputs
 from service.contract import Contract
 from service.errors import InvalidOption
-from service.mask import inspect_only, read_mask
+from service.mask import inspect_only, inspected_part
 from tests.service.pictures import encode
 
 CALIBRATION = np.linspace(0, 1, 9, dtype="<f4")
@@ -95,7 +95,7 @@ def test_one_mask_is_for_all_images(client, normal, defective):
 
 def test_model_that_does_not_say_how_it_scores_takes_no_mask():
     with pytest.raises(InvalidOption, match="leave the mask out"):
-        read_mask(white(0, 0, 9, 9), contract(), max_pixels=10**6)
+        inspected_part(white(0, 0, 9, 9), contract(), max_pixels=10**6)
 
 
 def test_mask_counts_as_an_image_in_size(gateway, normal):

@@ -5,7 +5,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from training import dataset
-from training.dataset import Unreadable, digest, mask_of, pixels_of, readable, training_images
+from training.dataset import Unreadable, digest, mask_of, picture_of, readable, training_images
 from training.errors import DataError
 
 
@@ -85,7 +85,7 @@ def test_a_mask_is_scaled_as_its_image_is(tmp_path):
     picture.paste(255, (30, 0, 60, 10))  # the upper right quarter
     image = evaluated(tmp_path, picture, picture)
     marks = mask_of(image, 10)
-    assert marks.tolist() == (pixels_of(image.path, 10)[..., 0] > 127).tolist()
+    assert marks.tolist() == (picture_of(image.path, 10).pixels[0][..., 0] > 127).tolist()
     assert marks.sum() == 25
 
 
@@ -136,7 +136,7 @@ def test_every_format_gives_the_same_picture(tmp_path, suffix):
     picture = Image.linear_gradient("L").resize((40, 30)).convert("RGB")
     options = {"jpg": {"quality": 100}, "webp": {"lossless": True}}.get(suffix, {})
     picture.save(tmp_path / f"p.{suffix}", **options)
-    pixels = pixels_of(tmp_path / f"p.{suffix}", 16)
+    pixels = picture_of(tmp_path / f"p.{suffix}", 16).pixels[0]
     expected = np.asarray(picture.resize((16, 16), Image.Resampling.BILINEAR), int)
     assert pixels.shape == (16, 16, 3)
     assert np.abs(pixels - expected).max() <= 2

@@ -1,10 +1,11 @@
-import numpy as np
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
 
 from training.errors import DataError
-from training.scoring import Scoring, at_map_size, read_mask
+from training.scoring import Scoring, inspected_part
 
 MAPS = torch.stack([torch.arange(16.0), torch.arange(1.0, 17.0).flip(0)]).view(2, 4, 4)
 
@@ -27,28 +28,29 @@ def test_pixels_that_do_not_count_change_nothing():
     assert torch.equal(scoring.blank(changed), torch.where(inspected, MAPS, 0.0))
 
 
+def mask(folder: Path, size: tuple[int, int], *white: tuple[int, int, int, int]) -> Path:
+    """A picture that is white in boxes of x, y, x, y."""
+    picture = Image.new("L", size)
+    for box in white:
+        picture.paste(255, box)
+    picture.save(folder / "mask.png")
+    return folder / "mask.png"
+
+
 def test_a_mask_is_white_where_to_inspect_at_any_size(tmp_path):
-    picture = Image.new("L", (80, 40))
-    picture.paste(255, (40, 0, 80, 40))
-    picture.save(tmp_path / "mask.png")
-    inspected = at_map_size(read_mask(tmp_path / "mask.png"), (4, 8))
-    assert inspected.tolist() == [[False] * 4 + [True] * 4] * 4
+    inspected = inspected_part(mask(tmp_path, (80, 40), (40, 0, 80, 40)), 4)
+    assert inspected.tolist() == [[False] * 2 + [True] * 2] * 4
 
 
-def test_a_pixel_counts_where_half_of_it_is_white():
-    mask = np.zeros((2, 4), np.float32)
-    mask[:, 0] = mask[0, 3] = 1
-    assert at_map_size(mask, (1, 2)).tolist() == [[True, False]]
+def test_a_pixel_counts_where_half_of_it_is_white(tmp_path):
+    file = mask(tmp_path, (4, 4), (0, 0, 1, 2), (2, 0, 3, 1))
+    assert inspected_part(file, 2).tolist() == [[True, False], [False, False]]
 
 
 def test_masks_that_leave_nothing_are_refused(tmp_path):
-    Image.new("L", (8, 8)).save(tmp_path / "black.png")
-    with pytest.raises(DataError, match="black.png is black: paint white"):
-        read_mask(tmp_path / "black.png")
-    mask = np.zeros((100, 100), np.float32)
-    mask[50, 50] = 1
-    with pytest.raises(DataError, match="no pixel of the 4 x 4 map"):
-        at_map_size(mask, (4, 4))
+    for white in ((), ((50, 50, 51, 51),)):
+        with pytest.raises(DataError, match="mask.png leaves nothing to inspect: paint white"):
+            inspected_part(mask(tmp_path, (100, 100), *white), 4)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(DataError, match="text.png cannot be read"):
-        read_mask(tmp_path / "text.png")
+        inspected_part(tmp_path / "text.png", 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,7 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
         raise DataError(f"ONNX Runtime cannot load version {version} of {model}: {exc}") from exc
     kept: list[TestImage] = []
     parts, seconds = [], 0.0
-    tiling = _tiling(told)
+    tiling = Tiling.from_parameters(told)
     layouts: list[Layout] = []
     for batch, pictures in read_images(images, image.shape[1], tiling, progress):
         started = time.perf_counter()
@@ -76,13 +76,6 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
     told = {key: value for key, value in told.items() if key != "calibration_scores"}
     card = {"version": version, **told, **timing}
     return Subject(str(model), told.get("alignment", ""), alpha, 1.0, card, inspected)
-
-
-def _tiling(told: Mapping[str, str]) -> Tiling | None:
-    """How the model wants pictures cut."""
-    if "tile_size" not in told:
-        return None
-    return Tiling(int(told["tile_size"]), int(told["tile_overlap"]))
 
 
 def _graph(folder: Path, served: Sequence[int]) -> Path:

@@ -6,7 +6,7 @@ import torch
 
 from training.alignments import ALIGNMENTS
 from training.checkpoint import load
-from training.dataset import pixels_of
+from training.dataset import picture_of
 from training.dataset import test_images as labelled_images
 from training.errors import DataError
 from training.evaluation.run import align, detect, evaluate_run
@@ -24,7 +24,7 @@ def test_a_reading_is_what_the_whole_graph_says(trained_run, product_tree):
     checkpoint, images = load(trained_run), labelled_images(product_tree)[:5]
     inspected = align(checkpoint, detect(checkpoint, images, CPU, Progress()), "cada", 0.05)
     with torch.inference_mode():
-        pixels = torch.from_numpy(np.stack([pixels_of(i.path, 128) for i in images]))
+        pixels = torch.from_numpy(np.stack([picture_of(i.path, 128).pixels[0] for i in images]))
         reading = checkpoint.gauge("cada", 0.05)(pixels)
     for name in ("score", "p_value", "raw_score", "novelty"):
         assert np.allclose(getattr(inspected, name), getattr(reading, name), atol=1e-3), name
