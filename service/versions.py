@@ -18,6 +18,8 @@ from service.errors import (
 from service.metrics import Metrics
 
 WATCH_S = 1.0  # between looks at what is served
+# Errors that say nothing about the version, which is tried again
+_PASSING = (BackendOverloaded, BackendTimeout, BackendUnavailable)
 
 _log = logging.getLogger("onegauge.versions")
 
@@ -31,6 +33,8 @@ class Versions:
         self._backend = backend
         self._metrics = metrics
         self._shadow_version = shadow
+        self._shadow_due = False
+        self._shadow_error: str | None = None
         self._model: Model | None = None
         self._seen: Contract | None = None  # the last that was loaded or refused
         self._error: BackendError = BackendUnavailable("No model has been loaded yet.")
@@ -92,6 +96,8 @@ class Versions:
                 self._error = exc  # the version that answered may be there again in a moment
             else:
                 await self._follow(contract)
+            if self._shadow_version and self._shadow_due:
+                await self._load_shadow(self._shadow_version)
 
     async def _follow(self, contract: Contract) -> None:
         if self._model and contract == self._model.contract:
@@ -103,8 +109,8 @@ class Versions:
     async def _take(self, contract: Contract) -> None:
         try:
             model = await self._backend.load(contract)
-        except (BackendOverloaded, BackendTimeout, BackendUnavailable) as exc:
-            self._error = exc  # it says nothing about the version, which is tried again
+        except _PASSING as exc:
+            self._error = exc
             return
         except BackendError as exc:
             self._error = exc
@@ -113,8 +119,8 @@ class Versions:
             return
         self._model = model
         self._pardon()
+        self._shadow_due = self._shadow_version is not None
         _log.info("serving", extra={"fields": {"version": contract.version}})
-        await self._load_shadow()
 
     def _refuse(self, refusal: Refusal) -> None:
         if refusal != self.refused:
@@ -129,15 +135,17 @@ class Versions:
             self._seen = self._model.contract
             self._metrics.serves(self._seen)
 
-    async def _load_shadow(self) -> None:
-        if self._shadow_version is None:
-            return
+    async def _load_shadow(self, version: str) -> None:
         try:
-            contract = await self._backend.version(self._shadow_version)
-            self.shadow = await self._backend.load(contract)
+            self.shadow = await self._backend.load(await self._backend.version(version))
         except BackendError as exc:
-            fields = {"version": self._shadow_version, "detail": exc.detail}
-            _log.error("shadow refused", extra={"fields": fields})
+            self._shadow_due = isinstance(exc, _PASSING)
+            if exc.detail != self._shadow_error:  # once, not every second
+                fields = {"version": version, "detail": exc.detail}
+                _log.error("shadow refused", extra={"fields": fields})
+            self._shadow_error = exc.detail
+        else:
+            self._shadow_due, self._shadow_error = False, None
 
     async def _watch(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from service.backends import Refusal
+from service.contract import Contract
 from service.errors import (
     BackendError,
     BackendOverloaded,
@@ -213,3 +214,36 @@ def test_shadow_is_the_version_of_the_settings():
         assert versions.shadow.contract.version == "7"
 
     running(FakeBackend(), look, shadow="7")
+
+
+def test_shadow_that_comes_later_is_waited_for_and_a_bad_one_is_not(caplog):
+    class Late(FakeBackend):
+        error_of_shadow: BackendError | None = BackendUnavailable("not loaded")
+        asked = 0
+
+        async def version(self, number: str) -> Contract:
+            if number == "7":
+                self.asked += 1
+                if self.error_of_shadow:
+                    raise self.error_of_shadow
+            return await super().version(number)
+
+    late, bad = Late(), Late()
+    bad.error_of_shadow = ContractError("not a gauge")
+
+    async def wait(versions: Versions) -> None:
+        assert versions.shadow is None
+        await versions.refresh()
+        assert late.asked == 2
+        late.error_of_shadow = None
+        await versions.refresh()
+        assert versions.shadow is not None
+
+    async def give_up(versions: Versions) -> None:
+        await versions.refresh()
+        assert versions.shadow is None
+        assert bad.asked == 1
+
+    running(late, wait, shadow="7")
+    running(bad, give_up, shadow="7")
+    assert [r.message for r in caplog.records].count("shadow refused") == 2
