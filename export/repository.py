@@ -39,7 +39,7 @@ from service.repository import (
 TritonBackend = Literal["onnxruntime", "python"]
 
 QUEUE_DELAY_US = 2_000  # short beside any inference, long enough to gather concurrent requests
-QUEUE_TIMEOUT_US = 2_000_000  # a part has left the station by then; a client may shorten it
+QUEUE_TIMEOUT_US = 60_000_000  # as long as a gateway lets a request take; clients shorten it
 QUEUE_BATCHES = 8  # full batches that may wait; beyond them a refusal is better than a late answer
 
 PYTHON_MODEL = Path(__file__).parent / "triton_python" / "model.py"
