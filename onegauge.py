@@ -108,6 +108,9 @@ def train(
     calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
     epochs: Epochs = None,
     bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
+    references: Annotated[
+        int, typer.Option(help="Images kept at most for others to be compared with")
+    ] = 4_000,
     batch_size: Annotated[int, typer.Option()] = 16,
     allow_unreadable: Annotated[bool, typer.Option("--allow-unreadable")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped")] = False,
@@ -137,6 +140,7 @@ def train(
         calibration_fraction=calibration_fraction,
         epochs=epochs,
         bank_size=bank_size,
+        references=references,
         batch_size=batch_size,
         allow_unreadable=allow_unreadable,
         resume=resume,

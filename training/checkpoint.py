@@ -73,6 +73,7 @@ class Checkpoint:
     products: tuple[str, ...]  # of the references, from the folders' names
     calibration_products: tuple[str, ...]
     training_digest: str
+    images: int  # pictures that the detector was fitted on
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph with this alignment and target rate, by default the run's own."""
@@ -116,11 +117,6 @@ class Checkpoint:
             evidence.pictures,
         )
         return ALIGNMENTS[name](references).eval()
-
-    @property
-    def images(self) -> int:
-        """How many pictures the references are of."""
-        return len(self.evidence.pictures.unique())
 
     @property
     def calibration_images(self) -> int:
@@ -174,6 +170,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
             k: str(v) if k in PATHS and v else v for k, v in asdict(checkpoint.config).items()
         },
         "training_digest": checkpoint.training_digest,
+        "images": checkpoint.images,
         "products": checkpoint.products,
         "calibration_products": checkpoint.calibration_products,
         "digests": {name: _digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
@@ -212,6 +209,7 @@ def load(run: Path) -> Checkpoint:
         tuple(record["products"]),
         tuple(record["calibration_products"]),
         record["training_digest"],
+        record.get("images", len(evidence.pictures.unique())),  # not said before there was a limit
     )
 
 

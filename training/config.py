@@ -9,7 +9,7 @@ from service.tiles import Tiling
 from training.errors import ConfigError
 
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
-COUNTS = ("bank_size", "batch_size", "image_size")
+COUNTS = ("bank_size", "batch_size", "image_size", "references")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class TrainConfig:
     calibration_fraction: float = 0.2  # held out; more where the promise needs more, up to half
     epochs: int | None = None  # of detectors that learn by gradient; None: what they advise
     bank_size: int = 10_000  # memories of a memory bank
+    references: int = 4_000  # images at most that the alignment looks among for what is alike
     batch_size: int = 16
     allow_unreadable: bool = False  # go on where more than 5 % of the files cannot be read
     resume: bool = False

@@ -92,17 +92,18 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
     places = Places(sum(backbone.channels)).to(device)
     places.fit(corpus.features.subset(fit))
+    known = references(fit, config, progress)
     evidence = Evidence(
-        maps=detector.out_of_fold(corpus.features.subset(fit), progress),
-        deviations=corpus.deviations[fit],
-        corrupted=corpus.corrupted[fit],
-        means=corpus.means[fit],
-        places=places.compact(corpus.features.subset(fit), progress),
+        maps=detector.out_of_fold(corpus.features.subset(known), progress),
+        deviations=corpus.deviations[known],
+        corrupted=corpus.corrupted[known],
+        means=corpus.means[known],
+        places=places.compact(corpus.features.subset(known), progress),
         calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
         calibration_deviations=corpus.deviations[held_out],
         calibration_means=corpus.means[held_out],
         calibration_places=places.compact(corpus.features.subset(held_out), progress),
-        pictures=torch.from_numpy(pictures[fit]),
+        pictures=torch.from_numpy(pictures[known]),
         calibration_pictures=torch.from_numpy(pictures[held_out]),
         inspected=inspected,
     )
@@ -112,9 +113,10 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         detector,
         places,
         evidence,
-        tuple(products[fit].tolist()),
+        tuple(products[known].tolist()),
         tuple(products[held_out].tolist()),
         corpus.digest,
+        len(np.unique(pictures[fit])),
     )
     checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
     save(checkpoint, verification)
@@ -158,6 +160,18 @@ def split(images: int, config: TrainConfig, progress: Progress) -> tuple[np.ndar
         )
     order = np.random.default_rng(config.seed).permutation(images)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def references(fit: np.ndarray, config: TrainConfig, progress: Progress) -> np.ndarray:
+    """The images fitted on that alignment and novelty compare with, drawn at random if too many."""
+    if len(fit) <= config.references:
+        return fit
+    progress.say(
+        f"{config.references} of the {len(fit)} images fitted on are kept to compare with: "
+        "--references"
+    )
+    draw = np.random.default_rng(config.seed).choice(len(fit), config.references, replace=False)
+    return fit[np.sort(draw)]
 
 
 def _fit(

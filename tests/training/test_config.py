@@ -17,6 +17,7 @@ from training.errors import ConfigError
         ("score_share", 1.1),
         ("epochs", 0),
         ("bank_size", 0),
+        ("references", 0),
         ("batch_size", -1),
         ("image_size", 0),
     ],

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from timm import create_model
 
-from training.checkpoint import Checkpoint, load_verification_images
+from training.checkpoint import Checkpoint, load, load_verification_images
 from training.config import TrainConfig
 from training.errors import CheckpointError, DataError, TrainingError
 from training.progress import Progress
@@ -227,3 +227,11 @@ def test_a_device_that_there_is_not_is_named():
     assert choose_device("auto").type in ("cpu", "cuda")
     with pytest.raises(TrainingError, match="abacus"):
         choose_device("abacus")
+
+
+def test_no_more_references_are_kept_than_asked_for(data, tmp_path, capsys):
+    run = train(config(data, tmp_path / "run", references=8))
+    assert len(run.evidence.maps) == len(run.products) == 8
+    assert run.images == load(run.config.out).images == 11
+    assert "8 of the 11 images" in capsys.readouterr().err
+    assert scores(run).isfinite().all()
