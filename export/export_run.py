@@ -104,7 +104,7 @@ def _verification(gauge: Gauge, images: Tensor) -> Verification:
 def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
     """Where a model comes from and what it promises, as strings for config.pbtxt."""
     config = checkpoint.config
-    return {
+    told = {
         "alignment": config.alignment,
         "backbone": config.backbone,
         "calibration_images": str(checkpoint.calibration_images),
@@ -116,6 +116,9 @@ def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
         "training_digest": checkpoint.training_digest,
         "training_images": str(checkpoint.images),
     }
+    if checkpoint.calibrated_at:
+        told["calibrated_at"] = str(checkpoint.calibrated_at)
+    return told
 
 
 def _digest(path: Path) -> str:

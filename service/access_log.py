@@ -1,4 +1,4 @@
-"""A request id and one access line for every request."""
+"""A request id, one access line and one count for every request."""
 
 import logging
 import re
@@ -8,6 +8,8 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.metrics import Metrics
+
 REQUEST_ID_HEADER = "X-Request-Id"
 
 _log = logging.getLogger("onegauge.access")
@@ -16,8 +18,9 @@ _log = logging.getLogger("onegauge.access")
 class AccessLog:
     """ASGI middleware; routes add what they know to the `access` dict of the request's state."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and log how it ended."""
@@ -40,12 +43,14 @@ class AccessLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
+            seconds = perf_counter() - start
+            self._metrics.requested(getattr(scope.get("route"), "path", None), status, seconds)
             fields = {
                 "request_id": request_id,
                 "method": scope["method"],
                 "path": scope["path"],
                 "status": status,
-                "duration_ms": round(1000 * (perf_counter() - start), 1),
+                "duration_ms": round(1000 * seconds, 1),
                 **access,
             }
             _log.info("request", extra={"fields": fields})

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
+from time import perf_counter
 
 from service.errors import DeadlineExceeded, GatewayBusy
 from service.metrics import Metrics
@@ -55,8 +56,10 @@ class Admission:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """The right to be inspected, first come, first served."""
+        start = perf_counter()
         with self._metrics.waiting.track_inprogress():
             await self._turns.acquire()
+        self._metrics.queued(perf_counter() - start)
         try:
             with self._metrics.in_flight.track_inprogress():
                 yield

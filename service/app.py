@@ -47,7 +47,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
         )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, metrics=metrics)
     app.include_router(router)
     app.include_router(lookout.router)
     add_problem_handlers(app)

@@ -7,6 +7,7 @@ same message over gRPC; there is no manifest of another format.
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from google.protobuf import text_format
@@ -68,6 +69,16 @@ class Contract:
         return int(text) if text.isdecimal() else None
 
     @property
+    def false_alarm_rate(self) -> float | None:
+        """The share of normal images that score 1.0 or more, None when the model does not say."""
+        return _number(self.parameters.get("false_alarm_rate"))
+
+    @property
+    def calibrated_at(self) -> float | None:
+        """When, in seconds since 1970, None when the model does not say."""
+        return _number(self.parameters.get("calibrated_at"))
+
+    @property
     def tiling(self) -> Tiling | None:
         """How pictures are cut, None for a model of whole pictures."""
         return Tiling.from_parameters(self.parameters)
@@ -108,6 +119,14 @@ def _dims(
     if any(side < 1 for side in tensor.dims):
         raise _violated(config, f"{name} has the open shape {list(tensor.dims)}")
     return list(tensor.dims)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
 
 
 def _violated(config: ModelConfig, why: str) -> ContractError:

@@ -4,21 +4,43 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import nan
 from time import perf_counter
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from service.contract import Contract
+from service.drift import Drift
 from service.schemas import LINE_MAX_LENGTH, Decision, Rejection
 
 MAX_LINES = 100
 NO_LINE, OTHER_LINE = "none", "other"
+NO_PATH = "other"
 SCORES = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 DIFFERENCES = (-1.0, -0.5, -0.2, -0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+P_VALUES = (0.001, 0.005, 0.01, 0.02, 0.05, *(round(0.1 * i, 1) for i in range(1, 11)))
+NOVELTIES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0)
+RAW_SCORES = tuple(0.001 * 2**i for i in range(18))  # detectors have units of their own
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+OF_IMAGES = {
+    "image_score": ("Image scores; anomalous from 1", SCORES),
+    "p_value": ("Share of normal images that score so high", P_VALUES),
+    "normal_location": ("Raw score that normal images of the kind have", RAW_SCORES),
+    "normal_scale": ("Spread of the raw scores of such images", RAW_SCORES),
+    "novelty": ("Distance from all that training has seen; unknown from 1", NOVELTIES),
+}
 PROVENANCE_LABELS = ("detector", "backbone")
-MODEL_LABELS = ("name", "version", "backend", *PROVENANCE_LABELS)
+MODEL_LABELS = ("name", "version", "digest", "backend", *PROVENANCE_LABELS)
+DIGEST_LENGTH = 12
 
 Stage = Literal["read", "decode", "infer", "postprocess", "encode"]
 
@@ -28,29 +50,55 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         self._lines: set[str] = set()
         counter = partial(Counter, registry=self._registry)
         gauge = partial(Gauge, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry)
+        seconds = partial(histogram, buckets=SECONDS)
         self._decisions = counter(
             "onegauge_decisions", "Inspected images by decision", ["line", "decision"]
         )
         self._unknown = counter(
             "onegauge_unknown_products", "Inspected images of a product never seen", ["line"]
         )
-        self._score = histogram(
-            "onegauge_image_score", "Image scores; anomalous from 1", ["line"], buckets=SCORES
+        self._of_images = {
+            name: histogram(f"onegauge_{name}", text, ["line"], buckets=buckets)
+            for name, (text, buckets) in OF_IMAGES.items()
+        }
+        self._requests = counter(
+            "onegauge_requests", "Requests answered, by path and status", ["path", "status"]
+        )
+        self._request_seconds = seconds(
+            "onegauge_request_duration_seconds",
+            "Time from a request's header to its answer",
+            ["path"],
         )
         self._rejected = counter(
             "onegauge_rejected", "Images and requests refused or failed, by reason", ["reason"]
         )
-        self._stages = histogram(
+        self._stages = seconds(
             "onegauge_stage_duration_seconds",
             "Time by stage: read and infer per request, the others per image",
             ["stage"],
-            buckets=SECONDS,
         )
+        self._queue_seconds = seconds(
+            "onegauge_queue_wait_seconds", "Time that a read request waits for its turn"
+        )
+        self._backend_seconds = seconds(
+            "onegauge_backend_duration_seconds", "Time of a batch, the backend's queue included"
+        )
+        self._batch_images = histogram(
+            "onegauge_backend_batch_images",
+            "Images of a batch as the gateway sends it",
+            buckets=BATCHES,
+        )
+        self._drift = Drift()
+        self._registry.register(self._drift)
         self._model = gauge("onegauge_model_info", "The model version that answers", MODEL_LABELS)
+        self._calibrated = gauge(
+            "onegauge_model_calibrated_timestamp_seconds", "When the model was calibrated"
+        )
         self._refused = gauge(
             "onegauge_model_refused", "1 for a version that could not be served", ["version"]
         )
@@ -80,9 +128,23 @@ class Metrics:
             return
         label = self._line(line)
         self._decisions.labels(label, result.decision).inc()
-        self._score.labels(label).observe(result.score)
+        values = (
+            result.score,
+            result.p_value,
+            result.normal.location,
+            result.normal.scale,
+            result.novelty,
+        )
+        for name, value in zip(OF_IMAGES, values, strict=True):
+            self._of_images[name].labels(label).observe(value)
+        self._drift.observe(label, result.p_value)
         if result.unknown_product:
             self._unknown.labels(label).inc()
+
+    def requested(self, path: str | None, status: int, seconds: float) -> None:
+        """Count a request by the route that took it, None where there is none."""
+        self._requests.labels(path or NO_PATH, str(status)).inc()
+        self._request_seconds.labels(path or NO_PATH).observe(seconds)
 
     def rejected(self, reason: str) -> None:
         """Count a refused image or request."""
@@ -93,8 +155,11 @@ class Metrics:
         provenance = (contract.parameters.get(key, "") for key in PROVENANCE_LABELS)
         self._refused.clear()
         self._model.clear()
-        info = self._model.labels(contract.name, contract.version, contract.backend, *provenance)
-        info.set(1)
+        digest = contract.parameters.get("model_digest", "")[:DIGEST_LENGTH]
+        served = contract.name, contract.version, digest, contract.backend
+        self._model.labels(*served, *provenance).set(1)
+        self._calibrated.set(contract.calibrated_at or nan)
+        self._drift.serves(contract)
 
     def refuses(self, version: str) -> None:
         """Tell which version was to be served and could not be."""
@@ -109,6 +174,18 @@ class Metrics:
     def shadow_skipped(self) -> None:
         """Count a request that the shadow version did not get to, or failed at."""
         self._shadow_skipped.inc()
+
+    def queued(self, seconds: float) -> None:
+        """Count a request whose turn has come."""
+        self._queue_seconds.observe(seconds)
+
+    @contextmanager
+    def batch(self, images: int) -> Iterator[None]:
+        """Measure a batch at the backend."""
+        start = perf_counter()
+        yield
+        self._backend_seconds.observe(perf_counter() - start)
+        self._batch_images.observe(images)
 
     @contextmanager
     def stage(self, stage: Stage, timing_ms: dict[str, float]) -> Iterator[None]:

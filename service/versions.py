@@ -15,6 +15,7 @@ from service.errors import (
     ContractError,
     LoadFailed,
 )
+from service.measured import MeasuredModel
 from service.metrics import Metrics
 
 WATCH_S = 1.0  # between looks at what is served
@@ -117,7 +118,7 @@ class Versions:
             self._seen = contract
             self._refuse(Refusal(contract.version, exc.detail))
             return
-        self._model = model
+        self._model = MeasuredModel(model, self._metrics)
         self._pardon()
         self._shadow_due = self._shadow_version is not None
         _log.info("serving", extra={"fields": {"version": contract.version}})

@@ -74,6 +74,7 @@ class Checkpoint:
     calibration_products: tuple[str, ...]
     training_digest: str
     images: int  # pictures that the detector was fitted on
+    calibrated_at: int | None = None  # seconds since 1970; not said by older runs
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph with this alignment and target rate, by default the run's own."""
@@ -171,6 +172,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
         },
         "training_digest": checkpoint.training_digest,
         "images": checkpoint.images,
+        "calibrated_at": checkpoint.calibrated_at,
         "products": checkpoint.products,
         "calibration_products": checkpoint.calibration_products,
         "digests": {name: _digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
@@ -210,6 +212,7 @@ def load(run: Path) -> Checkpoint:
         tuple(record["calibration_products"]),
         record["training_digest"],
         record.get("images", len(evidence.pictures.unique())),  # not said before there was a limit
+        record.get("calibrated_at"),
     )
 
 

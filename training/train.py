@@ -117,6 +117,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         tuple(products[held_out].tolist()),
         corpus.digest,
         len(np.unique(pictures[fit])),
+        int(time.time()),
     )
     checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
     save(checkpoint, verification)

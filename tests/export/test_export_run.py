@@ -61,6 +61,7 @@ def test_the_provenance_tells_where_the_model_comes_from(contract, repository, t
     assert {k: v for k, v in contract.parameters.items() if k not in {*rates, *rescoring}} == {
         "alignment": "cada",
         "backbone": "starter",
+        "calibrated_at": str(checkpoint.calibrated_at),
         "calibration_images": str(calibrated),
         "checkpoint_digest": sha256(record).hexdigest(),
         "detector": "patchcore",

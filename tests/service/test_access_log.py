@@ -40,3 +40,18 @@ def test_other_request_ids_are_replaced(client, given):
 def test_requests_without_an_id_get_one_each(client):
     ids = {client.get("/healthz").headers["X-Request-Id"] for _ in range(3)}
     assert len(ids) == 3
+
+
+def test_requests_are_counted_by_route_and_status(client, normal):
+    client.post("/inspect", files=[("image", normal)])
+    client.post("/v1/inspect", files=[("image", b"text")])
+    for unknown in ("/nowhere", "/elsewhere"):
+        client.get(unknown)
+    detect = "/2020-11-20/projects/{project}/models/{version}/detect"
+    lookout = detect.format(project="x", version=1)
+    client.post(lookout, content=normal, headers={"Content-Type": "image/png"})
+    found = client.get("/metrics").text
+    for path, status in [("/inspect", 200), ("/v1/inspect", 415), (detect, 200)]:
+        assert f'onegauge_requests_total{{path="{path}",status="{status}"}} 1.0' in found
+    assert 'onegauge_requests_total{path="other",status="404"} 2.0' in found
+    assert 'onegauge_request_duration_seconds_count{path="/inspect"} 1.0' in found

@@ -25,7 +25,14 @@ def decision(score: float = 0.5, *, unknown: bool = False) -> Decision:
 
 
 def contract(version: str) -> Contract:
-    provenance = {"detector": "revdist", "backbone": "resnet18"}
+    provenance = {
+        "detector": "revdist",
+        "backbone": "resnet18",
+        "model_digest": "0123456789abcdef",
+        "calibrated_at": "1790000000",
+        "calibration_images": "99",
+        "false_alarm_rate": "0.05",
+    }
     return Contract("gauge", version, 32, 48, 8, 12, 4, "onnxruntime", provenance)
 
 
@@ -97,6 +104,7 @@ def test_model_info_follows_the_version():
     assert len(infos) == 1
     assert 'version="2"' in infos[0]
     assert 'detector="revdist"' in infos[0]
+    assert 'digest="0123456789ab"' in infos[0]
 
 
 def test_stages_are_measured_and_told():
@@ -112,3 +120,43 @@ def test_gateways_count_for_themselves():
     first, second = Metrics(), Metrics()
     first.rejected("x")
     assert not any('reason="x"' in sample for sample in samples(second))
+
+
+def test_what_normal_images_look_like_is_kept_beside_the_scores():
+    metrics = Metrics()
+    metrics.answered(decision(unknown=True), "a")
+    found = samples(metrics)
+    for name in ("p_value", "normal_location", "normal_scale", "novelty"):
+        assert f'onegauge_{name}_count{{line="a"}} 1.0' in found
+    assert 'onegauge_novelty_bucket{le="0.9",line="a"} 0.0' in found
+    assert 'onegauge_novelty_bucket{le="1.0",line="a"} 1.0' in found
+
+
+def test_drift_is_told_by_line_once_a_model_serves():
+    metrics = Metrics()
+    metrics.answered(decision(), "a")
+    assert not any(s.startswith("onegauge_drift") for s in samples(metrics))
+    metrics.serves(contract("1"))
+    metrics.answered(decision(), "a")
+    assert 'onegauge_drift_images{line="a"} 1.0' in samples(metrics)
+
+
+def test_batches_and_turns_are_timed():
+    metrics = Metrics()
+    with metrics.batch(4):
+        pass
+    metrics.queued(0.02)
+    found = samples(metrics)
+    assert "onegauge_backend_duration_seconds_count 1.0" in found
+    assert "onegauge_backend_batch_images_sum 4.0" in found
+    assert 'onegauge_queue_wait_seconds_bucket{le="0.025"} 1.0' in found
+
+
+def test_age_of_the_calibration_is_known_when_the_model_says_it():
+    metrics = Metrics()
+    metrics.serves(contract("1"))
+    assert "onegauge_model_calibrated_timestamp_seconds 1.79e+09" in samples(metrics)
+
+
+def test_the_process_is_told_about():
+    assert any(s.startswith("process_resident_memory_bytes") for s in samples(Metrics()))
