@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     repository: Path = Field(default_factory=default_repository)
     model: str = "onegauge"
     triton_url: str = "localhost:8001"
+    triton_admin_key: Path | None = None
     shadow_version: Annotated[str, Field(pattern=r"^\d+$")] | None = None
     shadow_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     host: str = "127.0.0.1"

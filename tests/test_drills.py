@@ -32,6 +32,8 @@ PROBLEM = "application/problem+json"
 CLIENTS = 4
 RECOVERED_WITHIN_S = 5.0
 EXPLICIT = ("--model-control-mode=explicit", f"--load-model={MODEL}")
+ADMIN_KEY = "sesame"
+RESTRICTED = f"--grpc-restricted-protocol=model-repository:admin-key={ADMIN_KEY}"
 
 
 def part(*, defective: bool) -> bytes:
@@ -253,9 +255,11 @@ def gateway(
         with gateway_process(repository) as process:
             yield process
         return
+    key = tmp_path / "admin_key"
+    key.write_text(f"{ADMIN_KEY}\n")
     with (
-        tritonserver(repository, tmp_path / "log", address, *EXPLICIT),
-        triton_gateway(repository, address) as process,
+        tritonserver(repository, tmp_path / "log", address, *EXPLICIT, RESTRICTED),
+        triton_gateway(repository, address, ONEGAUGE_TRITON_ADMIN_KEY=str(key)) as process,
     ):
         wait_until(lambda: is_ready(process.url))
         yield process
@@ -275,6 +279,19 @@ def test_versions_change_under_load_without_a_dropped_or_mixed_answer(gateway, r
         httpx.post(f"{gateway.url}/v1/model/reload", timeout=60)
         load.until("1")
     assert set(load.told) == {"1", "2"}
+
+
+@pytest.mark.triton
+def test_models_are_loaded_by_who_has_the_admin_key(repository, address, tmp_path):
+    with (
+        tritonserver(repository, tmp_path / "log", address, *EXPLICIT, RESTRICTED),
+        triton_gateway(repository, address) as gateway,
+    ):
+        wait_until(lambda: is_ready(gateway.url))
+        refused = httpx.post(f"{gateway.url}/v1/model/reload", timeout=60)
+        assert refused.status_code == 503
+        assert "restricted" in refused.json()["detail"]
+        assert is_ready(gateway.url)
 
 
 def test_broken_version_is_refused_and_the_old_one_goes_on(gateway, repository, tmp_path):

@@ -116,9 +116,10 @@ def load_backend(settings: Settings) -> Backend:
     Raises BackendUnavailable when its library is not installed, and what EmbeddedBackend raises.
     """
     if settings.backend == "triton":
-        from service.backends.triton import TritonBackend
+        from service.backends.triton import TritonBackend, read_admin_key
 
-        return TritonBackend(settings.triton_url, settings.model)
+        admin_key = read_admin_key(settings.triton_admin_key)
+        return TritonBackend(settings.triton_url, settings.model, admin_key)
 
     from service.backends.embedded import EmbeddedBackend
 

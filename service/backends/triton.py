@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from service.errors import (
 )
 from service.repository import chosen_version
 
+ADMIN_HEADER = "triton-grpc-protocol-admin-key"
 RETRY_AFTER_S = 1
 CONTROL_TIMEOUT_S = 2.0  # of calls that are answered at once, or else the server hangs
 FIRST_TIMEOUT_S = 10.0  # of a first inference, which finds the model warm but the server busy
@@ -46,13 +48,27 @@ _CHANNEL_OPTIONS = [
 ]
 
 
+def read_admin_key(file: Path | None) -> str | None:
+    """What the file holds, None without a file; raises BackendUnavailable if it cannot be read."""
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BackendUnavailable(
+            f"The admin key of Triton cannot be read: {for_clients(exc)}"
+        ) from exc
+
+
 class TritonBackend:
     """One model of Triton; `url` is a gRPC target or several addresses with commas between."""
 
-    def __init__(self, url: str, model: str) -> None:
+    def __init__(self, url: str, model: str, admin_key: str | None = None) -> None:
         self._target = f"ipv4:{url}" if "," in url else url
         self._where = f"Triton at {url}"
         self._model = model
+        # of a server started with --grpc-restricted-protocol=model-repository:admin-key=...
+        self._admin = {ADMIN_HEADER: admin_key} if admin_key else None
 
     async def start(self) -> None:
         """Create the client, which belongs to the running event loop; the server may come later."""
@@ -93,7 +109,9 @@ class TritonBackend:
         """Have the server load the model anew, which it allows in explicit mode only."""
         try:
             with self.errors():
-                await self.client.load_model(self._model, client_timeout=LOAD_TIMEOUT_S)
+                await self.client.load_model(
+                    self._model, headers=self._admin, client_timeout=LOAD_TIMEOUT_S
+                )
         except BackendFailed:
             if refusal := await self._refusal():
                 return refusal
@@ -103,7 +121,9 @@ class TritonBackend:
     async def _refusal(self) -> Refusal | None:
         """The version of the model that the server says it could not load."""
         with self.errors():
-            index = await self.client.get_model_repository_index(client_timeout=CONTROL_TIMEOUT_S)
+            index = await self.client.get_model_repository_index(
+                headers=self._admin, client_timeout=CONTROL_TIMEOUT_S
+            )
         for entry in index.models:
             if entry.name == self._model and entry.state == "UNAVAILABLE":
                 return Refusal(entry.version, f"{self._where}: {for_clients(entry.reason)}")

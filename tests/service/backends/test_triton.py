@@ -12,7 +12,7 @@ from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
 
 from service.backends import OUTPUTS, Outputs
-from service.backends.triton import TritonBackend, TritonModel
+from service.backends.triton import TritonBackend, TritonModel, read_admin_key
 from service.contract import Contract, parse_config
 from service.errors import (
     BackendFailed,
@@ -236,3 +236,11 @@ def test_foreign_model_is_refused(server):
     del server.config.output[:]
     with pytest.raises(ContractError):
         session(server, lambda b: b.served())
+
+
+def test_admin_key_is_read_without_its_line_break(tmp_path):
+    assert read_admin_key(None) is None
+    (tmp_path / "key").write_text("sesame\n")
+    assert read_admin_key(tmp_path / "key") == "sesame"
+    with pytest.raises(BackendUnavailable, match="admin key"):
+        read_admin_key(tmp_path / "none")
