@@ -18,12 +18,21 @@ test: .venv-dev/installed ## Run all tests
 
 .PHONY: drills
 drills: .venv-dev/installed ## Run the fault drills, with 2,000 fuzzed requests and 5,000 damaged images
-	ONEGAUGE_FUZZ_EXAMPLES=1500 $(DEV)/python -m pytest -m 'drill or not drill' \
+	ONEGAUGE_FUZZ_EXAMPLES=1500 $(DEV)/python -m pytest -m 'not image' \
 		tests/test_drills.py tests/test_openapi.py
 
 .PHONY: soak
 soak: .venv-dev/installed ## Keep a gateway at full load for 20,000 requests, at least 10 minutes
 	$(DEV)/python bench/soak.py
+
+# PIP_CONF and MOUNTS: docker/images.sh tells
+.PHONY: images
+images: ## Build the gateway's image with buildah, without a Docker engine
+	docker/images.sh gateway
+
+.PHONY: image-test
+image-test: .venv-dev/installed ## Run the built image: it answers, is not root and writes nothing
+	$(DEV)/python -m pytest -m image tests/test_images.py
 
 .PHONY: lint
 lint: .venv-dev/installed ## Check style

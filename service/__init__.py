@@ -8,3 +8,9 @@ anomaly_map  outputs → PNG, NumPy or overlay picture of the anomaly map
 inspection   one request's images through the steps above
 app, routes  the HTTP side; settings, schemas, errors, metrics and logs beside it
 """
+
+import os
+
+# ONNX Runtime's releases report to their maker from 1.29 on, which a plant has not agreed to. It
+# has to know before it is imported; who wants the reports sets 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

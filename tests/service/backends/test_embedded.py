@@ -1,6 +1,7 @@
 """Both embedded backends, ONNX Runtime and OpenVINO, by the same tests."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -229,3 +230,13 @@ def zeros(batch_size: int) -> dict[str, np.ndarray]:
     scalars = ("score", "p_value", "raw_score", "normal_location", "normal_scale", "novelty")
     flat = {name: np.zeros(batch_size, np.float32) for name in scalars}
     return flat | {"anomaly_map": np.zeros((batch_size, 8, 12), np.float32)}
+
+
+def test_onnx_runtime_reports_to_nobody(gauge_repository, tmp_path):
+    """Where it does, it leaves an identifier of the machine in the home folder."""
+    model = gauge_repository / "onegauge" / "1" / "model.onnx"
+    quiet = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    home = quiet | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    load = "from service.backends.onnx import compile_model; compile_model(sys.argv[1], 1)"
+    subprocess.run([sys.executable, "-c", f"import sys; {load}", model], env=home, check=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
