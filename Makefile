@@ -34,6 +34,10 @@ images: ## Build the gateway's image with buildah, without a Docker engine
 image-test: .venv-dev/installed ## Run the built image: it answers, is not root and writes nothing
 	$(DEV)/python -m pytest -m image tests/test_images.py
 
+.PHONY: smoke
+smoke: .venv-dev/installed ## Run the built image beside a real Triton and Prometheus, as compose would
+	$(DEV)/python -m pytest -m image tests/test_smoke.py
+
 .PHONY: lint
 lint: .venv-dev/installed ## Check style
 	$(DEV)/ruff check

@@ -55,9 +55,7 @@ def read_admin_key(file: Path | None) -> str | None:
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise BackendUnavailable(
-            f"The admin key of Triton cannot be read: {for_clients(exc)}"
-        ) from exc
+        raise BackendUnavailable(f"ONEGAUGE_TRITON_ADMIN_KEY cannot be read: {exc}") from exc
 
 
 class TritonBackend:

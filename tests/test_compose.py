@@ -1,0 +1,124 @@
+"""docker-compose.yml as docker-compose reads it, without an engine to run it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.keys import KeyFile
+from service.settings import Settings
+from tests.tritonserver import install
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("docker-compose.yml", ".env.example", "docker/prepare.sh")
+PUBLISHED = {"gateway-cpu", "gateway-gpu", "grafana"}
+PROFILES = {
+    "cpu": {"gateway-cpu", "prometheus", "alertmanager", "grafana"},
+    "gpu": {"gateway-gpu", "triton", "prometheus", "alertmanager", "grafana"},
+    "training": {"training"},
+}
+
+
+def compose(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    if (program := shutil.which("docker-compose")) is None:
+        pytest.skip("docker-compose is not installed: apt-get install docker-compose")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ONEGAUGE_")}
+    return subprocess.run(
+        [program, *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A fresh one, as far as compose looks."""
+    (tmp_path / "docker").mkdir()
+    for source in SOURCES:
+        shutil.copy(ROOT / source, tmp_path / source)
+    return tmp_path
+
+
+def prepare(checkout: Path) -> dict[str, str]:
+    """What docker/prepare.sh prints."""
+    script = checkout / "docker" / "prepare.sh"
+    done = subprocess.run([script], capture_output=True, text=True, check=True)
+    return dict(re.split(r" {2,}", line) for line in done.stdout.splitlines())
+
+
+def services(checkout: Path, profile: str) -> dict[str, Any]:
+    done = compose(checkout, "--profile", profile, "config")
+    assert done.returncode == 0, done.stderr
+    named = yaml.safe_load(done.stdout)["services"]  # of all profiles, from older releases
+    return {name: s for name, s in named.items() if profile in s.get("profiles", [profile])}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profile_is_valid_and_starts_what_it_should(checkout, profile):
+    prepare(checkout)
+    assert services(checkout, profile).keys() == PROFILES[profile]
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_services_are_pinned_watched_limited_and_kept_in(checkout, profile):
+    prepare(checkout)
+    for name, service in services(checkout, profile).items():
+        assert re.search(r":v?\d+[\d.]*", service["image"]), name
+        assert bool(service.get("ports")) == (name in PUBLISHED), name
+        assert all("127.0.0.1" in str(port) for port in service.get("ports", ())), name
+        assert "gateway" in name or service["healthcheck"], name  # the gateway's is in its image
+        assert service["restart"] == "unless-stopped", name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["deploy"]["resources"], name
+
+
+def test_settings_of_the_gateway_are_known_to_it(checkout):
+    prepare(checkout)
+    for profile in ("cpu", "gpu"):
+        gateway = services(checkout, profile)[f"gateway-{profile}"]
+        names = {name.removeprefix("ONEGAUGE_").lower() for name in gateway["environment"]}
+        assert names <= Settings.model_fields.keys()
+        assert gateway["read_only"]
+        assert gateway["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.triton
+def test_options_of_triton_are_known_to_it(checkout):
+    prepare(checkout)
+    command = " ".join(services(checkout, "gpu")["triton"]["command"])
+    home = install()
+    server = home / "pytriton" / "tritonserver" / "bin" / "tritonserver"
+    libraries = {"LD_LIBRARY_PATH": str(home / "nvidia_pytriton.libs")}
+    done = subprocess.run(
+        [server, "--help"], env=os.environ | libraries, capture_output=True, text=True, check=False
+    )
+    options = re.findall(r"(--[a-z-]+)=?", command)
+    assert len(options) > 5
+    assert [option for option in options if option not in done.stdout + done.stderr] == []
+
+
+def test_what_must_be_set_is_named(checkout):
+    done = compose(checkout, "--profile", "cpu", "config")
+    assert done.returncode != 0
+    assert "docker/prepare.sh" in done.stderr
+
+
+def test_prepared_secrets_are_good_and_made_once(checkout):
+    printed = prepare(checkout)
+    secrets = checkout / "secrets"
+    key = KeyFile(secrets / "api_keys").find(printed["API key"])
+    assert key
+    assert key.scopes == {"inspect", "read", "admin"}
+    assert (secrets / "grafana_password").read_text() == printed["Grafana, admin"]
+    assert printed["API key"] not in (secrets / "api_keys").read_text()
+    assert secrets.stat().st_mode & 0o077 == 0
+    assert prepare(checkout) == {}
+    assert KeyFile(secrets / "api_keys").find(printed["API key"])
