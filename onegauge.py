@@ -28,19 +28,7 @@ ModelName = Annotated[str, typer.Option(help="Name of the model in it")]
 Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
 
 
-# What training and export need and the gateway does without
-EXTRAS = (
-    "jinja2",
-    "matplotlib",
-    "onnx",
-    "onnxruntime",
-    "onnxscript",
-    "safetensors",
-    "scipy",
-    "sklearn",
-    "timm",
-    "torch",
-)
+PACKAGES = ("service", "training", "export")
 
 
 class AnomaliesFound(Exception):
@@ -57,10 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # typer ends a misuse with 2, which would read as "anomalous"
         sys.exit(1 if end.code == 2 else end.code)
     except ModuleNotFoundError as exc:
-        if exc.name not in EXTRAS:
+        if exc.name is None or exc.name.partition(".")[0] in PACKAGES:
             raise
-        extras = "'onegauge[cpu,train]'"
-        typer.echo(f"onegauge: {exc.name} is not installed: pip install {extras}", err=True)
+        extras = "cpu" if "serve" in (arguments or sys.argv) else "cpu,train"
+        hint = f"{exc.name} is not installed: pip install 'onegauge[{extras}]'"
+        typer.echo(f"onegauge: {hint}", err=True)
         sys.exit(1)
     except (*_our_errors(), OSError) as exc:
         typer.echo(f"onegauge: {exc}", err=True)
@@ -310,6 +299,28 @@ def key(
 
 
 @app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Where a camera drops its files")],
+    jsonl: Annotated[Path, typer.Option(help="File of what was found; also what is done already")],
+    url: Annotated[str, typer.Option(help="Address of the gateway")] = "http://127.0.0.1:8000",
+    line: Annotated[str | None, typer.Option(help="Label of the line in metrics")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Instead of the gateway's")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Folder for images that are not normal")
+    ] = None,
+    move: Annotated[
+        bool, typer.Option("--move", help="Rejects out of the folder, not linked")
+    ] = False,
+) -> None:
+    """Inspect files as they come into a folder, until Ctrl-C or SIGTERM."""
+    from service.bulk import Inquiry
+    from service.watch import Post
+    from service.watch import watch as run_watch
+
+    run_watch(Post(folder, jsonl, Inquiry(line, threshold).options(), rejects, move), url)
+
+
+@app.command()
 def inspect(
     paths: Annotated[list[Path], typer.Argument(metavar="DIR_OR_IMAGES...")],
     url: Annotated[str, typer.Option(help="Address of the gateway")] = "http://127.0.0.1:8000",
@@ -320,7 +331,7 @@ def inspect(
     mask: Annotated[Path | None, typer.Option(help="A picture, white where to inspect")] = None,
 ) -> None:
     """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
-    from service.client import ANOMALOUS, Inquiry, run
+    from service.bulk import ANOMALOUS, Inquiry, run
 
     status = run(paths, url, Inquiry(line, threshold, jsonl, overlays, mask))
     if status == ANOMALOUS:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import ceil, inf, sqrt
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-LOW, HIGH = 0.0, 2.0  # score units at the ends of the picture encodings
+from service.schemas import HIGH, LOW, Encoding
+
 JPEG_SIDE = 65_500
 
-Encoding: TypeAlias = Literal["png", "png16", "npy", "mask", "overlay"]
 MEDIA_TYPES: dict[Encoding, str] = {
     "png": "image/png",
     "png16": "image/png",

@@ -1,280 +1,301 @@
-"""Images → a running gateway → a table, JSON lines and overlays: the command `onegauge inspect`."""
+"""The Python client of a gateway, sync and async: needs httpx, pydantic and numpy alone.
+
+    with Client("http://gateway:8000", api_key=key) as gateway:
+        answer = gateway.inspect([Path("part.jpg")], Options(line="press-3", map="npy"))
+        for found in answer.results:
+            print(found.decision, found.score, anomaly_map(found).max())
+
+Connections are kept and used again. An inspection changes nothing, so it is sent again while the
+gateway is busy or away, until the call's time is over: after as long as `Retry-After` says, else
+after pauses that grow.
+"""
 
 import asyncio
-import json
 import os
+import random
+import time
 from base64 import b64decode
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Generator, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import httpx
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Column, Table
-from rich.text import Text
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
-from service.schemas import Answer, Decision, ModelVersion, Options
+from service.schemas import Answer, Decision, ModelCard, Options, Readiness
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-BATCH = 8  # images per request
-IN_FLIGHT = 4  # requests at a time
-TIMEOUT_S = 60.0
-RETRIES = 20
-REFUSED = (413, 415, 422)  # because of what was sent, not because something is broken
+TIMEOUT_S = 60.0  # for a call, with all that is sent again
+RETRIES = 3  # where the gateway does not say when to come back
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+AWAY = (502, 503)  # the backend is being restarted, perhaps
 
-NORMAL, ERROR, ANOMALOUS = 0, 1, 2  # exit statuses
-COLOURS = {"normal": "green", "anomalous": "red", "error": "yellow"}
+A = TypeVar("A", bound=BaseModel)
+_DEFAULT = Options()
 
 
 class ClientError(Exception):
-    """The images cannot be sent, or what answers is not a working gateway."""
+    """There is no answer to use; the message says why."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What the gateway found in one image, or the problem in place of that."""
-
-    path: Path
-    model: ModelVersion | None = None
-    found: Decision | None = None
-    problem: str | None = None
-
-    @property
-    def decision(self) -> str:
-        """`normal`, `anomalous` or `error`."""
-        return self.found.decision if self.found else "error"
-
-    def to_json(self) -> str:
-        """One line of JSON: the path, then the gateway's answer without pictures."""
-        line: dict[str, Any] = {"path": str(self.path)}
-        if self.model and self.found:
-            line |= {"model": self.model.model_dump()}
-            line |= self.found.model_dump(mode="json", exclude={"anomaly_map"})
-        else:
-            line |= {"problem": self.problem}
-        return json.dumps(line, ensure_ascii=False)
+class Unreachable(ClientError):
+    """No gateway answered in time."""
 
 
-@dataclass(frozen=True)
-class Inquiry:
-    """What to ask for every image, and where the answers go besides the table."""
+class Refused(ClientError):
+    """The gateway answered with a problem, of which `status` and `problem` tell."""
 
-    line: str | None = None
-    threshold: float | None = None
-    jsonl: Path | None = None  # a file, one JSON object per image
-    overlays: Path | None = None  # a folder, one JPEG per decided image
-    mask: Path | None = None  # a picture, white where to inspect
+    def __init__(self, message: str, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem  # RFC 9457, see docs/api.md
 
-    def options(self) -> Options:
-        """The options of `POST /inspect`; raises ClientError for one that no gateway takes."""
-        picture: Literal["overlay", "none"] = "overlay" if self.overlays else "none"
+
+class NoGateway(ClientError):
+    """Something else than a onegauge gateway answered."""
+
+
+class Named(NamedTuple):
+    """An image's bytes, and the name that its answer has."""
+
+    name: str
+    data: bytes
+
+
+Picture: TypeAlias = Path | bytes | Named
+Found: TypeAlias = httpx.Response | httpx.TransportError | None
+Steps: TypeAlias = Generator[httpx.Request | float, Found, A]
+
+
+class Client:
+    """A gateway, asked from one thread or several.
+
+    `timeout_s` is for a call with all that is sent again, `retries` for answers that do not say
+    when to come back.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._calls = _Calls(url, api_key, timeout_s, retries)
+        self._http = httpx.Client(transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def inspect(
+        self,
+        images: Sequence[Picture],
+        options: Options = _DEFAULT,
+        mask: bytes | None = None,
+    ) -> Answer:
+        """What the gateway finds in images, in their order; `mask` is a picture for all of them.
+
+        An image that cannot be read has a Rejection in its place; where that is all of them, it
+        raises Refused. Raises ClientError.
+        """
+        return self._run(self._calls.inspect(images, options, mask))
+
+    def model(self) -> ModelCard:
+        """What is served. Raises ClientError."""
+        return self._run(self._calls.call(ModelCard, "GET", "/v1/model"))
+
+    def ready(self) -> Readiness:
+        """Return when the gateway would answer. Raises ClientError."""
+        return self._run(self._calls.call(Readiness, "GET", "/readyz"))
+
+    def _run(self, steps: Steps[A]) -> A:
+        found: Found = None
         try:
-            return Options(line=self.line, threshold=self.threshold, map=picture)
+            while True:
+                step = steps.send(found)
+                found = None
+                if isinstance(step, float):
+                    time.sleep(step)
+                else:
+                    try:
+                        found = self._http.send(step)
+                    except httpx.TransportError as exc:
+                        found = exc
+        except StopIteration as end:
+            return cast(A, end.value)
+
+
+class AsyncClient:
+    """The same for one event loop."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._calls = _Calls(url, api_key, timeout_s, retries)
+        self._http = httpx.AsyncClient(transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def inspect(
+        self,
+        images: Sequence[Picture],
+        options: Options = _DEFAULT,
+        mask: bytes | None = None,
+    ) -> Answer:
+        """As Client.inspect."""
+        return await self._run(self._calls.inspect(images, options, mask))
+
+    async def model(self) -> ModelCard:
+        """As Client.model."""
+        return await self._run(self._calls.call(ModelCard, "GET", "/v1/model"))
+
+    async def ready(self) -> Readiness:
+        """As Client.ready."""
+        return await self._run(self._calls.call(Readiness, "GET", "/readyz"))
+
+    async def _run(self, steps: Steps[A]) -> A:
+        found: Found = None
+        try:
+            while True:
+                step = steps.send(found)
+                found = None
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                else:
+                    try:
+                        found = await self._http.send(step)
+                    except httpx.TransportError as exc:
+                        found = exc
+        except StopIteration as end:
+            return cast(A, end.value)
+
+
+def anomaly_map(found: Decision) -> NDArray[np.float32]:
+    """The anomaly map (H, W) of an image's size, in score units, of an answer with `map="npy"`."""
+    if found.anomaly_map is None or found.anomaly_map.encoding != "npy":
+        raise ClientError("the answer has no map as numbers: ask with Options(map='npy')")
+    file = BytesIO(b64decode(found.anomaly_map.data or ""))
+    return cast(NDArray[np.float32], np.load(file, allow_pickle=False))
+
+
+def key_of_environment() -> str | None:
+    """The API key that the command line uses."""
+    return os.environ.get("ONEGAUGE_API_KEY")
+
+
+class _Calls:
+    """What both clients have in common: the requests, and what to do about their answers."""
+
+    def __init__(self, url: str, api_key: str | None, timeout_s: float, retries: int) -> None:
+        if not url.lower().startswith(("http://", "https://")):
+            raise ClientError(f"{url} is not an address: it must begin with http:// or https://")
+        self._url = url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._headers = {"Accept": "application/json"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+
+    def inspect(
+        self, images: Sequence[Picture], options: Options, mask: bytes | None
+    ) -> Steps[Answer]:
+        parts = [("image", (image.name, image.data)) for image in map(_named, images)]
+        if mask is not None:
+            parts.append(("mask", ("mask", mask)))
+        query = options.model_dump(exclude_none=True)
+        return self.call(Answer, "POST", "/v1/inspect", params=query, files=parts)
+
+    def call(self, wanted: type[A], method: str, path: str, **content: Any) -> Steps[A]:
+        """Yield requests to send and seconds to pause, take answers, return the last one read."""
+        deadline = time.monotonic() + self._timeout_s
+        unsaid = 0  # answers that did not say when to come back
+        while True:
+            left = max(1e-3, deadline - time.monotonic())
+            found = yield self._request(method, path, left, content)
+            pause = _said_pause(found)
+            if pause is None and _is_away(found) and unsaid < self._retries:
+                pause = min(FIRST_PAUSE_S * 2**unsaid, LONGEST_PAUSE_S) * random.uniform(0.5, 1)
+                unsaid += 1
+            if pause is None or time.monotonic() + pause >= deadline:
+                return self._read(wanted, found)
+            yield pause
+
+    def _request(
+        self, method: str, path: str, left: float, content: dict[str, Any]
+    ) -> httpx.Request:
+        headers = {**self._headers, "Request-Timeout": f"{left:.3f}"}
+        timeout = {"timeout": httpx.Timeout(left).as_dict()}
+        try:
+            return httpx.Request(
+                method, f"{self._url}{path}", headers=headers, extensions=timeout, **content
+            )
+        except httpx.InvalidURL as exc:
+            raise ClientError(f"{self._url} is not an address: {exc}") from exc
+
+    def _read(self, wanted: type[A], found: Found) -> A:
+        if not isinstance(found, httpx.Response):
+            raise Unreachable(f"no answer from {self._url}: {found or repr(found)}") from found
+        if not found.is_success:
+            problem = _problem(found)
+            said = problem.get("detail", f"{found.reason_phrase}; is it a onegauge gateway?")
+            message = f"{self._url} answered {found.status_code}: {said}"
+            raise Refused(message, found.status_code, problem)
+        try:
+            return wanted.model_validate_json(found.content)
         except ValidationError as exc:
-            error = exc.errors()[0]
-            raise ClientError(f"{error['loc'][0]} {error['input']!r}: {error['msg']}") from exc
+            raise NoGateway(f"{self._url} does not answer like a onegauge gateway") from exc
 
 
-def run(paths: Sequence[Path], url: str, inquiry: Inquiry) -> int:
-    """Inspect files and folders, show and write the outcomes; returns the exit status.
+def _named(image: Picture) -> Named:
+    if isinstance(image, Path):
+        return Named(image.name, image.read_bytes())
+    return image if isinstance(image, Named) else Named("image", image)
 
-    ERROR when an image got no decision, else ANOMALOUS when one was anomalous, else NORMAL.
-    """
-    if not url.lower().startswith(("http://", "https://")):
-        raise ClientError(f"{url} is not an address: it must begin with http:// or https://")
-    images = find_images(paths)
+
+def _said_pause(found: Found) -> float | None:
+    """The seconds that the gateway asks to wait, None where it does not."""
+    if not isinstance(found, httpx.Response) or found.is_success:
+        return None
     try:
-        counts = asyncio.run(_inspect_and_show(images, url, inquiry))
-    except httpx.InvalidURL as exc:
-        raise ClientError(f"{url} is not an address: {exc}") from exc
-    except OSError as exc:
-        raise ClientError(f"cannot open {exc.filename}: {exc.strerror}") from exc
-    if counts["error"]:
-        return ERROR
-    return ANOMALOUS if counts["anomalous"] else NORMAL
+        return float(found.headers["Retry-After"])
+    except (KeyError, ValueError):  # a date is what a proxy may send
+        return None
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Files as given, and the images anywhere below folders; raises ClientError for neither."""
-    found = []
-    for path in paths:
-        if not path.exists():
-            raise ClientError(f"{path}: no such file or folder")
-        found += _images_below(path) if path.is_dir() else [path]
-    if not found:
-        raise ClientError(f"no images below {', '.join(map(str, paths))}")
-    return found
+def _is_away(found: Found) -> bool:
+    return not isinstance(found, httpx.Response) or found.status_code in AWAY
 
 
-def _images_below(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-
-
-async def inspect(
-    client: httpx.AsyncClient,
-    images: Sequence[Path],
-    options: Options,
-    mask: bytes | None = None,
-) -> AsyncIterator[Outcome]:
-    """Send the images in batches, a few at a time, and yield the outcomes in their order.
-
-    Raises ClientError when no gateway answers at the client's address, or one that fails.
-    """
-    pending: deque[asyncio.Task[list[Outcome]]] = deque()
+def _problem(found: httpx.Response) -> dict[str, Any]:
+    """The problem details; empty for an answer that has none."""
+    if found.headers.get("content-type") != "application/problem+json":
+        return {}
     try:
-        for start in range(0, len(images), BATCH):
-            if len(pending) == IN_FLIGHT:
-                for outcome in await pending.popleft():
-                    yield outcome
-            batch = _inspect_batch(client, images[start : start + BATCH], options, mask)
-            pending.append(asyncio.create_task(batch))
-        while pending:
-            for outcome in await pending.popleft():
-                yield outcome
-    finally:
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-
-
-async def _inspect_batch(
-    client: httpx.AsyncClient, paths: Sequence[Path], options: Options, mask: bytes | None
-) -> list[Outcome]:
-    """The outcomes of a batch; files that cannot be read here are not sent."""
-    contents: dict[Path, bytes] = {}
-    outcomes: dict[Path, Outcome] = {}
-    for path in paths:
-        try:
-            contents[path] = path.read_bytes()
-        except OSError as exc:
-            outcomes[path] = Outcome(path, problem=f"cannot be read: {exc.strerror}")
-    if contents:
-        outcomes |= {o.path: o for o in await _send(client, contents, options, mask)}
-    return [outcomes[path] for path in paths]
-
-
-async def _send(
-    client: httpx.AsyncClient, contents: dict[Path, bytes], options: Options, mask: bytes | None
-) -> list[Outcome]:
-    """One request; where the gateway refuses it as a whole, one request for each image."""
-    response = await _post(client, contents, options, mask)
-    if response.is_success:
-        return _outcomes(list(contents), response)
-    if response.status_code not in REFUSED:
-        raise ClientError(f"{client.base_url} answered {response.status_code}: {_detail(response)}")
-    if len(contents) == 1:
-        return [Outcome(path, problem=_detail(response)) for path in contents]
-    alone = [await _send(client, {path: data}, options, mask) for path, data in contents.items()]
-    return [outcome for outcomes in alone for outcome in outcomes]
-
-
-async def _post(
-    client: httpx.AsyncClient, contents: dict[Path, bytes], options: Options, mask: bytes | None
-) -> httpx.Response:
-    """Send, again and again while the gateway is busy and says when to come back."""
-    parts = [("image", (_readable(path.name), data)) for path, data in contents.items()]
-    if mask is not None:
-        parts.append(("mask", ("mask", mask)))
-    query = options.model_dump(exclude_none=True)
-    for _ in range(RETRIES):
-        try:
-            response = await client.post("/v1/inspect", params=query, files=parts)
-        except httpx.HTTPError as exc:
-            raise ClientError(f"no answer from {client.base_url}: {exc or repr(exc)}") from exc
-        if "Retry-After" not in response.headers:
-            break
-        await asyncio.sleep(float(response.headers["Retry-After"]))
-    return response
-
-
-def _detail(response: httpx.Response) -> str:
-    """What the problem details say, or the reason phrase of an answer that has none."""
-    if response.headers.get("content-type") != "application/problem+json":
-        return f"{response.reason_phrase}; is it a onegauge gateway?"
-    problem = response.json()
-    return str(problem.get("detail", problem["title"]))
-
-
-def _outcomes(paths: list[Path], response: httpx.Response) -> list[Outcome]:
-    """The outcomes of an answered request, in the order of its images."""
-    try:
-        answer = Answer.model_validate_json(response.content)
-    except ValidationError as exc:
-        raise ClientError(f"{response.url} does not answer like a onegauge gateway") from exc
-    return [
-        Outcome(path, answer.model, found=result)
-        if isinstance(result, Decision)
-        else Outcome(path, answer.model, problem=result.problem.detail)
-        for path, result in zip(paths, answer.results, strict=True)
-    ]
-
-
-def key_header() -> dict[str, str]:
-    """The API key of the environment, for a gateway that asks for one."""
-    key = os.environ.get("ONEGAUGE_API_KEY")
-    return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> Counter[str]:
-    """Write every outcome as it comes, then the table; memory does not grow with the pictures."""
-    image = Column("image", overflow="fold")  # a path is of no use when cut
-    table = Table(image, "decision", "score", "p-value", "regions", "remark")
-    counts: Counter[str] = Counter()
-    async with AsyncExitStack() as stack:
-        jsonl = inquiry.jsonl or Path(os.devnull)
-        # the escape of a byte that is no UTF-8 is JSON's own: the line gives the path unchanged
-        lines = stack.enter_context(jsonl.open("w", encoding="utf-8", errors="backslashreplace"))
-        advance = stack.enter_context(_progress(len(images)))
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, headers=key_header())
-        )
-        mask = inquiry.mask.read_bytes() if inquiry.mask else None
-        async for outcome in inspect(client, images, inquiry.options(), mask):
-            lines.write(outcome.to_json() + "\n")
-            _write_overlay(outcome, inquiry.overlays)
-            _add_row(table, outcome)
-            counts[outcome.decision] += 1
-            advance()
-    told = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
-    Console().print(table, f"inspected {len(images)}: {told}")
-    return counts
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, where people watch; gives the function that advances it."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield partial(progress.advance, progress.add_task("Inspecting", total=total))
-
-
-def _write_overlay(outcome: Outcome, folder: Path | None) -> None:
-    if folder is None or outcome.found is None or outcome.found.anomaly_map is None:
-        return
-    # the path as given, below the folder: images of one name in two folders stay apart
-    inside = [part for part in outcome.path.parts if part not in (outcome.path.anchor, "..")]
-    picture = folder.joinpath(*inside).with_suffix(outcome.path.suffix + ".overlay.jpg")
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(b64decode(outcome.found.anomaly_map.data or ""))
-
-
-def _add_row(table: Table, outcome: Outcome) -> None:
-    path = Text(_readable(str(outcome.path)))
-    decision = Text(outcome.decision, COLOURS[outcome.decision])
-    if found := outcome.found:
-        numbers = f"{found.score:.2f}", f"{found.p_value:.3f}", str(len(found.regions))
-        remark = "unknown product" if found.unknown_product else ""
-        table.add_row(path, decision, *numbers, remark)
-    else:
-        table.add_row(path, decision, "", "", "", Text(outcome.problem or ""))
-
-
-def _readable(name: str) -> str:
-    """A file's name with escapes for bytes that are no UTF-8, which nothing could print or send."""
-    return name.encode(errors="backslashreplace").decode()
+        return dict(found.json())
+    except ValueError:
+        return {}

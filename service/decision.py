@@ -1,17 +1,15 @@
 """The graph's outputs → a decision."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from service.contract import Contract
 from service.errors import InvalidOption, UnpromisedRate
+from service.schemas import Verdict
 
 NOVELTY_THRESHOLD = 1.0
 DEFAULT_THRESHOLD = 1.0
-
-Verdict: TypeAlias = Literal["normal", "anomalous"]
 
 
 @dataclass(frozen=True)

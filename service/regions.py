@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 from contourpy import contour_generator
 from numpy.typing import NDArray
 
 from service.decision import decimal
-
-Box: TypeAlias = tuple[int, int, int, int]
-Polygon: TypeAlias = list[tuple[float, float]]
+from service.schemas import Box, Polygon
 
 
 @dataclass(frozen=True)

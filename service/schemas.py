@@ -1,15 +1,17 @@
-"""The wire format of requests and answers; see docs/api.md."""
+"""The wire format of requests and answers, for gateway and client; see docs/api.md."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from service.anomaly_map import HIGH, LOW, Encoding
-from service.decision import Verdict
-from service.regions import Box, Polygon
-
 LINE_MAX_LENGTH = 64
+LOW, HIGH = 0.0, 2.0  # score units at the ends of the picture encodings
+
+Verdict: TypeAlias = Literal["normal", "anomalous"]
+Encoding: TypeAlias = Literal["png", "png16", "npy", "mask", "overlay"]
+Box: TypeAlias = tuple[int, int, int, int]
+Polygon: TypeAlias = list[tuple[float, float]]
 
 
 class Options(BaseModel):

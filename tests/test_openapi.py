@@ -73,7 +73,7 @@ def test_fuzzer_finds_no_answer_that_the_document_does_not_foresee(opened, tmp_p
     )
     assert done.returncode == 0, done.stdout
     (count,) = re.findall(r"(\d+) generated", done.stdout)
-    assert int(count) >= int(EXAMPLES)
+    assert 3 * int(count) >= 4 * int(EXAMPLES)  # 2,000 of a drill
 
 
 def test_generated_client_inspects(opened, normal, defective, tmp_path):

@@ -1,274 +1,197 @@
 import asyncio
-import json
-import os
-import re
-import socket
-from collections.abc import Awaitable, Callable, Iterator
-from io import BytesIO
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
-from PIL import Image
 
-from service import client
-from service.client import ClientError, Inquiry, Outcome, find_images, run
-from service.schemas import Options
+from service.client import (
+    AsyncClient,
+    Client,
+    ClientError,
+    Named,
+    NoGateway,
+    Refused,
+    Unreachable,
+    anomaly_map,
+)
+from service.schemas import Answer, Decision, Options, Rejection
 from tests.service.served import served
 
+ROOT = Path(__file__).parents[2]
+ANSWER = Answer(model={"name": "m", "version": "1"}, results=[]).model_dump_json()
+SERVER_ONLY = ("fastapi", "PIL", "tritonclient", "uvicorn", "onnxruntime", "prometheus_client")
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def url(gauge_repository: Path) -> Iterator[str]:
     with served(gauge_repository) as url:
         yield url
 
 
-def images(folder: Path, **contents: bytes) -> list[Path]:
-    """Write PNG files of these names in a new folder."""
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{name}.png" for name in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        path.write_bytes(content)
-    return paths
+def answering(*answers: httpx.Response | Exception) -> tuple[Callable, list[httpx.Request]]:
+    """A gateway that gives these answers one after the other, and what it was asked."""
+    left, asked = iter(answers), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        found = next(left)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return answer, asked
 
 
-def read_lines(file: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
+def ask(answer: Callable, how: str, **options: object) -> Answer:
+    """What either client makes of such a gateway."""
+    transport = httpx.MockTransport(answer)
+    if how == "sync":
+        with Client("http://gateway", transport=transport, **options) as client:
+            return client.inspect([b"image"])
+
+    async def session() -> Answer:
+        async with AsyncClient("http://gateway", transport=transport, **options) as client:
+            return await client.inspect([b"image"])
+
+    return asyncio.run(session())
 
 
-def collect(
-    answer: Callable[[httpx.Request], Awaitable[httpx.Response]], paths: list[Path]
-) -> list[Outcome]:
-    """The outcomes of images sent to a gateway that is one function."""
-
-    async def inspect_all() -> list[Outcome]:
-        transport = httpx.MockTransport(answer)
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-            return [outcome async for outcome in client.inspect(http, paths, Options())]
-
-    return asyncio.run(inspect_all())
+both = pytest.mark.parametrize("how", ["sync", "async"])
 
 
-def all_normal(request: httpx.Request) -> httpx.Response:
-    """A gateway's answer in which every image is normal."""
-    result = {"decision": "normal", "score": 0.5, "threshold": 1.0, "max_false_alarm_rate": None}
-    result |= {"p_value": 0.5, "novelty": 0.1, "unknown_product": False, "raw_score": 1.0}
-    result |= {"normal": {"location": 0.0, "scale": 1.0}, "regions": [], "anomaly_map": None}
-    names = re.findall(rb'filename="(.*?)"', request.content)
-    results = [
-        result | {"index": index, "filename": name.decode(), "timing_ms": {}}
-        for index, name in enumerate(names)
-    ]
-    return httpx.Response(200, json={"model": {"name": "m", "version": "1"}, "results": results})
+def test_images_are_inspected_by_path_by_bytes_and_by_name(url, normal, defective, tmp_path):
+    (tmp_path / "a.png").write_bytes(normal)
+    with Client(url) as client:
+        answer = client.inspect([tmp_path / "a.png", defective, Named("c.png", b"text")])
+        good, bad, none = answer.results
+        assert (good.filename, good.decision) == ("a.png", "normal")
+        assert bad.decision == "anomalous"
+        assert isinstance(none, Rejection)
+        assert none.filename == "c.png"
+        assert client.ready().model == answer.model
+        assert client.model().name == answer.model.name
 
 
-def test_normal_images_end_with_status_0(url, tmp_path, normal, capsys):
-    assert run(images(tmp_path, a=normal, b=normal), url, Inquiry()) == 0
-    assert "inspected 2: 2 normal" in capsys.readouterr().out
+def test_async_client_does_the_same(url, normal):
+    async def session() -> Answer:
+        async with AsyncClient(url) as client:
+            await client.ready()
+            await client.model()
+            return await client.inspect([normal], Options(line="press"))
+
+    (found,) = asyncio.run(session()).results
+    assert found.decision == "normal"
 
 
-def test_an_anomalous_image_ends_with_status_2_and_is_named(
-    url, tmp_path, monkeypatch, normal, defective, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    images(Path("parts"), good=normal, bad=defective)
-    assert run([Path("parts")], url, Inquiry()) == 2
-    shown = capsys.readouterr().out
-    assert "inspected 2: 1 anomalous, 1 normal" in shown
-    assert re.search(r"parts/bad\.png\W+anomalous", shown)
-    assert re.search(r"parts/good\.png\W+normal", shown)
+def test_map_comes_as_numbers_in_the_size_of_the_image(url, defective):
+    with Client(url) as client:
+        (found,) = client.inspect([defective], Options(map="npy")).results
+        numbers = anomaly_map(found)
+        assert numbers.shape == (64, 96)
+        assert numbers.dtype == np.float32
+        assert np.unravel_index(numbers.argmax(), numbers.shape)[1] >= 60
+        (without,) = client.inspect([defective]).results
+        assert isinstance(without, Decision)
+        with pytest.raises(ClientError, match="map='npy'"):
+            anomaly_map(without)
 
 
-def test_an_unreadable_image_ends_with_status_1_and_the_others_are_decided(
-    url, tmp_path, normal, defective
-):
-    paths = images(tmp_path, bad=defective, broken=b"no image", good=normal)
-    assert run(paths, url, Inquiry(jsonl=tmp_path / "out.jsonl")) == 1
-    lines = read_lines(tmp_path / "out.jsonl")
-    assert [line.get("decision") for line in lines] == ["anomalous", None, "normal"]
-    assert lines[1]["path"] == str(paths[1])
-    assert "none of the supported formats" in lines[1]["problem"]
+def test_a_request_that_is_refused_tells_why(url):
+    with Client(url) as client, pytest.raises(Refused, match="422") as caught:
+        client.inspect([b""])
+    assert caught.value.status == 422
+    assert caught.value.problem["type"].startswith("/problems/")
 
 
-def test_images_that_are_all_refused_get_each_their_own_problem(url, tmp_path, normal):
-    paths = images(tmp_path, empty=b"", text=b"no image", cut=normal[:60])
-    assert run(paths, url, Inquiry(jsonl=tmp_path / "out.jsonl")) == 1
-    problems = [line["problem"] for line in read_lines(tmp_path / "out.jsonl")]
-    assert len(set(problems)) == 3
+@both
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda: httpx.Response(503, headers={"Retry-After": "0"}),
+        lambda: httpx.Response(429, headers={"Retry-After": "0"}),
+        lambda: httpx.Response(503),
+        lambda: httpx.ConnectError("nobody listens"),
+        lambda: httpx.ReadError("the connection was closed"),
+    ],
+)
+def test_busy_and_absent_gateways_are_asked_again(how, first):
+    answer, asked = answering(first(), httpx.Response(200, content=ANSWER))
+    assert ask(answer, how).model.version == "1"
+    assert len(asked) == 2
 
 
-def test_a_gateway_that_takes_fewer_images_per_request_still_gets_them_all(
-    gauge_repository, tmp_path, normal
-):
-    paths = images(tmp_path, a=normal, b=normal, c=normal)
-    with served(gauge_repository, max_images=2) as url:
-        assert run(paths, url, Inquiry()) == 0
+@both
+def test_it_waits_as_long_as_the_gateway_says(how):
+    answer, _ = answering(
+        httpx.Response(503, headers={"Retry-After": "0.3"}), httpx.Response(200, content=ANSWER)
+    )
+    start = time.monotonic()
+    ask(answer, how)
+    assert 0.3 <= time.monotonic() - start < 5
 
 
-def test_json_lines_keep_the_order_of_the_images_and_leave_out_the_pictures(
-    url, tmp_path, normal, defective
-):
-    contents = {f"{n:03}": defective if n % 7 == 3 else normal for n in range(50)}
-    paths = images(tmp_path / "parts", **contents)
-    inquiry = Inquiry(jsonl=tmp_path / "out.jsonl", overlays=tmp_path / "overlays")
-    run([tmp_path / "parts"], url, inquiry)
-    lines = read_lines(tmp_path / "out.jsonl")
-    assert [line["path"] for line in lines] == [str(path) for path in paths]
-    anomalous = [n for n, line in enumerate(lines) if line["decision"] == "anomalous"]
-    assert anomalous == list(range(3, 50, 7))
-    assert lines[3]["model"] == {"name": "onegauge", "version": "1"}
-    assert lines[3]["regions"][0]["box"] == [64, 16, 16, 8]
-    assert "anomaly_map" not in lines[3]
+@both
+def test_retries_without_a_word_of_when_are_few(how):
+    answer, asked = answering(*[httpx.Response(502)] * 5)
+    with pytest.raises(Refused, match="502"):
+        ask(answer, how, retries=1)
+    assert len(asked) == 2
 
 
-def test_mask_is_sent_with_every_request(url, defective, tmp_path, capsys):
-    paths = images(tmp_path / "parts", **{f"part{i}": defective for i in range(10)})
-    left = Image.new("L", (96, 64))
-    left.paste(255, (0, 0, 48, 64))
-    left.save(tmp_path / "mask.png")
-    assert run(paths, url, Inquiry()) == client.ANOMALOUS
-    assert run(paths, url, Inquiry(mask=tmp_path / "mask.png")) == client.NORMAL
-    assert "10 normal" in capsys.readouterr().out
-    with pytest.raises(ClientError, match="cannot open .*absent.png: No such file"):
-        run(paths, url, Inquiry(mask=tmp_path / "absent.png"))
+@both
+@pytest.mark.parametrize("status", [400, 401, 413, 500, 504])
+def test_what_asking_again_would_not_mend_is_asked_once(how, status):
+    answer, asked = answering(httpx.Response(status))
+    with pytest.raises(Refused, match=str(status)):
+        ask(answer, how)
+    assert len(asked) == 1
 
 
-def test_overlays_are_pictures_of_the_images_and_do_not_overwrite_each_other(
-    url, tmp_path, monkeypatch, normal, defective
-):
-    monkeypatch.chdir(tmp_path)
-    images(tmp_path / "left", part=normal)
-    images(tmp_path / "right", part=defective)
-    run([Path("left"), Path("right")], url, Inquiry(overlays=Path("out")))
-    pictures = sorted(Path("out").rglob("*.*"))
-    assert pictures == [Path(f"out/{side}/part.png.overlay.jpg") for side in ("left", "right")]
-    left, right = (picture.read_bytes() for picture in pictures)
-    assert Image.open(BytesIO(left)).size == (96, 64)
-    assert left != right
+@both
+def test_the_time_of_a_call_is_for_all_that_is_sent_again(how):
+    answer, asked = answering(*[httpx.Response(503, headers={"Retry-After": "0.2"})] * 9)
+    start = time.monotonic()
+    with pytest.raises(Refused):
+        ask(answer, how, timeout_s=0.5)
+    assert time.monotonic() - start < 0.5
+    left = [float(request.headers["Request-Timeout"]) for request in asked]
+    assert left == sorted(left, reverse=True)
+    assert left[0] <= 0.5
+    assert len(left) == 3
 
 
-def test_threshold_and_line_reach_the_gateway(url, tmp_path, defective):
-    paths = images(tmp_path, bad=defective)
-    assert run(paths, url, Inquiry(threshold=5.0, line="press-3")) == 0
-    assert 'line="press-3"' in httpx.get(f"{url}/metrics").text
+def test_nobody_there_is_unreachable():
+    answer, _ = answering(httpx.ConnectError("nobody listens"))
+    with pytest.raises(Unreachable, match="nobody listens"):
+        ask(answer, "sync", retries=0)
 
 
-def test_a_threshold_that_no_gateway_takes_is_refused_at_once(tmp_path, normal):
-    paths = images(tmp_path, a=normal)
-    with pytest.raises(ClientError, match="threshold nan"):
-        run(paths, "http://unused", Inquiry(threshold=float("nan")))
+def test_another_server_is_no_gateway():
+    answer, _ = answering(httpx.Response(200, html="<h1>Welcome</h1>"))
+    with pytest.raises(NoGateway, match="onegauge gateway"):
+        ask(answer, "sync")
 
 
-def test_an_absent_gateway_is_named(tmp_path, normal):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    with pytest.raises(ClientError, match=url):
-        run(images(tmp_path, a=normal), url, Inquiry())
+def test_key_goes_with_every_request():
+    answer, asked = answering(httpx.Response(200, content=ANSWER))
+    ask(answer, "sync", api_key="og_x")
+    assert asked[0].headers["Authorization"] == "Bearer og_x"
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "http://localhost:port"])
-def test_a_url_that_is_none_is_named(tmp_path, normal, url):
-    with pytest.raises(ClientError, match=re.escape(url)):
-        run(images(tmp_path, a=normal), url, Inquiry())
+def test_connections_are_used_again(url, normal):
+    with Client(url) as client:
+        for _ in range(3):
+            client.inspect([normal])
+        pool = client._http._transport._pool
+        assert len(pool.connections) == 1
 
 
-def test_a_url_without_its_scheme_is_told_what_is_missing(tmp_path, normal):
-    with pytest.raises(ClientError, match="begin with http://"):
-        run(images(tmp_path, a=normal), "localhost:8000", Inquiry())
-
-
-def test_something_else_that_answers_is_no_gateway(tmp_path, normal):
-    async def page(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, html="<h1>Welcome</h1>")
-
-    async def nothing(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(404)
-
-    for answer in (page, nothing):
-        with pytest.raises(ClientError, match="onegauge gateway"):
-            collect(answer, images(tmp_path, a=normal))
-
-
-def test_a_gateway_that_fails_ends_the_inspection_with_its_own_words(tmp_path, normal):
-    async def failing(_request: httpx.Request) -> httpx.Response:
-        content = json.dumps({"title": "Unavailable", "detail": "Triton is away"})
-        return httpx.Response(
-            503, content=content, headers={"content-type": "application/problem+json"}
-        )
-
-    with pytest.raises(ClientError, match="503: Triton is away"):
-        collect(failing, images(tmp_path, a=normal))
-
-
-def test_a_busy_gateway_is_asked_again(tmp_path, normal):
-    answers = iter([httpx.Response(503, headers={"Retry-After": "0"})])
-
-    async def busy_once(request: httpx.Request) -> httpx.Response:
-        return next(answers, None) or all_normal(request)
-
-    outcomes = collect(busy_once, images(tmp_path, a=normal))
-    assert [outcome.decision for outcome in outcomes] == ["normal"]
-
-
-def test_a_few_requests_are_in_flight_and_never_more(tmp_path, normal):
-    active, peak = 0, 0
-    several = asyncio.Event()
-
-    async def slow(request: httpx.Request) -> httpx.Response:
-        nonlocal active, peak
-        active += 1
-        peak = max(peak, active)
-        if active == client.IN_FLIGHT:
-            several.set()
-        await asyncio.wait_for(several.wait(), 10)
-        active -= 1
-        return all_normal(request)
-
-    count = 2 * client.IN_FLIGHT * client.BATCH + 1
-    paths = images(tmp_path, **{f"{n:03}": normal for n in range(count)})
-    assert [outcome.path for outcome in collect(slow, paths)] == paths
-    assert peak == client.IN_FLIGHT
-
-
-def test_a_file_that_cannot_be_opened_is_a_problem_of_its_own(url, tmp_path, normal, capsys):
-    paths = images(tmp_path, a=normal)
-    (tmp_path / "folder.png").mkdir()
-    assert run([*paths, tmp_path], url, Inquiry()) == 1
-    assert "directory" in capsys.readouterr().out
-
-
-def test_paths_are_shown_as_they_are(url, tmp_path, monkeypatch, normal, capsys):
-    monkeypatch.chdir(tmp_path)
-    Path("[red]x.png").write_bytes(normal)
-    run([Path("[red]x.png")], url, Inquiry())
-    assert "[red]x.png" in capsys.readouterr().out
-
-
-def test_a_file_name_that_is_no_utf_8_is_inspected_shown_and_written(url, tmp_path, normal, capsys):
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.png"))
-    path.write_bytes(normal)
-    inquiry = Inquiry(jsonl=tmp_path / "out.jsonl", overlays=tmp_path / "overlays")
-    assert run([path], url, inquiry) == 0
-    assert r"b\udcff.png" in capsys.readouterr().out.replace("\n", "")
-    assert [line["path"] for line in read_lines(tmp_path / "out.jsonl")] == [str(path)]
-
-
-def test_a_file_that_cannot_be_written_is_named(url, tmp_path, normal):
-    paths = images(tmp_path, a=normal)
-    with pytest.raises(ClientError, match="absent"):
-        run(paths, url, Inquiry(jsonl=tmp_path / "absent" / "out.jsonl"))
-
-
-def test_folders_are_searched_for_images_at_any_depth(tmp_path):
-    for name in ("b/c/x.PNG", "b/y.jpeg", "a.tiff", "notes.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = [str(path.relative_to(tmp_path)) for path in find_images([tmp_path])]
-    assert found == ["a.tiff", "b/c/x.PNG", "b/y.jpeg"]
-
-
-def test_a_path_that_does_not_exist_and_a_folder_without_images_are_named(tmp_path):
-    with pytest.raises(ClientError, match=r"absent\.png: no such file"):
-        find_images([tmp_path / "absent.png"])
-    with pytest.raises(ClientError, match=f"no images below {tmp_path}"):
-        find_images([tmp_path])
+def test_it_needs_nothing_of_the_server():
+    blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in SERVER_ONLY)
+    code = f"import sys\n{blocked}import service.client, service.bulk, service.watch"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

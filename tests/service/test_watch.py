@@ -1,0 +1,191 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import pytest
+
+from service.client import Client, ClientError
+from service.schemas import Options
+from service.watch import Post, Watch
+from tests.gateway_process import gateway_process
+from tests.service.served import served
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Post:
+    (tmp_path / "camera").mkdir()
+    return Post(tmp_path / "camera", tmp_path / "found.jsonl", Options(), tmp_path / "rejects")
+
+
+@pytest.fixture(scope="module")
+def url(gauge_repository: Path) -> Iterator[str]:
+    with served(gauge_repository) as url:
+        yield url
+
+
+def lines(post: Post) -> list[dict[str, object]]:
+    text = post.jsonl.read_text() if post.jsonl.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def decisions(post: Post) -> dict[str, str]:
+    """The decision of each path; fails where one has two lines."""
+    found = lines(post)
+    assert len({line["path"] for line in found}) == len(found)
+    return {line["path"]: line.get("decision", "problem") for line in found}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 20
+    while not condition():
+        assert monotonic() < deadline, "it did not come about"
+        sleep(0.02)
+
+
+@contextmanager
+def watching(post: Post, url: str) -> Iterator[None]:
+    """Watches while the block lasts."""
+    stop = Event()
+    with Client(url, retries=0) as client:
+        thread = Thread(target=Watch(post, client).run, args=(stop,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_new_files_are_inspected_once_each(post, url, normal, defective):
+    (post.folder / "early.png").write_bytes(normal)
+    with watching(post, url):
+        wait_until(lambda: len(lines(post)) == 1)
+        (post.folder / "shift").mkdir()
+        (post.folder / "shift" / "late.png").write_bytes(defective)
+        (post.folder / "text.jpg").write_bytes(b"no image")
+        (post.folder / "notes.txt").write_bytes(b"not for us")
+        wait_until(lambda: len(lines(post)) == 3)
+        sleep(1)  # time in which something could be inspected twice
+    assert decisions(post) == {
+        "early.png": "normal",
+        "shift/late.png": "anomalous",
+        "text.jpg": "problem",
+    }
+    line = next(line for line in lines(post) if line["path"] == "shift/late.png")
+    assert line["regions"]
+    assert line["model"]["version"] == "1"
+    assert line["size"] == len(defective)
+
+
+def test_file_is_left_alone_while_it_grows(post, url, normal):
+    file = post.folder / "slow.png"
+    with watching(post, url):
+        for end in range(0, len(normal), len(normal) // 8):
+            file.write_bytes(normal[: end + 1])
+            sleep(0.15)
+        file.write_bytes(normal)
+        wait_until(lambda: len(lines(post)) == 1)
+    assert decisions(post) == {"slow.png": "normal"}
+
+
+def test_rejects_are_linked(post, url, normal, defective):
+    (post.folder / "a.png").write_bytes(normal)
+    (post.folder / "b.png").write_bytes(defective)
+    with watching(post, url):
+        wait_until(lambda: len(lines(post)) == 2)
+        wait_until((post.rejects / "b.png").exists)
+    assert (post.rejects / "b.png").samefile(post.folder / "b.png")
+    assert not (post.rejects / "a.png").exists()
+
+
+def test_rejects_are_moved_and_overwrite_none_of_their_name(post, url, defective):
+    post = Post(post.folder, post.jsonl, post.options, post.folder / "rejects", move=True)
+    file = post.folder / "latest.png"
+    with watching(post, url):
+        for count in (1, 2):
+            file.write_bytes(defective)
+            wait_until(lambda: not file.exists())
+            assert len(list(post.rejects.iterdir())) == count
+    assert len(lines(post)) == 2
+
+
+def test_gateway_may_restart(post, gauge_repository, normal, capfd):
+    settings = {"ONEGAUGE_API_KEYS": "off"}
+    for index in range(5):
+        (post.folder / f"{index}.png").write_bytes(normal)
+    with gateway_process(gauge_repository, **settings) as first, watching(post, first.url):
+        wait_until(lambda: len(lines(post)) == 5)
+        first.popen.kill()
+        first.popen.wait()
+        for index in range(5, 20):
+            (post.folder / f"{index}.png").write_bytes(normal)
+        sleep(1)
+        with gateway_process(gauge_repository, **{**settings, "ONEGAUGE_PORT": str(first.port)}):
+            wait_until(lambda: len(lines(post)) == 20)
+    assert decisions(post) == {f"{index}.png": "normal" for index in range(20)}
+    assert capfd.readouterr().err.count("files wait") == 1
+
+
+def test_started_again_it_goes_on_after_the_last_whole_line(post, url, normal, defective):
+    for index in range(3):
+        (post.folder / f"{index}.png").write_bytes(normal)
+    (post.folder / "bad.png").write_bytes(defective)
+    with watching(post, url):
+        wait_until(lambda: len(lines(post)) == 4)
+    text = post.jsonl.read_text()
+    post.jsonl.write_text(text[: text.rindex('"path"') + 20])  # the power went off while it wrote
+    with watching(post, url):
+        wait_until(lambda: post.jsonl.read_text() == text or len(decisions(post)) == 4)
+    assert decisions(post) == {**{f"{i}.png": "normal" for i in range(3)}, "bad.png": "anomalous"}
+
+
+def test_reject_whose_line_was_written_last_is_still_put_by(post, url, defective):
+    (post.folder / "bad.png").write_bytes(defective)
+    with watching(post, url):
+        wait_until((post.rejects / "bad.png").exists)
+    (post.rejects / "bad.png").unlink()  # as if it had ended between the line and the link
+    with watching(post, url):
+        wait_until((post.rejects / "bad.png").exists)
+    assert len(lines(post)) == 1
+
+
+def test_another_file_is_not_taken_for_a_journal(post, url):
+    post.jsonl.write_text("{}\n")
+    with pytest.raises(ClientError, match=r"found\.jsonl was not written"), Client(url) as client:
+        Watch(post, client)
+
+
+def test_absent_folder_is_named(post, url):
+    post.folder.rmdir()
+    with pytest.raises(ClientError, match="no such folder"), Client(url) as client:
+        Watch(post, client)
+
+
+def test_wrong_key_ends_it(post, gauge_repository, normal, tmp_path):
+    (post.folder / "a.png").write_bytes(normal)
+    (tmp_path / "keys").write_text("")
+    with (
+        served(gauge_repository, api_keys=tmp_path / "keys") as url,
+        Client(url) as client,
+        pytest.raises(ClientError, match="401"),
+    ):
+        Watch(post, client).run(Event())
+
+
+def test_command_ends_with_its_signal_and_status_0(post, url, normal):
+    (post.folder / "a.png").write_bytes(normal)
+    command = [sys.executable, "-m", "onegauge", "watch", str(post.folder)]
+    options = ["--jsonl", str(post.jsonl), "--url", url, "--line", "press"]
+    with subprocess.Popen([*command, *options], cwd=ROOT, env=os.environ) as process:
+        wait_until(lambda: len(lines(post)) == 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
