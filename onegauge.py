@@ -25,6 +25,8 @@ Promise = Annotated[float, typer.Option(help="False-alarm rate promised at score
 AnotherPromise = Annotated[float | None, typer.Option(help="Instead of the run's")]
 Repository = Annotated[Path, typer.Option(help="Triton model repository")]
 ModelName = Annotated[str, typer.Option(help="Name of the model in it")]
+TritonBackend = Literal["onnxruntime", "python", "tensorrt"]
+Precision = Literal["fp32", "fp16", "int8"]
 Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
 
 
@@ -225,14 +227,18 @@ def export(
     run: Run,
     repository: Repository,
     name: ModelName,
-    triton_backend: Annotated[Literal["onnxruntime", "python"], typer.Option()] = "onnxruntime",
+    triton_backend: Annotated[TritonBackend, typer.Option()] = "onnxruntime",
+    precision: Annotated[Precision, typer.Option(help="Of the networks in the graph")] = "fp32",
+    tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Inside onnxruntime")] = False,
+    images: Annotated[Path | None, typer.Option(help="Normal ones to measure it on")] = None,
     max_batch_size: Annotated[int, typer.Option(min=1)] = 8,
     candidate: Annotated[bool, typer.Option("--candidate", help="Add, but do not serve")] = False,
 ) -> None:
     """Publish a run as the next version of a model, once the graph agrees with torch."""
-    from export.export_run import export_run
+    from export.export_run import Flavour, export_run
 
-    version = export_run(run, repository, name, triton_backend, max_batch_size, candidate=candidate)
+    flavour = Flavour(triton_backend, precision, tensorrt, images, max_batch_size)
+    version = export_run(run, repository, name, flavour, candidate=candidate)
     typer.echo(f"{'added' if candidate else 'published'} {repository / name / str(version)}")
 
 

@@ -36,12 +36,13 @@ from service.repository import (
     stored_versions,
 )
 
-TritonBackend = Literal["onnxruntime", "python"]
+TritonBackend = Literal["onnxruntime", "python", "tensorrt"]
 
 QUEUE_DELAY_US = 2_000  # short beside any inference, long enough to gather concurrent requests
 QUEUE_TIMEOUT_US = 60_000_000  # as long as a gateway lets a request take; clients shorten it
 QUEUE_BATCHES = 8  # full batches that may wait; beyond them a refusal is better than a late answer
 
+PLAN = "model.plan"
 PYTHON_MODEL = Path(__file__).parent / "triton_python" / "model.py"
 CONFIG_HEADER = """\
 # Triton model configuration, written by onegauge: the contract that the gateway reads. Beside the
@@ -60,6 +61,7 @@ class ModelSpec:
     max_batch_size: int
     triton_backend: TritonBackend
     provenance: dict[str, str]
+    every_batch_warmed: bool = False  # where a batch that is new costs an engine
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
@@ -72,6 +74,9 @@ class ModelSpec:
 
 def model_config(spec: ModelSpec) -> ModelConfig:
     """Triton's configuration for the graph that `spec` describes."""
+    sizes = {1, spec.max_batch_size}
+    if spec.every_batch_warmed:
+        sizes = {*range(1, spec.max_batch_size + 1)}
     return ModelConfig(
         name=spec.name,
         backend=spec.triton_backend,
@@ -80,7 +85,7 @@ def model_config(spec: ModelSpec) -> ModelConfig:
         output=_outputs(spec.map_size),
         dynamic_batching=_dynamic_batching(spec.max_batch_size),
         instance_group=[ModelInstanceGroup(kind="KIND_AUTO", count=1)],
-        model_warmup=[_warmup(spec, size) for size in sorted({1, spec.max_batch_size})],
+        model_warmup=[_warmup(spec, size) for size in sorted(sizes)],
         parameters={k: ModelParameter(string_value=v) for k, v in spec.provenance.items()},
     )
 
@@ -90,9 +95,11 @@ def add_version(
     config: ModelConfig,
     model_file: Path,
     verification: Verification | None = None,
+    plan: Path | None = None,
 ) -> int:
     """Add `model_file` as the next version of the model and return its number; not served yet.
 
+    A TensorRT `plan` of it goes beside it.
     The version folder is filled beside its place and renamed into it; on any failure the
     repository is left as it was. Older versions are never touched.
     Raises RepositoryError for an incompatible model of that name or when writing fails.
@@ -106,6 +113,8 @@ def add_version(
             (staging / CONFIG).write_text(CONFIG_HEADER + _text(config), encoding="utf-8")
             if verification is not None:
                 verification.save(staging / VERIFICATION)
+            if plan is not None:
+                shutil.copyfile(plan, staging / PLAN)
             if config.backend == "python":
                 shutil.copyfile(PYTHON_MODEL, staging / "model.py")
             version = 1 + max(stored_versions(folder), default=0)

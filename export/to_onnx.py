@@ -26,13 +26,19 @@ def write_onnx(gauge: Gauge, image_size: int, path: Path) -> None:
 
     Constants are inside the file, so that one file is the whole model.
     """
-    _trace(gauge, image_size, path)
+    trace(gauge, image_size, path)
+    store_compactly(path)
+
+
+def store_compactly(path: Path) -> None:
+    """Make a file smaller without changing what it computes."""
     model = onnx.load(path)
     _store_in_half(model.graph)
     onnx.save(model, path)
 
 
-def _trace(gauge: Gauge, image_size: int, path: Path) -> None:
+def trace(gauge: Gauge, image_size: int, path: Path) -> None:
+    """Write the graph as torch's exporter gives it, with its notes of where nodes come from."""
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):

@@ -6,7 +6,7 @@ import pytest
 import timm
 from safetensors.torch import save_file
 
-from export.export_run import export_run
+from export.export_run import Flavour, export_run
 from service.contract import SCALARS
 from training.checkpoint import load_verification_images
 from training.config import TrainConfig
@@ -41,9 +41,8 @@ def test_it_trains_and_its_graph_is_verified(detector, on, transformer, product_
     recentred = on.endswith("recentred")
     run = tmp_path / "run"
     train(TrainConfig(product_tree, run, detector, **options, recentred=recentred, device="cpu"))
-    version = export_run(
-        run, tmp_path / "models", "parts", max_batch_size=4
-    )  # raises if it differs
+    flavour = Flavour(max_batch_size=4)
+    version = export_run(run, tmp_path / "models", "parts", flavour)  # raises if it differs
     model = tmp_path / "models" / "parts" / str(version) / "model.onnx"
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     images = load_verification_images(run)[:3].numpy()

@@ -15,10 +15,10 @@ ABSENT = "http://127.0.0.1:9"  # the port "discard", where nothing listens
 
 @pytest.fixture(scope="module")
 def repository(trained_run, tmp_path_factory):
-    from export.export_run import export_run
+    from export.export_run import Flavour, export_run
 
     folder = tmp_path_factory.mktemp("served")
-    export_run(trained_run, folder, "parts", "onnxruntime", 4)
+    export_run(trained_run, folder, "parts", Flavour(max_batch_size=4))
     return folder
 
 

@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from export.export_run import export_run
+from export.export_run import Flavour, export_run
 from export.repository import publish
 from training.dataset import test_images as labelled_images
 from training.errors import DataError
@@ -15,7 +15,7 @@ from training.progress import Progress
 @pytest.fixture(scope="module")
 def repository(trained_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
-    export_run(trained_run, folder, "parts", "onnxruntime", 4)
+    export_run(trained_run, folder, "parts", Flavour(max_batch_size=4))
     return folder
 
 

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto
+from torch import nn
+
+from export.precision import FIRST_IN_FP32, as_computed_in_half, network_nodes, to_half, to_int8
+from export.to_onnx import trace
+from tests.export.conftest import SIZE
+from training.gauge import Gauge
+
+# Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
+TENSORRT = {
+    *("Add", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
+    *("DequantizeLinear", "Erf", "Exp", "Expand", "Gather", "GatherND", "Gemm", "GreaterOrEqual"),
+    *("LayerNormalization", "MatMul", "Max", "MaxPool", "Min", "Mul", "Pad", "Pow"),
+    *("QuantizeLinear", "ReduceL2", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape"),
+    *("Resize", "Shape", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "TopK"),
+    *("Transpose", "Unsqueeze", "Where"),
+}
+
+
+@pytest.fixture(scope="module")
+def traced(gauge, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("traced") / "traced.onnx"
+    trace(gauge, SIZE, file)
+    return file
+
+
+def layers_of(gauge: Gauge) -> int:
+    """The convolutions of the backbone, as PatchCore has no layers of its own."""
+    return sum(isinstance(module, nn.Conv2d) for module in gauge.backbone.modules())
+
+
+def half(traced: Path) -> onnx.ModelProto:
+    model = onnx.load(traced)
+    to_half(model)
+    return model
+
+
+def run(model: onnx.ModelProto | Path, images: np.ndarray) -> dict[str, np.ndarray]:
+    content = str(model) if isinstance(model, Path) else model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"image": images}), strict=True))
+
+
+def test_networks_are_the_layers_and_not_what_decides(traced, gauge):
+    graph = onnx.load(traced).graph
+    chosen = {node.name for node in network_nodes(graph)}
+    convolutions = {node.name for node in graph.node if node.op_type == "Conv"}
+    assert len(convolutions & chosen) == layers_of(gauge) < len(convolutions)
+    assert not any(node.name in chosen for node in graph.node if node.op_type == "TopK")
+    assert {node.op_type for node in graph.node if node.name in chosen} <= {"Conv", "Relu", "Add"}
+
+
+def test_only_networks_are_in_half_precision(traced):
+    model = half(traced)
+    onnx.checker.check_model(model, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    types = {v.name: v.type.tensor_type.elem_type for v in inferred.value_info}
+    halves = {name for name, kind in types.items() if kind == TensorProto.FLOAT16}
+    kinds = {node.op_type for node in inferred.node if set(node.output) & halves}
+    assert kinds - {"GatherND"} == {"Cast", "Conv", "Relu", "Add"}  # maps are kept in fp16 anyway
+    weights = sum(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
+    assert weights >= 10
+
+
+def test_what_half_precision_gives_is_seen_on_a_cpu(traced, images):
+    model = half(traced)
+    as_computed_in_half(model)
+    onnx.checker.check_model(model, full_check=True)
+    exact, rounded = run(traced, images.numpy()), run(model, images.numpy())
+    difference = np.abs(exact["raw_score"] - rounded["raw_score"])
+    assert 0 < difference.max() < 0.01 * exact["raw_score"].max()
+
+
+def test_overflow_of_half_precision_is_seen_on_a_cpu(traced, images):
+    model = onnx.load(traced)
+    first = next(node for node in network_nodes(model.graph) if node.op_type == "Conv")
+    weight = next(t for t in model.graph.initializer if t.name == first.input[1])
+    values = onnx.numpy_helper.to_array(weight) * np.float32(3e4)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    to_half(model)
+    as_computed_in_half(model)
+    assert not np.isfinite(run(model, images.numpy())["raw_score"]).all()
+
+
+def test_integers_keep_the_first_layers_and_what_decides(traced, gauge, images, tmp_path):
+    file = tmp_path / "int8.onnx"
+    to_int8(traced, file, images.numpy())
+    model = onnx.load(file)
+    scaled = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    of_integers = [node for node in convolutions if node.input[0] in scaled]
+    assert len(of_integers) == layers_of(gauge) - FIRST_IN_FP32
+    zeros = [t for t in model.graph.initializer if t.name.endswith("zero_point")]
+    assert zeros
+    assert not any(onnx.numpy_helper.to_array(zero).any() for zero in zeros)
+    assert file.stat().st_size < traced.stat().st_size
+    found = run(file, images.numpy())
+    assert np.isfinite(found["score"]).all()
+
+
+def test_operators_are_known_to_tensorrt(traced, images, tmp_path):
+    to_int8(traced, tmp_path / "int8.onnx", images.numpy())
+    for model in (onnx.load(traced), half(traced), onnx.load(tmp_path / "int8.onnx")):
+        assert {node.op_type for node in model.graph.node} <= TENSORRT
+        constants = {tensor.name for tensor in model.graph.initializer}
+        assert all(n.input[1] in constants for n in model.graph.node if n.op_type == "TopK")
