@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
@@ -10,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from service import lookout
 from service.access_log import AccessLog
 from service.backends import Backend
+from service.errors import BackendUnavailable
 from service.gateway import Gateway
 from service.metrics import Metrics
 from service.problems import add_problem_handlers
@@ -18,17 +21,23 @@ from service.security_headers import SecurityHeaders
 from service.settings import Settings
 from service.versions import Versions
 
+if TYPE_CHECKING:
+    from service.tracing import Tracing
+
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """Build a gateway that inspects by `backend`, which lives as long as the application."""
 
-    metrics = Metrics()
+    tracing = _tracing(settings)
+    metrics = Metrics(tracing.span) if tracing else Metrics()
     versions = Versions(backend, metrics, settings.shadow_version)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with versions.running():
             yield
+        if tracing:
+            await to_thread.run_sync(tracing.close)
 
     # its /docs brings Swagger UI along, so that a plant without internet can read it
     app = FastAPIOffline(
@@ -48,7 +57,25 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, metrics=metrics)
+    if tracing:
+        from service.tracing import TracedRequests
+
+        app.add_middleware(TracedRequests, tracing=tracing)
     app.include_router(router)
     app.include_router(lookout.router)
     add_problem_handlers(app)
     return app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    """What makes spans, None where they are off; raises BackendUnavailable without its library."""
+    if not settings.tracing:
+        return None
+    try:
+        from service.tracing import Tracing
+    except ModuleNotFoundError as exc:
+        raise BackendUnavailable(
+            f"ONEGAUGE_TRACING needs {exc.name}, which is not installed: "
+            "pip install 'onegauge[tracing]'"
+        ) from exc
+    return Tracing()

@@ -1,8 +1,8 @@
 """Prometheus metrics of one gateway, in a registry of its own."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from math import nan
 from time import perf_counter
@@ -48,7 +48,8 @@ Stage = Literal["read", "decode", "infer", "postprocess", "encode"]
 class Metrics:
     """Counts what the gateway does; every label takes a bounded number of values."""
 
-    def __init__(self) -> None:
+    def __init__(self, span: Callable[[str], AbstractContextManager[object]] = nullcontext) -> None:
+        self._span = span  # of each stage, for traces
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._lines: set[str] = set()
@@ -191,7 +192,8 @@ class Metrics:
     def stage(self, stage: Stage, timing_ms: dict[str, float]) -> Iterator[None]:
         """Measure a stage, also into `timing_ms`."""
         start = perf_counter()
-        yield
+        with self._span(stage):
+            yield
         seconds = perf_counter() - start
         self._stages.labels(stage).observe(seconds)
         timing_ms[stage] = round(1000 * seconds, 3)

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(ge=0)] = 0.0
     grace_s: PositiveInt = 30
 
+    tracing: bool = False
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

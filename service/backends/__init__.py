@@ -119,7 +119,11 @@ def load_backend(settings: Settings) -> Backend:
         from service.backends.triton import TritonBackend, read_admin_key
 
         admin_key = read_admin_key(settings.triton_admin_key)
-        return TritonBackend(settings.triton_url, settings.model, admin_key)
+        if not settings.tracing:
+            return TritonBackend(settings.triton_url, settings.model, admin_key)
+        from service.tracing import trace_headers
+
+        return TritonBackend(settings.triton_url, settings.model, admin_key, trace_headers)
 
     from service.backends.embedded import EmbeddedBackend
 

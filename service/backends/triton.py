@@ -6,7 +6,7 @@ resolves to, and leaves out those that it cannot reach.
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,12 +61,19 @@ def read_admin_key(file: Path | None) -> str | None:
 class TritonBackend:
     """One model of Triton; `url` is a gRPC target or several addresses with commas between."""
 
-    def __init__(self, url: str, model: str, admin_key: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        admin_key: str | None = None,
+        headers: Callable[[], dict[str, str]] = dict,
+    ) -> None:
         self._target = f"ipv4:{url}" if "," in url else url
         self._where = f"Triton at {url}"
         self._model = model
         # of a server started with --grpc-restricted-protocol=model-repository:admin-key=...
         self._admin = {ADMIN_HEADER: admin_key} if admin_key else None
+        self.headers = headers  # of inferences, for traces
 
     async def start(self) -> None:
         """Create the client, which belongs to the running event loop; the server may come later."""
@@ -171,6 +178,7 @@ class TritonModel:
                 self.contract.name,
                 [image],
                 self.contract.version,
+                headers=self._backend.headers(),
                 outputs=[InferRequestedOutput(name) for name in OUTPUTS],
                 timeout=max(1, int(seconds * 1e6)),  # microseconds that it may wait in the queue
                 client_timeout=seconds,

@@ -38,6 +38,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.asleep = False
         self.calls: list[str] = []
         self.request: pb.ModelInferRequest | None = None
+        self.headers: dict[str, str] = {}
 
     async def _enter(self, call: str, context: grpc.aio.ServicerContext) -> None:
         self.calls.append(call)
@@ -67,6 +68,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         if self.error_of_infer:
             await context.abort(*self.error_of_infer)
         self.request = request
+        self.headers = dict(context.invocation_metadata())
         batch = request.inputs[0].shape[0]
         response = pb.ModelInferResponse(model_name="onegauge", model_version=self.version)
         for output in request.outputs:
@@ -90,7 +92,8 @@ def session(server: Server, use: Callable[[TritonBackend], Awaitable[T]]) -> T:
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(server, listener)
         port = listener.add_insecure_port("127.0.0.1:0")
         await listener.start()
-        backend = TritonBackend(f"127.0.0.1:{port}", "onegauge")
+        trace = {"traceparent": "00-1-2-01"}
+        backend = TritonBackend(f"127.0.0.1:{port}", "onegauge", headers=lambda: trace)
         await backend.start()
         try:
             return await use(backend)
@@ -129,6 +132,11 @@ def test_infer_asks_for_our_outputs_alone_and_flattens_the_scalars(server):
     assert server.request.model_version == "1"
     np.testing.assert_array_equal(outputs.score, [0, 1, 2])
     assert outputs.anomaly_map.shape == (3, 8, 12)
+
+
+def test_trace_goes_on_in_the_server(server):
+    session(server, infer)
+    assert server.headers["traceparent"] == "00-1-2-01"
 
 
 def test_loading_lets_the_version_prove_itself(server):
