@@ -2,6 +2,7 @@
 #
 #   docker build -f docker/gateway.Dockerfile -t onegauge/gateway .
 #
+# Tests of libraries, and what of ONNX Runtime only an export needs, are left out.
 # BASE may be any Debian or Ubuntu with Python 3.11 or newer and its venv module.
 ARG BASE=python:3.12.12-slim-bookworm
 
@@ -11,7 +12,10 @@ COPY . /src
 RUN python3 -m venv /opt/onegauge \
     && /opt/onegauge/bin/python -m pip install --no-cache-dir "/src[${EXTRAS}]" \
     && /opt/onegauge/bin/python -m pip uninstall --yes pip setuptools \
-    && find /opt/onegauge -type d -name tests -prune -exec rm -r {} +
+    && find /opt/onegauge -type d -name tests -prune -exec rm -r {} + \
+    && rm -rf /opt/onegauge/lib/python3*/site-packages/onnxruntime/transformers \
+        /opt/onegauge/lib/python3*/site-packages/onnxruntime/quantization \
+        /opt/onegauge/lib/python3*/site-packages/onnxruntime/tools
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="onegauge gateway" \
