@@ -6,7 +6,8 @@ backends     pixels → the graph's outputs: embedded onnxruntime or OpenVINO, o
 decision     outputs → decision and regions in the pixels of the original image
 anomaly_map  outputs → PNG, NumPy or overlay picture of the anomaly map
 inspection   one request's images through the steps above
-app, routes  the HTTP side; settings, schemas, errors, metrics and logs beside it
+app, routes  the HTTP side; settings, schemas, errors, metrics, drift, tracing and logs beside it
+client       the other side: a library, bulk and watch the commands that use it
 """
 
 import os

@@ -29,6 +29,7 @@ HOMES = {
     "key": "operations",
     "publish": "operations",
     "rollback": "operations",
+    "watch": "clients",
 }
 MODULES = {"training.distill": distill._parser, "training.products": products.parser}
 

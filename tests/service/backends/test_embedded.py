@@ -232,11 +232,18 @@ def zeros(batch_size: int) -> dict[str, np.ndarray]:
     return flat | {"anomaly_map": np.zeros((batch_size, 8, 12), np.float32)}
 
 
-def test_onnx_runtime_reports_to_nobody(gauge_repository, tmp_path):
+@pytest.mark.parametrize(
+    "load",
+    [
+        "from service.backends.onnx import compile_model as load; load(model, 1)",
+        "from export.verify import onnxruntime; onnxruntime.InferenceSession(model)",
+    ],
+)
+def test_onnx_runtime_reports_to_nobody(gauge_repository, tmp_path, load):
     """Where it does, it leaves an identifier of the machine in the home folder."""
     model = gauge_repository / "onegauge" / "1" / "model.onnx"
     quiet = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
     home = quiet | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
-    load = "from service.backends.onnx import compile_model; compile_model(sys.argv[1], 1)"
-    subprocess.run([sys.executable, "-c", f"import sys; {load}", model], env=home, check=True)
+    code = f"import sys; model = sys.argv[1]; {load}"
+    subprocess.run([sys.executable, "-c", code, model], env=home, check=True)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
