@@ -16,7 +16,7 @@ from service.errors import BackendFailed, BackendUnavailable
 from service.settings import Settings
 
 OUTPUTS = (*SCALARS, ANOMALY_MAP)
-_EXTRAS = {"onnx": "cpu", "openvino": "openvino"}  # of the package, by embedded backend
+_EXTRAS = {"onnx": "cpu", "openvino": "openvino", "triton": "tracing"}  # of the package
 
 
 @dataclass(frozen=True)
@@ -115,19 +115,9 @@ def load_backend(settings: Settings) -> Backend:
 
     Raises BackendUnavailable when its library is not installed, and what EmbeddedBackend raises.
     """
-    if settings.backend == "triton":
-        from service.backends.triton import TritonBackend, read_admin_key
-
-        admin_key = read_admin_key(settings.triton_admin_key)
-        if not settings.tracing:
-            return TritonBackend(settings.triton_url, settings.model, admin_key)
-        from service.tracing import trace_headers
-
-        return TritonBackend(settings.triton_url, settings.model, admin_key, trace_headers)
-
-    from service.backends.embedded import EmbeddedBackend
-
     try:
+        if settings.backend == "triton":
+            return _triton(settings)
         if settings.backend == "openvino":
             from service.backends.openvino import compile_model
         else:
@@ -137,4 +127,17 @@ def load_backend(settings: Settings) -> Backend:
             f"ONEGAUGE_BACKEND {settings.backend} needs {exc.name}, which is not installed: "
             f"pip install 'onegauge[{_EXTRAS[settings.backend]}]'"
         ) from exc
+    from service.backends.embedded import EmbeddedBackend
+
     return EmbeddedBackend(settings, compile_model)
+
+
+def _triton(settings: Settings) -> Backend:
+    from service.backends.triton import TritonBackend, read_admin_key
+
+    admin_key = read_admin_key(settings.triton_admin_key)
+    if not settings.tracing:
+        return TritonBackend(settings.triton_url, settings.model, admin_key)
+    from service.tracing import trace_headers
+
+    return TritonBackend(settings.triton_url, settings.model, admin_key, trace_headers)
