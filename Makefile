@@ -74,8 +74,9 @@ picture: .venv-dev/installed ## Draw the pictures of the documentation with the 
 	$(DEV)/python docs/mixture.py docs/images/mixture.png
 
 .PHONY: bench
-bench: .venv-dev/installed ## Measure POST /inspect beside the bare ONNX Runtime session
+bench: .venv-dev/installed ## Measure POST /inspect beside the bare session and beside peers (needs wrk)
 	$(DEV)/python bench/latency.py
+	$(DEV)/python bench/throughput.py
 
 .PHONY: clean
 clean: ## Remove environments, caches and build products

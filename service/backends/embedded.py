@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TypeAlias
@@ -25,7 +26,9 @@ Compile: TypeAlias = Callable[[Path, int], Run]
 
 
 class EmbeddedBackend:
-    """Runs versions of a repository's model, one batch at a time.
+    """Runs versions of a repository's model, a few batches at a time.
+
+    A second batch fills the cores where the first leaves them idle, between its layers.
 
     `compile_model(model file, threads)` gives the function that runs a batch; 0 threads: as many
     as the library finds best. The served version is loaded at once: raises ContractError when the
@@ -37,16 +40,17 @@ class EmbeddedBackend:
         self._folder = settings.repository / settings.model
         self._settings = settings
         self._compile = compile_model
-        self._busy_since: float | None = None
+        self._begun: list[float] = []  # when the batches that run now did
         self._first: EmbeddedModel | None = self._load(served_version(self._folder))
 
     async def start(self) -> None:
-        """Start the worker: one, since a second batch would only compete for the same cores."""
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        """Start the workers."""
+        workers = self._settings.inference_workers
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inference")
 
     async def stop(self) -> None:
         """Drop the batches that still wait."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def served(self) -> Contract:
         """The version that the repository says is served."""
@@ -68,14 +72,14 @@ class EmbeddedBackend:
         """Nothing to do: the repository is read whenever it is asked what is served."""
 
     async def ready(self) -> None:
-        """Raise BackendTimeout while a batch holds the worker for longer than any request may."""
+        """Raise BackendTimeout while a batch holds a worker for longer than any request may."""
         limit = self._settings.request_timeout_s
-        if self._busy_since is not None and monotonic() - self._busy_since > limit:
+        if monotonic() - min(self._begun, default=inf) > limit:
             raise BackendTimeout(f"A batch has been running for more than {limit:g} s.")
 
     async def run(self, run: Run, images: NDArray[np.uint8], deadline: float) -> Tensors:
         """Run a batch when its turn comes; raises BackendTimeout when that takes too long."""
-        future = self._worker.submit(self._timed, run, images)
+        future = self._workers.submit(self._timed, run, images)
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.wrap_future(future)  # who gives up gives up the turn, too
@@ -83,11 +87,12 @@ class EmbeddedBackend:
             raise BackendTimeout("The model did not answer before the deadline.") from exc
 
     def _timed(self, run: Run, images: NDArray[np.uint8]) -> Tensors:
-        self._busy_since = monotonic()
+        begun = monotonic()
+        self._begun.append(begun)
         try:
             return run(images)
         finally:
-            self._busy_since = None
+            self._begun.remove(begun)
 
     def _load(self, stored: StoredVersion) -> "EmbeddedModel":
         """Compile, warm and verify a version."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import local
 
 import numpy as np
 import openvino
@@ -29,9 +30,13 @@ def compile_model(model_file: Path, threads: int) -> Run:
     except RuntimeError as exc:
         raise ContractError(f"OpenVINO cannot load the model: {for_clients(exc)}") from exc
 
+    own = local()  # what runs a batch can run one at a time
+
     def run(images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         try:
-            tensors = model({IMAGE: images})
+            if not hasattr(own, "request"):
+                own.request = model.create_infer_request()
+            tensors = own.request.infer({IMAGE: images})
         except RuntimeError as exc:
             raise BackendFailed(f"OpenVINO failed: {for_clients(exc)}") from exc
         return {name: tensors[name] for name in OUTPUTS}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from typing import TypeVar
 
 import numpy as np
@@ -26,7 +26,12 @@ T = TypeVar("T")
 
 @pytest.fixture(params=["onnx", "openvino"])
 def settings(request: pytest.FixtureRequest, gauge_repository: Path) -> Settings:
-    return Settings(backend=request.param, repository=gauge_repository, inference_threads=1)
+    return Settings(
+        backend=request.param,
+        repository=gauge_repository,
+        inference_threads=1,
+        inference_workers=3,
+    )
 
 
 def running(backend: Backend, use: Callable[[Backend], Awaitable[T]]) -> T:
@@ -175,6 +180,36 @@ def test_no_answer_in_time_is_a_timeout(gauge_repository):
     release.set()
 
 
+def test_batches_run_beside_each_other(gauge_repository):
+    both = Barrier(2, timeout=5)
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        if images.any():
+            both.wait()  # for the other one
+        return zeros(len(images))
+
+    async def two(backend: Backend) -> None:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 10
+        await asyncio.gather(*(model.infer(levels(9), deadline) for _ in range(2)))
+
+    settings = Settings(repository=gauge_repository, inference_workers=2)
+    running(EmbeddedBackend(settings, lambda *_: run), two)
+
+
+def test_many_batches_at_once_get_their_own_answers(settings):
+    async def many(backend: Backend) -> list[float]:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 20
+        greys = [40, 200] * 20
+        found = await asyncio.gather(*(model.infer(levels(g), deadline) for g in greys))
+        return [float(outputs.score[0]) for outputs in found]
+
+    scores = running(load_backend(settings), many)
+    assert scores == scores[:2] * 20
+    assert scores[0] < 1 <= scores[1]
+
+
 def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_repository):
     release = Event()
     ran: list[int] = []
@@ -197,7 +232,7 @@ def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_reposito
         await model.infer(levels(0, 0, 0), now() + 5)
         await backend.ready()
 
-    settings = Settings(repository=gauge_repository, request_timeout_s=0.2)
+    settings = Settings(repository=gauge_repository, request_timeout_s=0.2, inference_workers=1)
     running(EmbeddedBackend(settings, lambda *_: run), hang_and_recover)
     assert ran == [1, 4, 1, 3], "two for warmth, the late batch, and the one after"
 
