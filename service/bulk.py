@@ -44,15 +44,16 @@ class Outcome:
         """`normal`, `anomalous` or `error`."""
         return self.found.decision if self.found else "error"
 
+    def record(self) -> dict[str, Any]:
+        """The gateway's answer without pictures, or the problem."""
+        if not (self.model and self.found):
+            return {"problem": self.problem}
+        found = self.found.model_dump(mode="json", exclude={"anomaly_map"})
+        return {"model": self.model.model_dump(), **found}
+
     def to_json(self) -> str:
-        """One line of JSON: the path, then the gateway's answer without pictures."""
-        line: dict[str, Any] = {"path": str(self.path)}
-        if self.model and self.found:
-            line |= {"model": self.model.model_dump()}
-            line |= self.found.model_dump(mode="json", exclude={"anomaly_map"})
-        else:
-            line |= {"problem": self.problem}
-        return json.dumps(line, ensure_ascii=False)
+        """One line of JSON: the path, then what is on record."""
+        return json.dumps({"path": str(self.path), **self.record()}, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -155,18 +156,22 @@ async def _send(
     """One request; where the gateway refuses it as a whole, one request for each image."""
     images = [Named(readable(path.name), data) for path, data in contents.items()]
     try:
-        return _outcomes(list(contents), await client.inspect(images, options, mask))
+        return outcomes_of(list(contents), await client.inspect(images, options, mask))
     except Refused as exc:
         if exc.status not in REFUSED:
             raise
         if len(contents) == 1:
-            detail = exc.problem.get("detail", str(exc))
-            return [Outcome(path, problem=detail) for path in contents]
+            return [refused(path, exc) for path in contents]
     alone = [await _send(client, {path: data}, options, mask) for path, data in contents.items()]
     return [outcome for outcomes in alone for outcome in outcomes]
 
 
-def _outcomes(paths: list[Path], answer: Answer) -> list[Outcome]:
+def refused(path: Path, why: Refused) -> Outcome:
+    """The outcome of an image whose request was refused."""
+    return Outcome(path, problem=why.problem.get("detail", str(why)))
+
+
+def outcomes_of(paths: Sequence[Path], answer: Answer) -> list[Outcome]:
     """The outcomes of an answered request, in the order of its images."""
     return [
         Outcome(path, answer.model, found=result)

@@ -11,15 +11,15 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import IO, Any, NamedTuple, Self, TypeAlias
 
-from service.bulk import BATCH, IMAGE_SUFFIXES, REFUSED, readable
+from service.bulk import BATCH, IMAGE_SUFFIXES, REFUSED, outcomes_of, readable, refused
 from service.client import Client, ClientError, Named, Refused, key_of_environment
-from service.schemas import Answer, Decision, Options, Rejection
+from service.schemas import Options
 
 POLL_S = 0.2
 SETTLED_S = 0.5  # without a change of size or time, a file is taken to be whole
@@ -63,10 +63,13 @@ class Watch:
     def __init__(self, post: Post, client: Client) -> None:
         if not post.folder.is_dir():
             raise ClientError(f"{post.folder}: no such folder")
-        self._post = post
+        # whole paths, since rejects may lie below the folder and are not to be inspected again
+        rejects = post.rejects and post.rejects.resolve()
+        self._post = replace(post, folder=post.folder.resolve(), rejects=rejects)
         self._client = client
         self._journal = Journal(post.jsonl)
         self._settling: dict[str, tuple[State, float]] = {}
+        self._locked: set[str] = set()  # files that could not be read, and it was said
         self._away = False
 
     def run(self, stop: Event) -> None:
@@ -118,7 +121,7 @@ class Watch:
 
     def _inspect(self, due: Sequence[tuple[str, State]]) -> Iterator[Found]:
         """What the gateway says of each file; one that has changed meanwhile is left out."""
-        files = [(name, state, _read(self._post.folder / name, state)) for name, state in due]
+        files = [(name, state, self._read(name, state)) for name, state in due]
         images = [(name, state, data) for name, state, data in files if data is not None]
         if not images:
             return
@@ -130,13 +133,28 @@ class Watch:
                 raise
             if len(images) == 1:
                 ((name, state, _),) = images
-                yield name, state, {"problem": exc.problem.get("detail", str(exc))}
+                yield name, state, refused(Path(name), exc).record()
                 return
             for name, state, _ in images:  # one of them spoils the request for all
                 yield from self._inspect([(name, state)])
             return
-        for (name, state, _), result in zip(images, answer.results, strict=True):
-            yield name, state, _record(answer, result)
+        outcomes = outcomes_of([Path(name) for name, _, _ in images], answer)
+        for (name, state, _), outcome in zip(images, outcomes, strict=True):
+            yield name, state, outcome.record()
+
+    def _read(self, name: str, state: State) -> bytes | None:
+        """The bytes of a file, None when it is not as it was; a locked one has to settle anew."""
+        path = self._post.folder / name
+        try:
+            data = path.read_bytes()
+        except OSError as exc:
+            del self._settling[name]
+            if name not in self._locked:
+                self._locked.add(name)
+                sys.stderr.write(f"onegauge: {path} waits: {exc.strerror}\n")
+            return None
+        self._locked.discard(name)
+        return data if _state(path) == state else None
 
     def _put_by(self, name: str, state: State) -> None:
         """Move a reject out of the folder, or link it; a file of that name there stays as it is."""
@@ -201,13 +219,6 @@ class Journal:
         self.last = (path, state, _is_reject(line))
 
 
-def _record(answer: Answer, result: Decision | Rejection) -> dict[str, Any]:
-    if not isinstance(result, Decision):
-        return {"problem": result.problem.detail}
-    found = result.model_dump(mode="json", exclude={"index", "filename", "anomaly_map"})
-    return {"model": answer.model.model_dump(), **found}
-
-
 def _is_reject(record: dict[str, Any]) -> bool:
     return record.get("decision") != "normal"
 
@@ -218,15 +229,6 @@ def _state(path: Path) -> State | None:
     except FileNotFoundError:
         return None
     return State(status.st_size, status.st_mtime_ns)
-
-
-def _read(path: Path, state: State) -> bytes | None:
-    """The file's bytes, None when it is not as it was."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    return data if _state(path) == state else None
 
 
 def _is_below(path: Path, folder: Path | None) -> bool:

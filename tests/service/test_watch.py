@@ -118,6 +118,39 @@ def test_rejects_are_moved_and_overwrite_none_of_their_name(post, url, defective
     assert len(lines(post)) == 2
 
 
+def test_rejects_below_the_folder_are_not_inspected_again(post, url, defective, monkeypatch):
+    monkeypatch.chdir(post.folder.parent)
+    below = Path("camera") / ".." / "camera" / "rejects"
+    post = Post(Path("camera"), post.jsonl, post.options, below)
+    (post.folder / "bad.png").write_bytes(defective)
+    with watching(post, url):
+        wait_until((below / "bad.png").exists)
+        sleep(1)  # time in which the link could be inspected
+    assert decisions(post) == {"bad.png": "anomalous"}
+
+
+def test_files_that_cannot_be_read_keep_nobody_else_waiting(post, url, normal, monkeypatch, capfd):
+    locked = {post.folder / f"{index}.png" for index in range(10)}
+    for path in (*sorted(locked), post.folder / "later.png"):
+        path.write_bytes(normal)
+    read, tries = Path.read_bytes, []
+
+    def read_bytes(path: Path) -> bytes:
+        if path in locked:
+            tries.append(path)
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with watching(post, url):
+        wait_until(lambda: len(lines(post)) == 1)
+        assert decisions(post) == {"later.png": "normal"}
+        assert len(tries) <= 4 * len(locked), "it does not try without a pause"
+        locked.clear()
+        wait_until(lambda: len(lines(post)) == 11)
+    assert capfd.readouterr().err.count("Permission denied") == 10
+
+
 def test_gateway_may_restart(post, gauge_repository, normal, capfd):
     settings = {"ONEGAUGE_API_KEYS": "off"}
     for index in range(5):
