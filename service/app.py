@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from service import lookout
 from service.access_log import AccessLog
 from service.backends import Backend
-from service.errors import BackendUnavailable
+from service.errors import needed_by
 from service.gateway import Gateway
 from service.metrics import Metrics
 from service.problems import add_problem_handlers
@@ -71,11 +71,6 @@ def _tracing(settings: Settings) -> "Tracing | None":
     """What makes spans, None where they are off; raises BackendUnavailable without its library."""
     if not settings.tracing:
         return None
-    try:
+    with needed_by("ONEGAUGE_TRACING", "tracing"):
         from service.tracing import Tracing
-    except ModuleNotFoundError as exc:
-        raise BackendUnavailable(
-            f"ONEGAUGE_TRACING needs {exc.name}, which is not installed: "
-            "pip install 'onegauge[tracing]'"
-        ) from exc
     return Tracing()

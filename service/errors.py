@@ -33,6 +33,8 @@ Problem
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 _PATH = re.compile(r"(?<![\w:/.])(?:/[\w.@+-]+){2,}")
@@ -227,6 +229,17 @@ class BackendTimeout(BackendError):
     """The backend did not answer before the deadline."""
 
     status, reason, title = 504, "backend-timeout", "Inference deadline exceeded"
+
+
+@contextmanager
+def needed_by(setting: str, extra: str) -> Iterator[None]:
+    """Turn a missing library into BackendUnavailable that names the extra which brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        raise BackendUnavailable(
+            f"{setting} needs {exc.name}, which is not installed: pip install 'onegauge[{extra}]'"
+        ) from exc
 
 
 def for_clients(message: object) -> str:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract import ANOMALY_MAP, SCALARS, Contract
-from service.errors import BackendFailed, BackendUnavailable
+from service.errors import BackendFailed, needed_by
 from service.settings import Settings
 
 OUTPUTS = (*SCALARS, ANOMALY_MAP)
-_EXTRAS = {"onnx": "cpu", "openvino": "openvino", "triton": "tracing"}  # of the package
+_EXTRAS = {"onnx": "cpu", "openvino": "openvino"}  # of the package, by embedded backend
 
 
 @dataclass(frozen=True)
@@ -115,18 +115,13 @@ def load_backend(settings: Settings) -> Backend:
 
     Raises BackendUnavailable when its library is not installed, and what EmbeddedBackend raises.
     """
-    try:
-        if settings.backend == "triton":
-            return _triton(settings)
+    if settings.backend == "triton":
+        return _triton(settings)
+    with needed_by(f"ONEGAUGE_BACKEND {settings.backend}", _EXTRAS[settings.backend]):
         if settings.backend == "openvino":
             from service.backends.openvino import compile_model
         else:
             from service.backends.onnx import compile_model
-    except ModuleNotFoundError as exc:
-        raise BackendUnavailable(
-            f"ONEGAUGE_BACKEND {settings.backend} needs {exc.name}, which is not installed: "
-            f"pip install 'onegauge[{_EXTRAS[settings.backend]}]'"
-        ) from exc
     from service.backends.embedded import EmbeddedBackend
 
     return EmbeddedBackend(settings, compile_model)
@@ -138,6 +133,6 @@ def _triton(settings: Settings) -> Backend:
     admin_key = read_admin_key(settings.triton_admin_key)
     if not settings.tracing:
         return TritonBackend(settings.triton_url, settings.model, admin_key)
-    from service.tracing import trace_headers
-
+    with needed_by("ONEGAUGE_TRACING", "tracing"):
+        from service.tracing import trace_headers
     return TritonBackend(settings.triton_url, settings.model, admin_key, trace_headers)

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from service.app import create_app
+from service.backends import load_backend
 from service.errors import BackendUnavailable
 from service.settings import Settings
 from tests.service.fake_backend import FakeBackend
@@ -96,3 +97,5 @@ def test_missing_library_is_named(gauge_repository, monkeypatch):
     settings = Settings(repository=gauge_repository, tracing=True)
     with pytest.raises(BackendUnavailable, match=r"onegauge\[tracing\]"):
         create_app(settings, FakeBackend())
+    with pytest.raises(BackendUnavailable, match=r"ONEGAUGE_TRACING.*onegauge\[tracing\]"):
+        load_backend(Settings(backend="triton", tracing=True))
