@@ -21,24 +21,12 @@ TRACED_BATCH = 2  # a batch of 1 would be baked into the graph
 SMALL = 4096  # elements that are not worth a node
 
 
-def write_onnx(gauge: Gauge, image_size: int, path: Path) -> None:
+def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     """Write `gauge` to `path`: input `image` uint8 (B, H, W, 3), outputs the fields of Reading.
 
-    Constants are inside the file, so that one file is the whole model.
+    Constants are inside the file, so that one file is the whole model; nodes keep the exporter's
+    notes of where they come from.
     """
-    trace(gauge, image_size, path)
-    store_compactly(path)
-
-
-def store_compactly(path: Path) -> None:
-    """Make a file smaller without changing what it computes."""
-    model = onnx.load(path)
-    _store_in_half(model.graph)
-    onnx.save(model, path)
-
-
-def trace(gauge: Gauge, image_size: int, path: Path) -> None:
-    """Write the graph as torch's exporter gives it, with its notes of where nodes come from."""
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
@@ -56,6 +44,13 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
             opset_version=OPSET,
             verbose=False,
         )
+
+
+def store_compactly(path: Path) -> None:
+    """Make a file smaller without changing what it computes."""
+    model = onnx.load(path)
+    _store_in_half(model.graph)
+    onnx.save(model, path)
 
 
 def _store_in_half(graph: onnx.GraphProto) -> None:

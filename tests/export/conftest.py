@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from export.to_onnx import write_onnx
+from export.to_onnx import store_compactly, trace
 from training.checkpoint import load, load_verification_images
 from training.gauge import Gauge
 
@@ -27,5 +27,6 @@ def images(trained_run: Path) -> Tensor:
 def graph(gauge: Gauge, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The gauge as an ONNX file."""
     file = tmp_path_factory.mktemp("graph") / "model.onnx"
-    write_onnx(gauge, SIZE, file)
+    trace(gauge, SIZE, file)
+    store_compactly(file)
     return file
