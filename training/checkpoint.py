@@ -240,8 +240,16 @@ def bare_backbone(config: TrainConfig) -> Backbone:
 
 
 def restore_detector(name: str, backbone: Backbone, state: dict[str, Tensor]) -> Detector:
-    """Detector `name` with its state; buffers take the size that they were saved with."""
+    """Detector `name` with its state; buffers take the size that they were saved with.
+
+    Raises CheckpointError when the state is not what this version of the detector has.
+    """
     detector = DETECTORS[name](backbone)
+    if missing := sorted(detector.state_dict().keys() - state.keys()):
+        raise CheckpointError(
+            f"the run is of an older onegauge, whose {name} has no {', '.join(missing)}; "
+            "train it anew"
+        )
     for key, buffer in detector.named_buffers():
         if buffer.shape != state[key].shape:
             setattr(detector, key, torch.empty_like(state[key]))

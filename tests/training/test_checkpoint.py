@@ -1,11 +1,12 @@
 import json
 import shutil
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from training.checkpoint import load, load_verification_images, save
 from training.errors import CheckpointError
@@ -80,6 +81,18 @@ def test_a_detector_that_is_unknown_here_is_named(run):
     record["config"]["detector"] = "oracle"
     (run / "checkpoint.json").write_text(json.dumps(record))
     with pytest.raises(CheckpointError, match="'oracle'"):
+        load(run)
+
+
+def test_a_run_of_an_older_detector_is_to_be_trained_anew(run):
+    weights, record = run / "checkpoint.safetensors", run / "checkpoint.json"
+    tensors = load_file(weights)
+    del tensors["detector.axes"]
+    save_file(tensors, weights)
+    told = json.loads(record.read_text())
+    told["digests"][weights.name] = sha256(weights.read_bytes()).hexdigest()
+    record.write_text(json.dumps(told))
+    with pytest.raises(CheckpointError, match="patchcore has no axes; train it anew"):
         load(run)
 
 

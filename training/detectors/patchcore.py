@@ -18,7 +18,10 @@ from training.progress import Progress
 
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
 OVERSAMPLING = 8  # patches drawn at random for each place in the bank
-BLOCK = 2048  # memories compared at a time: bounds the distance matrix
+AXES = 64  # dimensions in which candidates for the nearest memory are found
+CANDIDATES = 8  # of which the nearest in all dimensions is taken
+BLOCK = 2048  # memories compared at a time, at most: bounds the distance matrix
+POINTS_AT_A_TIME, CHOICES_AT_A_TIME = 2**16, 1024  # bound the memory of the coreset's choice
 
 
 class PatchCore(Detector):
@@ -27,24 +30,24 @@ class PatchCore(Detector):
     Differences from the paper: stages are concatenated without adaptive pooling to 1024
     dimensions; the coreset is chosen among patches drawn at random from every image, of which
     neighbours are much alike; the bank has a fixed size, so that neither the cost of the choice
-    nor that of an inspection grows with the data.
+    nor that of an inspection grows with the data; the bank falls into blocks, of each the memory
+    that is nearest in the bank's principal axes is a candidate, and the nearest candidate counts.
     """
 
     bank: Tensor
+    axes: Tensor
     source: Tensor
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
         dimensions = sum(backbone.channels[-2:])
         self.register_buffer("bank", torch.empty(0, dimensions).half())  # (M, D)
+        self.register_buffer("axes", torch.empty(dimensions, 0))  # (D, A)
         self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) picture
 
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed."""
-        patches = _patches(seen)  # (B, H, W, D)
-        flat = patches.flatten(0, 2)
-        nearest = [_less_own(flat, block).amin(1) for block in self.bank.float().split(BLOCK)]
-        return self._as_map(torch.stack(nearest).amin(0), patches, seen)
+        return self._as_map(seen)
 
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
         """Fill the memory bank with a coreset of the patches."""
@@ -54,6 +57,7 @@ class PatchCore(Detector):
         patches, source = self._draw(features, options.bank_size, generator, progress)
         chosen = _farthest_points(patches @ projection, options.bank_size, progress)
         self.bank, self.source = patches[chosen].half(), source[chosen]
+        self.axes = _principal_axes(self.bank.float())
 
     @torch.inference_mode()
     def _draw(
@@ -80,29 +84,51 @@ class PatchCore(Detector):
         maps = []
         with progress.step("out of fold", len(features)) as step:
             for rows, batch in features.batches():
-                maps.append(self._leave_one_out(batch, features.sources[rows]))
+                pictures = torch.from_numpy(features.sources[rows].astype(np.int32))
+                maps.append(self._as_map(batch, pictures.to(features.device)).half().cpu())
                 step.advance(rows.stop - rows.start)
         return torch.cat(maps)
 
-    def _leave_one_out(self, seen: Seen, pictures: np.ndarray) -> Tensor:
+    def _as_map(self, seen: Seen, pictures: Tensor | None = None) -> Tensor:
+        """Raw maps (B, h, w), without the memories of the images' own `pictures` (B,) if given."""
         patches = _patches(seen)  # (B, H, W, D)
-        flat, nearest = patches.flatten(0, 2), []
-        for block, source in zip(
-            self.bank.float().split(BLOCK), self.source.split(BLOCK), strict=True
-        ):
-            squared = _less_own(flat, block).view(len(pictures), -1, len(block))  # (B, H·W, M)
-            for image, picture in enumerate(pictures):
-                squared[image, :, source == int(picture)] = torch.inf
-            nearest.append(squared.flatten(0, 1).amin(1))
-        return self._as_map(torch.stack(nearest).amin(0), patches, seen).half().cpu()
-
-    def _as_map(self, nearest: Tensor, patches: Tensor, seen: Seen) -> Tensor:
-        """Distances as by `_less_own` (B·H·W,) of patches (B, H, W, D) to a map (B, h, w)."""
-        squared = nearest.view(patches.shape[:3]) + patches.square().sum(3)
-        maps = squared.clamp_min(0).sqrt().unsqueeze(1)
+        own = None
+        if pictures is not None:
+            own = pictures.repeat_interleave(patches.shape[1] * patches.shape[2])
+        nearest = self._nearest(patches.flatten(0, 2), own).view(patches.shape[:3])
+        maps = nearest.sqrt().unsqueeze(1)
         size = seen.stages[0].shape[-2:]
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
         return smooth(maps, self.stride).squeeze(1)
+
+    def _nearest(self, patches: Tensor, own: Tensor | None) -> Tensor:
+        """Squared distances (N,) of patches (N, D) to their nearest memories.
+
+        Memories of the picture `own` (N,) of a patch are left out. In the axes of a block's
+        memories the nearest has to be found, not its distance: a patch's own norm and whatever
+        the axes leave out are the same for all, or nearly.
+        """
+        size = min(BLOCK, -(-len(self.bank) // CANDIDATES))
+        keys, nearest = patches @ self.axes, []  # (N, A)
+        for memories, source in zip(
+            self.bank.float().split(size), self.source.split(size), strict=True
+        ):
+            short = memories @ self.axes  # (m, A)
+            apart = torch.addmm(short.square().sum(1), keys, short.T, alpha=-2)  # (N, m)
+            if own is not None:
+                apart.masked_fill_(source == own[:, None], torch.inf)
+            candidate = apart.argmin(1)  # (N,)
+            squared = (patches - memories[candidate]).square().sum(1)
+            if own is not None:
+                squared.masked_fill_(source[candidate] == own, torch.inf)  # has no other
+            nearest.append(squared)
+        return torch.stack(nearest).amin(0)
+
+
+def _principal_axes(bank: Tensor) -> Tensor:
+    """The directions (D, A) in which memories (M, D) differ most."""
+    _, directions = torch.linalg.eigh((bank - bank.mean(0)).T @ (bank - bank.mean(0)))
+    return directions.flip(1)[:, :AXES].contiguous()
 
 
 def _patches(seen: Seen) -> Tensor:
@@ -116,29 +142,50 @@ def _patches(seen: Seen) -> Tensor:
     return torch.cat(same, dim=1).permute(0, 2, 3, 1)
 
 
-def _less_own(patches: Tensor, memories: Tensor) -> Tensor:
-    """Squared distances (N, M) of rows, less each patch's own squared norm.
-
-    The norm does not move which memory is nearest, so it is added once for each patch, not for
-    each pair; the rest is a single matrix product.
-    """
-    return torch.addmm(memories.square().sum(1), patches, memories.T, alpha=-2)
-
-
 def _farthest_points(points: Tensor, wanted: int, progress: Progress) -> Tensor:
     """Greedy farthest-point sampling (the paper's algorithm 1): indices of `wanted` rows.
 
-    Starts at the row farthest from the mean, so that no random choice enters.
+    Starts at the row farthest from the mean, so that no random choice enters. The next choices
+    are found together among the farthest points: as choices only bring points nearer, one of these
+    is the farthest of all while it is farther than the farthest of the others was before.
     """
     if wanted >= len(points):
         return torch.arange(len(points), device=points.device)
-    norms = (points * points).sum(1)
-    nearest = (points - points.mean(0)).square().sum(1)
-    chosen = torch.empty(wanted, dtype=torch.long, device=points.device)
+    first = (points - points.mean(0)).square().sum(1).argmax()
+    chosen = first.view(1)
+    nearest = torch.full((len(points),), torch.inf, device=points.device)
+    _approach(nearest, points, chosen)
     with progress.step("coreset", wanted) as step:
-        for i in range(wanted):
-            chosen[i] = latest = nearest.argmax()
-            distance = norms - 2 * (points @ points[latest]) + norms[latest]
-            nearest = distance if i == 0 else torch.minimum(nearest, distance)
-            step.advance()
+        step.advance()
+        while len(chosen) < wanted:
+            farthest = nearest.topk(min(CHOICES_AT_A_TIME + 1, len(points)))
+            rows, bound = farthest.indices[:-1], float(farthest.values[-1])
+            latest = rows[_greedy(points[rows], nearest[rows], bound, wanted - len(chosen))]
+            _approach(nearest, points, latest)
+            chosen = torch.cat([chosen, latest])
+            step.advance(len(latest))
     return chosen
+
+
+def _greedy(points: Tensor, nearest: Tensor, bound: float, wanted: int) -> list[int]:
+    """The farthest of points (R, A), one by one, while they are no nearer than `bound`."""
+    mutual = torch.cdist(points, points).square()  # (R, R)
+    chosen: list[int] = []
+    while len(chosen) < wanted:
+        latest = int(nearest.argmax())
+        if chosen and nearest[latest] < bound:
+            break
+        chosen.append(latest)
+        nearest = torch.minimum(nearest, mutual[latest])
+    return chosen
+
+
+def _approach(nearest: Tensor, points: Tensor, chosen: Tensor) -> None:
+    """Bring the squared distances (P,) of points (P, A) to what rows `chosen` leave, in place."""
+    those = points[chosen]  # (K, A)
+    own = those.square().sum(1)
+    for start in range(0, len(points), POINTS_AT_A_TIME):
+        rows = slice(start, start + POINTS_AT_A_TIME)
+        some = points[rows]
+        squared = torch.addmm(own, some, those.T, alpha=-2).amin(1) + some.square().sum(1)
+        torch.minimum(nearest[rows], squared, out=nearest[rows])

@@ -1,6 +1,6 @@
 import torch
 
-from training.detectors import PatchCore
+from training.detectors import PatchCore, patchcore
 from training.progress import Progress
 
 
@@ -25,6 +25,27 @@ def test_the_bank_is_a_coreset_of_the_size_asked_for(backbone, features, options
     assert detector.bank.shape == (40, 16 + 32)
     assert len(detector.bank.float().unique(dim=0)) == 40
     assert set(detector.source.tolist()) <= set(range(12))
+
+
+def test_choices_made_together_are_those_made_one_by_one(backbone, features, options, monkeypatch):
+    together = fitted(backbone, features, options(bank_size=40))
+    monkeypatch.setattr(patchcore, "CHOICES_AT_A_TIME", 1)
+    monkeypatch.setattr(patchcore, "POINTS_AT_A_TIME", 50)
+    one_by_one = fitted(backbone, features, options(bank_size=40))
+    assert torch.equal(together.bank, one_by_one.bank)
+    assert torch.equal(together.source, one_by_one.source)
+
+
+def test_candidates_of_few_axes_are_nearly_the_nearest(backbone, features, options, monkeypatch):
+    monkeypatch.setattr(patchcore, "AXES", 12)
+    detector = fitted(backbone, features, options(bank_size=400))
+    assert detector.axes.shape == (16 + 32, 12)
+    seen = features.batch(range(12))
+    found = detector(seen)
+    detector.axes = torch.eye(16 + 32)
+    exact = detector(seen)
+    assert (found >= exact - 1e-3).all()
+    assert float(found.mean()) < 1.1 * float(exact.mean())
 
 
 def test_a_remembered_image_scores_zero_but_not_out_of_fold(backbone, features, options):
