@@ -2,8 +2,8 @@
 
 Every supported file becomes 8-bit RGB, turned upright by its EXIF orientation, transparency
 composited onto black, 16-bit grey scaled by its full range. Large JPEGs are decoded at a reduced
-scale (never below twice the model's size) before the one antialiased resize to the model's
-height and width, which ignores the aspect ratio.
+scale (never below one and a half times the model's size) before the one antialiased resize to the
+model's height and width, which ignores the aspect ratio.
 """
 
 import re
@@ -75,7 +75,7 @@ def read_image(data: bytes, size: tuple[int, int], *, max_pixels: int) -> InputI
     Raises a subclass of `service.errors.ImageError`.
     """
     height, width = size
-    original, rgb = _decode(data, max_pixels, at_least=2 * max(size))
+    original, rgb = _decode(data, max_pixels, at_least=3 * max(size) // 2)
     resized = rgb.resize((width, height), Image.Resampling.BILINEAR)
     return InputImage(np.array(resized), *original)
 
@@ -161,6 +161,8 @@ def _rgb(image: ImageFile) -> Image.Image:
         black = Image.new("RGB", image.size)
         black.paste(rgba, mask=rgba.getchannel("A"))
         return black
+    if image.mode == "RGB":
+        return image  # where convert() would copy it
     if image.mode in _OPAQUE_MODES:
         return image.convert("RGB")
     raise UnsupportedImage(

@@ -146,6 +146,14 @@ def test_large_jpeg_is_decoded_at_reduced_scale_with_the_original_size_reported(
     assert 0 < difference.max() <= 4
 
 
+@pytest.mark.parametrize(("side", "reduced"), [(47, False), (48, True)])
+def test_jpeg_is_reduced_only_to_one_and_a_half_times_the_models_size(side, reduced):
+    noise = np.random.default_rng(0).integers(0, 255, (side, 100, 3), np.uint8)
+    data = encode(Image.fromarray(noise), "JPEG")
+    full = read_original(data, max_pixels=10**6).resize((16, 16), Image.BILINEAR)
+    assert (read(data).pixels != np.array(full)).any() == reduced
+
+
 def test_original_is_upright_and_at_full_size():
     data = encode(picture(600, 400), "JPEG", exif=oriented(6))
     original = read_original(data, max_pixels=240_000)
