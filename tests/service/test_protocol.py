@@ -85,6 +85,19 @@ def test_drops_of_a_header_do_not_gain_time(monkeypatch):
     asyncio.run(scenario())
 
 
+def test_header_has_a_greatest_size(monkeypatch):
+    monkeypatch.setattr("service.protocol.MAX_HEADER_BYTES", 1000)
+
+    async def scenario() -> bytes:
+        async with connection() as (reader, writer), asyncio.timeout(2):
+            writer.write(GET + 20 * (b"A: " + 100 * b"a" + b"\r\n"))
+            return await reader.read()
+
+    answer = asyncio.run(scenario())
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.endswith(b"The header has more than 1000 bytes.")
+
+
 def test_body_is_not_its_business(monkeypatch):
     monkeypatch.setattr("service.protocol.HEADER_TIMEOUT_S", 0.1)
 
