@@ -11,19 +11,20 @@ T = TypeVar("T")
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Do `work` after the request's body was read; raises ClientDisconnect when nobody waits."""
-    task = asyncio.create_task(work)
-    departure = asyncio.create_task(_departure(request))
     try:
-        await asyncio.wait({task, departure}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
-        task.cancel()
-        departure.cancel()
-        await asyncio.gather(task, departure, return_exceptions=True)
+        async with asyncio.timeout(None) as patience:  # which ends with the connection
+            departure = asyncio.create_task(_until_gone(request, patience))
+            try:
+                return await work
+            finally:
+                departure.cancel()
+    except TimeoutError as exc:
+        if not patience.expired():
+            raise
+        raise ClientDisconnect from exc
 
 
-async def _departure(request: Request) -> None:
+async def _until_gone(request: Request, patience: asyncio.Timeout) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    patience.reschedule(asyncio.get_running_loop().time())

@@ -1,18 +1,16 @@
 """One request's images, from encoded bytes to answers; the heavy work leaves the event loop."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import TypeVar
 
 import numpy as np
-from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 
 from service.anomaly_map import encode_map, fitting_size
-from service.backends import Model, Outputs, infer_all
+from service.backends import Infer, Model, Outputs, infer_all
 from service.contract import Contract
 from service.decision import (
     NOVELTY_THRESHOLD,
@@ -23,6 +21,7 @@ from service.decision import (
 from service.errors import BackendFailed, BackendUnavailable, ImageError
 from service.image import InputImage, read_image, read_original
 from service.mask import inspect_only, inspected_part
+from service.measured import MeasuredModel, MeasuredModelAtHand
 from service.metrics import Metrics
 from service.regions import find_regions
 from service.schemas import (
@@ -39,12 +38,11 @@ from service.schemas import (
 )
 from service.settings import Settings
 from service.shadow import Shadow
+from service.threads import Threads
 from service.tiled import inspect_tiles
 from service.tiles import Tiles, Tiling
 from service.upload import Upload
 from service.versions import Versions
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,12 @@ class Inquiry:
 class _Judge:
     """How one request wants its images decided and its maps encoded."""
 
+    contract: Contract
     criterion: Criterion
     options: Options
     map_pixels: int  # at most, for each image
     lossless: bool
+    inspected: NDArray[np.bool_] | None  # (h, w), the part of the map that counts; None: all
 
 
 class Inspector:
@@ -88,7 +88,7 @@ class Inspector:
         self._metrics = metrics
         self._versions = versions
         self._shadow = Shadow(settings.shadow_share, metrics)
-        self._threads = CapacityLimiter(settings.decode_threads)
+        self._threads = Threads(settings.decode_threads)
 
     async def inspect(self, inquiry: Inquiry) -> Answer:
         """Inspect images; one that cannot be read gets its problem in its place.
@@ -108,45 +108,87 @@ class Inspector:
             self._metrics.answered(result, inquiry.options.line)
         return answer
 
-    async def _inspect(self, inquiry: Inquiry, model: Model) -> Answer:
+    async def _inspect(self, inquiry: Inquiry, model: MeasuredModel) -> Answer:
         contract, options = model.contract, inquiry.options
         criterion = requested_criterion(options) or deployment_criterion(self._settings)
         criterion.check(contract)
+        pixels = self._settings.max_map_pixels // len(inquiry.uploads)
         inspected = await self._read_mask(inquiry, contract)
-        images = await self._read_all(inquiry, contract)
+        judge = _Judge(contract, criterion, options, pixels, inquiry.lossless, inspected)
+        results: Sequence[Decision | Rejection]
+        if contract.tiling or self._versions.shadow or not isinstance(model, MeasuredModelAtHand):
+            results = await self._step_by_step(inquiry, model, judge)
+        else:
+            results = await self._image_by_image(inquiry, model, judge)
+        return Answer(
+            model=ModelVersion(name=contract.name, version=contract.version), results=results
+        )
+
+    async def _image_by_image(
+        self, inquiry: Inquiry, model: MeasuredModelAtHand, judge: _Judge
+    ) -> list[Decision | Rejection]:
+        """Read, infer and decide in one of the model's threads.
+
+        A few images at once, so that a large request alone cannot fill the model's queue.
+        """
+        results: list[Decision | Rejection] = []
+        jobs = [
+            partial(self._whole, index, upload, inquiry.timing_ms, judge)
+            for index, upload in enumerate(inquiry.uploads)
+        ]
+        size = model.contract.max_batch_size
+        for start in range(0, len(jobs), size):
+            some = (model.work(job, inquiry.deadline) for job in jobs[start : start + size])
+            results += await asyncio.gather(*some)
+        return results
+
+    def _whole(
+        self,
+        index: int,
+        upload: Upload,
+        timing_ms: Mapping[str, float],
+        judge: _Judge,
+        infer: Infer,
+    ) -> Decision | Rejection:
+        item = self._read(index, upload, judge.contract, dict(timing_ms))
+        if isinstance(item, Rejection):
+            return item
+        assert isinstance(item.image, InputImage)
+        with self._metrics.stage("infer", item.timing_ms):
+            outputs = infer(item.image.pixels[np.newaxis])
+        return self._decide(item, outputs, judge)
+
+    async def _step_by_step(
+        self, inquiry: Inquiry, model: Model, judge: _Judge
+    ) -> list[Decision | Rejection]:
+        """Read all images, infer where the model is, and decide."""
+        images = await self._read_all(inquiry, judge.contract)
         readable = [image for image in images if isinstance(image, _Readable)]
         results: list[Decision | Rejection] = [i for i in images if isinstance(i, Rejection)]
-        if readable:
-            if contract.tiling:
-                read = await self._infer_tiles(readable, model, contract.tiling, inquiry.deadline)
-            else:
-                outputs = await self._infer(readable, model, criterion, inquiry.deadline)
-                if inspected is not None:
-                    outputs = inspect_only(inspected, outputs, contract)
-                read = [(item, outputs.row(row)) for row, item in enumerate(readable)]
-            pixels = self._settings.max_map_pixels // len(readable)
-            judge = _Judge(criterion, options, pixels, inquiry.lossless)
-            results += [found for _, found in read if isinstance(found, Rejection)]
-            results += await self._in_threads(
-                partial(self._decide, item, found, judge)
-                for item, found in read
-                if isinstance(found, Outputs)
-            )
-        return Answer(
-            model=ModelVersion(name=contract.name, version=contract.version),
-            results=sorted(results, key=lambda result: result.index),
+        if tiling := judge.contract.tiling:
+            read = await self._infer_tiles(readable, model, tiling, inquiry.deadline)
+        elif readable:
+            outputs = await self._infer(readable, model, judge.criterion, inquiry.deadline)
+            read = [(item, outputs.row(row)) for row, item in enumerate(readable)]
+        else:
+            read = []
+        results += [found for _, found in read if isinstance(found, Rejection)]
+        results += await self._threads.run_all(
+            partial(self._decide, item, found, judge)
+            for item, found in read
+            if isinstance(found, Outputs)
         )
+        return sorted(results, key=lambda result: result.index)
 
     async def _read_mask(self, inquiry: Inquiry, contract: Contract) -> NDArray[np.bool_] | None:
         if inquiry.mask is None:
             return None
         max_pixels = self._settings.max_pixels
         read = partial(inspected_part, inquiry.mask.read(), contract, max_pixels=max_pixels)
-        (inspected,) = await self._in_threads([read])
-        return inspected
+        return await self._threads.run(read)
 
     async def _read_all(self, inquiry: Inquiry, contract: Contract) -> list[_Readable | Rejection]:
-        return await self._in_threads(
+        return await self._threads.run_all(
             partial(self._read, index, upload, contract, dict(inquiry.timing_ms))
             for index, upload in enumerate(inquiry.uploads)
         )
@@ -200,6 +242,8 @@ class Inspector:
         return outputs
 
     def _decide(self, item: _Readable, outputs: Outputs, judge: _Judge) -> Decision:
+        if judge.inspected is not None:
+            outputs = inspect_only(judge.inspected, outputs, judge.contract)
         score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])
         criterion, anomaly_map = judge.criterion, outputs.anomaly_map[0]  # (h, w)
         with self._metrics.stage("postprocess", item.timing_ms):
@@ -249,11 +293,6 @@ class Inspector:
             scale=None if encoding in ("npy", "mask") else Scale(),
             content=encoded.data,
         )
-
-    async def _in_threads(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
-        """Run in the bounded pool; the order stays."""
-        runs = (to_thread.run_sync(task, limiter=self._threads) for task in tasks)
-        return await asyncio.gather(*runs)
 
 
 def _rejection(index: int, filename: str | None, problem: ImageError) -> Rejection:

@@ -181,9 +181,9 @@ class Metrics:
         self._queue_seconds.observe(seconds)
 
     @contextmanager
-    def batch(self, images: int) -> Iterator[None]:
-        """Measure a batch at the backend."""
-        start = perf_counter()
+    def batch(self, images: int, waited: float = 0.0) -> Iterator[None]:
+        """Measure a batch at the backend, which may have `waited` some seconds before."""
+        start = perf_counter() - waited
         yield
         self._backend_seconds.observe(perf_counter() - start)
         self._batch_images.observe(images)

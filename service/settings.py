@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     max_buffered_bytes: PositiveInt = 512 * MEBI
 
     decode_threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
-    inference_workers: PositiveInt = Field(default_factory=lambda: min(os.cpu_count() or 1, 4))
+    inference_workers: PositiveInt | None = None
     inference_threads: Annotated[int, Field(ge=0)] = 0
     read_timeout_s: PositiveFloat = 30.0
     stall_timeout_s: PositiveFloat = 5.0

@@ -6,14 +6,14 @@ from functools import partial
 from itertools import islice
 
 import numpy as np
-from anyio import CapacityLimiter, to_thread
 
 from service.backends import Model, Outputs
+from service.threads import Threads
 from service.tiles import Box, Mosaic, Pixels, Tiles, Tiling
 
 
 async def inspect_tiles(
-    tiles: Tiles, tiling: Tiling, model: Model, deadline: float, threads: CapacityLimiter
+    tiles: Tiles, tiling: Tiling, model: Model, deadline: float, threads: Threads
 ) -> Outputs:
     """The outputs (1,) and the map (1, h, w) of a picture.
 
@@ -26,7 +26,7 @@ async def inspect_tiles(
     mosaic = Mosaic(tiles.width, tiles.height, tiling, sides)
     coming, batches = iter(tiles), []
     take = partial(_take, coming, contract.max_batch_size)
-    while batch := await to_thread.run_sync(take, limiter=threads):
+    while batch := await threads.run(take):
         outputs = await model.infer(np.stack([pixels for _, pixels in batch]), deadline)
         for (box, _), anomaly_map in zip(batch, outputs.anomaly_map, strict=True):
             mosaic.add(box, anomaly_map)

@@ -15,7 +15,7 @@ from service.errors import (
     ContractError,
     LoadFailed,
 )
-from service.measured import MeasuredModel
+from service.measured import MeasuredModel, measured
 from service.metrics import Metrics
 
 WATCH_S = 1.0  # between looks at what is served
@@ -36,7 +36,7 @@ class Versions:
         self._shadow_version = shadow
         self._shadow_due = False
         self._shadow_error: str | None = None
-        self._model: Model | None = None
+        self._model: MeasuredModel | None = None
         self._seen: Contract | None = None  # the last that was loaded or refused
         self._error: BackendError = BackendUnavailable("No model has been loaded yet.")
         self._lock = asyncio.Lock()
@@ -59,7 +59,7 @@ class Versions:
             self._model = self.shadow = None
             await self._backend.stop()
 
-    def current(self) -> Model:
+    def current(self) -> MeasuredModel:
         """The version that answers; raises why there is none."""
         if self._model is None:
             raise self._error
@@ -118,7 +118,7 @@ class Versions:
             self._seen = contract
             self._refuse(Refusal(contract.version, exc.detail))
             return
-        self._model = MeasuredModel(model, self._metrics)
+        self._model = measured(model, self._metrics)
         self._pardon()
         self._shadow_due = self._shadow_version is not None
         _log.info("serving", extra={"fields": {"version": contract.version}})

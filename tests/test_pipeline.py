@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime
@@ -13,13 +14,14 @@ from PIL import Image
 
 import onegauge
 from service.app import create_app
-from service.backends import load_backend
-from service.backends.embedded import EmbeddedBackend, Run, Tensors
+from service.backends import Infer, Outputs, load_backend
+from service.backends.embedded import Compiled, EmbeddedBackend
 from service.backends.onnx import compile_model
 from service.settings import Settings
 from training.dataset import picture_of, readable
 
 SIZE = 128
+T = TypeVar("T")
 
 
 def run(*arguments: object) -> int:
@@ -135,9 +137,15 @@ class RecordingBackend(EmbeddedBackend):
         super().__init__(settings, compile_model)
         self.images: list[np.ndarray] = []
 
-    async def run(self, run: Run, images: np.ndarray, deadline: float) -> Tensors:
-        self.images += list(images)
-        return await super().run(run, images, deadline)
+    async def work(self, compiled: Compiled, job: Callable[[Infer], T], deadline: float) -> T:
+        def recorded(infer: Infer) -> T:
+            def note(images: np.ndarray) -> Outputs:
+                self.images += list(images)
+                return infer(images)
+
+            return job(note)
+
+        return await super().work(compiled, recorded, deadline)
 
 
 def odd_files(folder: Path) -> list[Path]:

@@ -4,9 +4,9 @@ embedded  a model of the repository in this process, by ONNX Runtime (onnx) or O
 triton    a Triton Inference Server
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from service.settings import Settings
 
 OUTPUTS = (*SCALARS, ANOMALY_MAP)
 _EXTRAS = {"onnx": "cpu", "openvino": "openvino"}  # of the package, by embedded backend
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,13 @@ class Outputs:
         """One image of the batch, as a batch of its own."""
         parts = (getattr(self, field.name)[index : index + 1] for field in fields(self))
         return type(self)(*parts)
+
+    @classmethod
+    def joined(cls, batches: Sequence[Self]) -> Self:
+        """One batch of the images of several."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(*(np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(cls)))
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]], batch_size: int) -> Self:
@@ -72,6 +81,20 @@ class Model(Protocol):
         """
 
 
+Infer: TypeAlias = Callable[[NDArray[np.uint8]], Outputs]  # of a batch (B, H, W, 3), at once
+
+
+@runtime_checkable
+class ModelAtHand(Model, Protocol):
+    """A model that threads of this process run image by image.
+
+    Whoever has more to do for an image has it done there, too, and spares two ways between threads.
+    """
+
+    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+        """Do a job, which may infer, in one of the threads; raises as `infer` does."""
+
+
 class Backend(Protocol):
     """Where models run. Raises subclasses of `service.errors.BackendError`."""
 
@@ -104,10 +127,7 @@ async def infer_all(model: Model, images: NDArray[np.uint8], deadline: float) ->
     """
     size = model.contract.max_batch_size
     starts = range(0, len(images), size)
-    batches = [await model.infer(images[i : i + size], deadline) for i in starts]
-    return Outputs(
-        *(np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(Outputs))
-    )
+    return Outputs.joined([await model.infer(images[i : i + size], deadline) for i in starts])
 
 
 def load_backend(settings: Settings) -> Backend:

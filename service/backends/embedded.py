@@ -1,17 +1,20 @@
 """Models of the repository, run in this process by a library such as ONNX Runtime."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.backends import Outputs
+from service.backends import Infer, Outputs
 from service.contract import Contract
 from service.decision import DeploymentCriterion
 from service.errors import BackendTimeout, ContractError
@@ -20,17 +23,32 @@ from service.settings import Settings
 
 SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and the one that exported
 SMALLER_TOLERANCE = 0.1  # the same for smaller precisions, which machines round differently
+GPU_WORKERS = 2  # one batch on its way while another is computed
+T = TypeVar("T")
 Tensors: TypeAlias = Mapping[str, NDArray[np.float32]]
 Run: TypeAlias = Callable[[NDArray[np.uint8]], Tensors]
-Compile: TypeAlias = Callable[[Path, int], Run]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model made ready by a library, for a batch that runs alone and for one beside others.
+
+    On a CPU these are two: threads that wait for each other are worth it only while cores are idle.
+    """
+
+    alone: Run
+    beside: Run
+    batching: bool  # whether a batch takes less time than its images one by one
+
+
+Compile: TypeAlias = Callable[[Path, int], Compiled]
 
 
 class EmbeddedBackend:
     """Runs versions of a repository's model, a few batches at a time.
 
-    A second batch fills the cores where the first leaves them idle, between its layers.
-
-    `compile_model(model file, threads)` gives the function that runs a batch; 0 threads: as many
+    By default one more than there are cores, so that none idles while a thread waits for Python.
+    `compile_model(model file, threads)` makes a model ready; 0 threads for what runs alone: as many
     as the library finds best. The served version is loaded at once: raises ContractError when the
     repository holds no gauge model, and UnpromisedRate when the model cannot hold the criterion of
     the settings.
@@ -40,12 +58,15 @@ class EmbeddedBackend:
         self._folder = settings.repository / settings.model
         self._settings = settings
         self._compile = compile_model
-        self._begun: list[float] = []  # when the batches that run now did
+        self._begun: list[float] = []  # when the jobs that run now did
         self._first: EmbeddedModel | None = self._load(served_version(self._folder))
+        self._batching = self._first.batching
 
     async def start(self) -> None:
         """Start the workers."""
-        workers = self._settings.inference_workers
+        workers = self._settings.inference_workers or (
+            GPU_WORKERS if self._batching else 1 + (os.cpu_count() or 1)
+        )
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inference")
 
     async def stop(self) -> None:
@@ -72,25 +93,29 @@ class EmbeddedBackend:
         """Nothing to do: the repository is read whenever it is asked what is served."""
 
     async def ready(self) -> None:
-        """Raise BackendTimeout while a batch holds a worker for longer than any request may."""
+        """Raise BackendTimeout while a job holds a worker for longer than any request may."""
         limit = self._settings.request_timeout_s
         if monotonic() - min(self._begun, default=inf) > limit:
             raise BackendTimeout(f"A batch has been running for more than {limit:g} s.")
 
-    async def run(self, run: Run, images: NDArray[np.uint8], deadline: float) -> Tensors:
-        """Run a batch when its turn comes; raises BackendTimeout when that takes too long."""
-        future = self._workers.submit(self._timed, run, images)
+    async def work(self, compiled: Compiled, job: Callable[[Infer], T], deadline: float) -> T:
+        """Do a job when its turn comes; raises BackendTimeout when that takes too long."""
+        future = self._workers.submit(copy_context().run, self._timed, compiled, job)
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.wrap_future(future)  # who gives up gives up the turn, too
         except TimeoutError as exc:
             raise BackendTimeout("The model did not answer before the deadline.") from exc
 
-    def _timed(self, run: Run, images: NDArray[np.uint8]) -> Tensors:
+    def _timed(self, compiled: Compiled, job: Callable[[Infer], T]) -> T:
+        def infer(images: NDArray[np.uint8]) -> Outputs:
+            run = compiled.alone if len(self._begun) == 1 else compiled.beside
+            return Outputs.from_tensors(run(images), len(images))
+
         begun = monotonic()
         self._begun.append(begun)
         try:
-            return run(images)
+            return job(infer)
         finally:
             self._begun.remove(begun)
 
@@ -98,27 +123,45 @@ class EmbeddedBackend:
         """Compile, warm and verify a version."""
         settings, contract = self._settings, stored.contract
         DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(contract)
-        run = self._compile(stored.model_file(), settings.inference_threads)
-        for batch_size in sorted({1, contract.max_batch_size}):  # the first request finds it warm
-            images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)
-            Outputs.from_tensors(run(images), batch_size)
-        if (verification := stored.verification()) is not None:
-            _verify(run, verification, contract)
-        return EmbeddedModel(contract, self, run)
+        compiled = self._compile(stored.model_file(), settings.inference_threads)
+        verification = stored.verification()
+        for run in (compiled.alone, compiled.beside):
+            # the first request finds it warm
+            for batch_size in sorted({1, contract.max_batch_size if compiled.batching else 1}):
+                images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)
+                Outputs.from_tensors(run(images), batch_size)
+            if verification is not None:
+                _verify(run, verification, contract)
+        kind = EmbeddedModel if compiled.batching else EmbeddedModelOnCores
+        return kind(contract, self, compiled)
 
 
 class EmbeddedModel:
-    """One loaded version."""
+    """One loaded version, which takes several images at once."""
 
-    def __init__(self, contract: Contract, backend: EmbeddedBackend, run: Run) -> None:
+    def __init__(self, contract: Contract, backend: EmbeddedBackend, compiled: Compiled) -> None:
         self.contract = contract
+        self.batching = compiled.batching
         self._backend = backend
-        self._run = run
+        self._compiled = compiled
 
     async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
         """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
-        tensors = await self._backend.run(self._run, images, deadline)
-        return Outputs.from_tensors(tensors, len(images))
+        return await self._backend.work(self._compiled, lambda infer: infer(images), deadline)
+
+
+class EmbeddedModelOnCores(EmbeddedModel):
+    """One loaded version, which takes images one by one, beside each other."""
+
+    async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
+        """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
+        one_by_one = super().infer
+        singles = (one_by_one(images[i : i + 1], deadline) for i in range(len(images)))
+        return Outputs.joined(await asyncio.gather(*singles))
+
+    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+        """Do a job, which may infer, in one of the workers; raises as `infer` does."""
+        return await self._backend.work(self._compiled, job, deadline)
 
 
 def _verify(run: Run, expected: Verification, contract: Contract) -> None:

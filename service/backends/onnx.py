@@ -1,6 +1,7 @@
 """ONNX Runtime in this process, on the GPU where onnxruntime-gpu finds one, else on the CPU."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from service.backends import OUTPUTS
-from service.backends.embedded import Run
+from service.backends.embedded import Compiled, Run
 from service.contract import IMAGE
 from service.errors import BackendFailed, ContractError, for_clients
 
-_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _LOG_ERRORS_ONLY = 3
 _ERRORS = (  # onnxruntime gives its exceptions no base class of their own
     state.EPFail,
@@ -26,15 +27,22 @@ _ERRORS = (  # onnxruntime gives its exceptions no base class of their own
 )
 
 
-def compile_model(model_file: Path, threads: int) -> Run:
+def compile_model(model_file: Path, threads: int) -> Compiled:
     """Load the model; raises ContractError when ONNX Runtime cannot."""
+    on_gpu = _GPU in onnxruntime.get_available_providers()
+    alone = _load(model_file, threads, [_GPU, _CPU] if on_gpu else [_CPU])
+    beside = alone if on_gpu or threads == 1 else _load(model_file, 1, [_CPU])
+    return Compiled(alone, beside, batching=on_gpu)
+
+
+def _load(model_file: Path, threads: int, providers: list[str]) -> Run:
+    _share_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Threads that spin while they wait take the cores from decoding, and from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.log_severity_level = _LOG_ERRORS_ONLY
-    available = onnxruntime.get_available_providers()
-    providers = [p for p in _PROVIDERS if p in available]
     try:
         session = onnxruntime.InferenceSession(model_file, options, providers)
     except _ERRORS as exc:
@@ -47,3 +55,12 @@ def compile_model(model_file: Path, threads: int) -> Run:
             raise BackendFailed(f"ONNX Runtime failed: {for_clients(exc)}") from exc
 
     return run
+
+
+@cache
+def _share_memory() -> None:
+    """Have all sessions of the process take their tensors from one arena."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, None)

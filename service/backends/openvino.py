@@ -11,13 +11,18 @@ import openvino
 from numpy.typing import NDArray
 
 from service.backends import OUTPUTS
-from service.backends.embedded import Run
+from service.backends.embedded import Compiled, Run
 from service.contract import IMAGE
 from service.errors import BackendFailed, ContractError, for_clients
 
 
-def compile_model(model_file: Path, threads: int) -> Run:
+def compile_model(model_file: Path, threads: int) -> Compiled:
     """Compile the model in full precision; raises ContractError when OpenVINO cannot."""
+    alone = _compile(model_file, threads)
+    return Compiled(alone, alone if threads == 1 else _compile(model_file, 1), batching=False)
+
+
+def _compile(model_file: Path, threads: int) -> Run:
     # The default hint may compute in bfloat16, which moves scores across the threshold.
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     try:

@@ -45,6 +45,7 @@ def test_work_that_ends_gives_its_result_or_its_error_and_leaves_no_task():
         with pytest.raises(ValueError, match="bad"):
             await while_connected(request(never), bad())
         assert await while_connected(request(never), good()) == 3
+        await asyncio.sleep(0)
         return len(asyncio.all_tasks())
 
     assert asyncio.run(scenario()) == 1

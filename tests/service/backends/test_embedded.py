@@ -16,7 +16,7 @@ import pytest
 
 from export.repository import publish, rollback
 from service.backends import Backend, Outputs, load_backend
-from service.backends.embedded import EmbeddedBackend
+from service.backends.embedded import Compile, Compiled, EmbeddedBackend, Run
 from service.errors import BackendTimeout, ContractError, UnpromisedRate
 from service.repository import Verification
 from service.settings import Settings
@@ -51,6 +51,11 @@ async def infer(backend: Backend, images: np.ndarray, timeout: float = 10) -> Ou
     """What the served version says."""
     model = await backend.load(await backend.served())
     return await model.infer(images, asyncio.get_running_loop().time() + timeout)
+
+
+def compiling(alone: Run, beside: Run | None = None, *, batching: bool = True) -> Compile:
+    """A library that makes these of any model."""
+    return lambda *_: Compiled(alone, beside or alone, batching)
 
 
 def levels(*greys: int) -> np.ndarray:
@@ -162,8 +167,11 @@ def test_loading_runs_the_smallest_and_the_largest_batch(gauge_repository):
         ran.append(len(images))
         return zeros(len(images))
 
-    EmbeddedBackend(Settings(repository=gauge_repository), lambda *_: note)
-    assert ran == [1, 4]
+    EmbeddedBackend(Settings(repository=gauge_repository), compiling(note))
+    assert ran == [1, 4, 1, 4]
+    ran.clear()
+    EmbeddedBackend(Settings(repository=gauge_repository), compiling(note, batching=False))
+    assert ran == [1, 1]
 
 
 def test_no_answer_in_time_is_a_timeout(gauge_repository):
@@ -174,7 +182,7 @@ def test_no_answer_in_time_is_a_timeout(gauge_repository):
             release.wait(5)
         return zeros(len(images))
 
-    backend = EmbeddedBackend(Settings(repository=gauge_repository), lambda *_: run)
+    backend = EmbeddedBackend(Settings(repository=gauge_repository), compiling(run))
     with pytest.raises(BackendTimeout, match="before the deadline"):
         running(backend, lambda b: infer(b, levels(9), timeout=0.05))
     release.set()
@@ -194,7 +202,48 @@ def test_batches_run_beside_each_other(gauge_repository):
         await asyncio.gather(*(model.infer(levels(9), deadline) for _ in range(2)))
 
     settings = Settings(repository=gauge_repository, inference_workers=2)
-    running(EmbeddedBackend(settings, lambda *_: run), two)
+    running(EmbeddedBackend(settings, compiling(run)), two)
+
+
+def test_one_of_two_batches_leaves_the_cores_to_the_other(gauge_repository):
+    both, ran = Barrier(2, timeout=5), []
+
+    def on(cores: str) -> Run:
+        def run(images: np.ndarray) -> dict[str, np.ndarray]:
+            if images.any():
+                ran.append(cores)
+            if images.max() > 1:
+                both.wait()
+            return zeros(len(images))
+
+        return run
+
+    async def one_then_two(backend: Backend) -> None:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 10
+        await model.infer(levels(1), deadline)
+        await model.infer(levels(1), deadline)
+        await asyncio.gather(*(model.infer(levels(9), deadline) for _ in range(2)))
+
+    settings = Settings(repository=gauge_repository, inference_workers=2)
+    running(EmbeddedBackend(settings, compiling(on("all"), on("one"))), one_then_two)
+    assert sorted(ran) == ["all", "all", "all", "one"]
+
+
+def test_images_of_a_batch_run_beside_each_other_where_that_is_faster(gauge_repository):
+    both = Barrier(2, timeout=5)
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        assert len(images) == 1
+        if images.any():
+            both.wait()
+        return zeros(1) | {"score": images[:, 0, 0, 0].astype(np.float32)}
+
+    settings = Settings(repository=gauge_repository, inference_workers=2)
+    backend = EmbeddedBackend(settings, compiling(run, batching=False))
+    outputs = running(backend, lambda b: infer(b, levels(3, 1, 4, 1)))
+    assert outputs.score.tolist() == [3, 1, 4, 1]
+    assert outputs.anomaly_map.shape == (4, 8, 12)
 
 
 def test_many_batches_at_once_get_their_own_answers(settings):
@@ -233,8 +282,8 @@ def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_reposito
         await backend.ready()
 
     settings = Settings(repository=gauge_repository, request_timeout_s=0.2, inference_workers=1)
-    running(EmbeddedBackend(settings, lambda *_: run), hang_and_recover)
-    assert ran == [1, 4, 1, 3], "two for warmth, the late batch, and the one after"
+    running(EmbeddedBackend(settings, compiling(run)), hang_and_recover)
+    assert ran == [1, 4, 1, 4, 1, 3], "four for warmth, the late batch, and the one after"
 
 
 SIGNAL_AFTER_MODELS = """
