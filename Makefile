@@ -23,7 +23,7 @@ drills: .venv-dev/installed ## Run the fault drills, with 2,000 fuzzed requests 
 
 .PHONY: soak
 soak: .venv-dev/installed ## Keep a gateway at full load for 20,000 requests, at least 10 minutes
-	$(DEV)/python bench/soak.py
+	$(DEV)/python -m bench.soak
 
 # PIP_CONF and MOUNTS: docker/images.sh tells
 .PHONY: images
@@ -74,9 +74,19 @@ picture: .venv-dev/installed ## Draw the pictures of the documentation with the 
 	$(DEV)/python docs/mixture.py docs/images/mixture.png
 
 .PHONY: bench
-bench: .venv-dev/installed ## Measure POST /inspect beside the bare session and beside peers (needs wrk)
-	$(DEV)/python bench/latency.py
-	$(DEV)/python bench/throughput.py
+bench: .venv-dev/installed ## Measure the gateway: what it adds, and beside the limit and peers (minutes)
+	$(DEV)/python -m bench.latency
+	$(DEV)/python -m bench.throughput
+
+# DATA=folder of labelled products, WEIGHTS=resnet18.safetensors: without them anomalib is left out
+.PHONY: bench-full
+bench-full: bench ## Measure loads, formats, Triton, the graph, training and anomalib, too (an hour)
+	$(DEV)/python -m bench.saturation
+	$(DEV)/python -m bench.formats
+	$(DEV)/python -m bench.triton
+	$(DEV)/python -m bench.graph
+	$(DEV)/python -m bench.coreset
+	if [ -n "$(DATA)" ]; then $(DEV)/python -m bench.anomalib $(DATA) $(WEIGHTS); fi
 
 .PHONY: clean
 clean: ## Remove environments, caches and build products

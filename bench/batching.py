@@ -1,6 +1,6 @@
 """Does it pay to join the images of several requests into one batch, in an embedded backend?
 
-    python bench/batching.py
+    python -m bench.batching
 
 Time of an image in batches of 1 to 8, in turns, as a ratio to batches of 1.
 """

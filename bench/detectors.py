@@ -1,7 +1,7 @@
 """What each detector costs: size, multiply-adds, time of an image, and images a second in training.
 
-    python bench/detectors.py sizes        parameters and multiply-adds, of the papers' sizes too
-    python bench/detectors.py times        inspection and training on this machine, ResNet18 at 256²
+    python -m bench.detectors sizes        parameters and multiply-adds, of the papers' sizes too
+    python -m bench.detectors times        inspection and training on this machine, ResNet18 at 256²
 
 Times are of random weights and noise, which cost what trained ones cost. Inspection is told as a
 multiple of the backbone's own time and training as a multiple of the plain step, in the same run.
@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from training.backbone import Backbone, load_backbone
 from training.detectors import DETECTORS, Detector
+from training.detectors.patchcore import AXES
 from training.features import Seen
 
 SIZE, BATCH, ROUNDS = 256, 16, 3
@@ -116,6 +117,8 @@ def built(name: str, network: str, size: int) -> tuple[Backbone, Detector]:
         detector.bank = torch.from_numpy(
             np.random.default_rng(0).standard_normal((BANK, width), np.float32)
         ).half()
+        detector.source = torch.zeros(BANK, dtype=torch.int32)
+        detector.axes = torch.eye(width)[:, :AXES].contiguous()
         detector(Seen(image, backbone(image)))
     return backbone, detector
 

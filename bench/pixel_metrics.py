@@ -1,6 +1,6 @@
 """Time and peak memory of the pixel metrics on 10,000 synthetic images of 256 x 256 pixels.
 
-python bench/pixel_metrics.py
+python -m bench.pixel_metrics
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What becomes of the promises where the training images are not as they should be.
 
-    python bench/robustness.py DATA OUT --backbone resnet18 --backbone-weights FILE
+    python -m bench.robustness DATA OUT --backbone resnet18 --backbone-weights FILE
 
 trains on DATA, a tree <product>/train and <product>/test, as it is; then with defective test images
 among the training images, which are left out of the test; then once for each product with RARE

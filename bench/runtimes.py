@@ -1,6 +1,6 @@
 """Speed and decisions of the runtimes for CPUs, and of their precisions, on one published model.
 
-    python bench/runtimes.py REPOSITORY NAME DATA
+    python -m bench.runtimes REPOSITORY NAME DATA
 
 DATA are labelled images. Speed is of one image, in turns, as a ratio to ONNX Runtime; decisions
 are compared with its.

@@ -1,6 +1,6 @@
 """Hours of a busy line in minutes: a gateway at full load must neither fail nor grow.
 
-    python bench/soak.py --seconds 600 --requests 20000
+    python -m bench.soak --seconds 600 --requests 20000
 
 Starts a gateway with the ONEGAUGE_ variables of the environment (by default the bundled model in
 its process), sends images of all sizes and formats, good and broken, until both bounds are reached,

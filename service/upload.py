@@ -38,15 +38,15 @@ class Upload:
     filename: str | None
     limit: int
     size: int = 0
-    data: bytearray = field(default_factory=bytearray)
+    chunks: list[bytes] = field(default_factory=list)  # joined where they are read
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes."""
         self.size += len(chunk)
         if self.size <= self.limit:
-            self.data += chunk
+            self.chunks.append(chunk)
         else:
-            self.data.clear()
+            self.chunks.clear()
 
     def read(self) -> bytes:
         """The whole image; raises ImageTooLarge when it did not fit."""
@@ -55,7 +55,7 @@ class Upload:
                 f"The image has {self.size} bytes; at most {self.limit} are allowed.",
                 limit_bytes=self.limit,
             )
-        return bytes(self.data)
+        return b"".join(self.chunks)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ Run: TypeAlias = Callable[[NDArray[np.uint8]], Tensors]
 
 @dataclass(frozen=True)
 class Compiled:
-    """A model made ready by a library, for a batch that runs alone and for one beside others.
+    """A model made ready by a library, to run while cores idle, and beside many others.
 
-    On a CPU these are two: threads that wait for each other are worth it only while cores are idle.
+    On a CPU these are two: threads that wait for each other are worth it only on cores that idle.
     """
 
     alone: Run
@@ -58,6 +58,7 @@ class EmbeddedBackend:
         self._folder = settings.repository / settings.model
         self._settings = settings
         self._compile = compile_model
+        self._cores = os.cpu_count() or 1
         self._begun: list[float] = []  # when the jobs that run now did
         self._first: EmbeddedModel | None = self._load(served_version(self._folder))
         self._batching = self._first.batching
@@ -65,7 +66,7 @@ class EmbeddedBackend:
     async def start(self) -> None:
         """Start the workers."""
         workers = self._settings.inference_workers or (
-            GPU_WORKERS if self._batching else 1 + (os.cpu_count() or 1)
+            GPU_WORKERS if self._batching else 1 + self._cores
         )
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inference")
 
@@ -109,7 +110,8 @@ class EmbeddedBackend:
 
     def _timed(self, compiled: Compiled, job: Callable[[Infer], T]) -> T:
         def infer(images: NDArray[np.uint8]) -> Outputs:
-            run = compiled.alone if len(self._begun) == 1 else compiled.beside
+            half_idle = 2 * len(self._begun) <= self._cores
+            run = compiled.alone if half_idle else compiled.beside
             return Outputs.from_tensors(run(images), len(images))
 
         begun = monotonic()
@@ -125,7 +127,7 @@ class EmbeddedBackend:
         DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(contract)
         compiled = self._compile(stored.model_file(), settings.inference_threads)
         verification = stored.verification()
-        for run in (compiled.alone, compiled.beside):
+        for run in dict.fromkeys((compiled.alone, compiled.beside)):
             # the first request finds it warm
             for batch_size in sorted({1, contract.max_batch_size if compiled.batching else 1}):
                 images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)

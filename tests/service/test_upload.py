@@ -121,7 +121,7 @@ def test_bytes_beyond_the_limit_are_not_kept():
     upload = Upload("a.png", limit=10)
     for _ in range(3):
         upload.write(b"12345678")
-    assert (upload.size, len(upload.data)) == (24, 0)
+    assert (upload.size, len(upload.chunks)) == (24, 0)
 
 
 def test_raw_image_obeys_the_limit_for_images(gateway, normal):

@@ -1,0 +1,168 @@
+"""The same detector on the same images in anomalib and here: training, images a second, accuracy.
+
+    python -m bench.anomalib DATA WEIGHTS [--detector revdist]
+
+DATA is a tree of products, of each of which so many training images are taken; WEIGHTS are those of
+a ResNet18. anomalib, in an environment of its own, trains as its engine does and is asked by its
+own inferencers; here the run is exported and asked as the gateway's embedded backend asks. One
+image after the other, from the file to the score, with all cores.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import typer
+from sklearn.metrics import roc_auc_score
+
+from bench.figures import keep
+from bench.servers import ROOT, Served, peer_python
+from service.backends.onnx import compile_model
+from service.image import read_image
+from training.dataset import test_images, training_images
+
+SIZE = (256, 256)
+FEW = 4
+BLOCK = 40  # images that each is asked in turn
+TORCH = ("torch==2.14.1", "torchvision==0.29.1", "safetensors")
+
+
+def main(
+    data: Path,
+    weights: Path,
+    detector: str = "patchcore",
+    per_product: int = 25,
+    epochs: int = 1,
+    tested: int = 400,
+    bank: int = 10_000,
+) -> None:
+    """Train both, ask all, print and keep the figures."""
+    data, weights = data.resolve(), weights.resolve()
+    chosen = [file for files in by_product(data).values() for file in files[:per_product]]
+    labelled = test_images(data)
+    labelled = [labelled[i] for i in np.linspace(0, len(labelled) - 1, tested).astype(int)]
+    anomalous = [image.anomalous for image in labelled]
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        figures: dict[str, Any] = {"training images": len(chosen), "bank": bank}
+        figures["anomalib trains, s"] = train_anomalib(
+            home, detector, chosen, weights, epochs, bank
+        )
+        figures["onegauge trains, s"] = train_here(
+            home, detector, chosen, data, weights, epochs, bank
+        )
+        asked = take_turns(home, [image.path for image in labelled])
+    for who, (scores, seconds) in asked.items():
+        ratio = median(asked["anomalib openvino"][1]) / median(seconds)
+        figures[who] = {
+            "ms": round(1000 * median(seconds), 1),
+            "of_anomalib_openvino": round(ratio, 2),
+            "pooled_auroc": round(100 * roc_auc_score(anomalous, scores), 2),
+        }
+    sys.stdout.write("\n".join(f"{who}: {told}" for who, told in figures.items()) + "\n")
+    keep(f"anomalib {detector}", figures)
+
+
+def by_product(data: Path) -> dict[str, list[Path]]:
+    """Training images of each product."""
+    products: dict[str, list[Path]] = {}
+    for file in training_images(data):
+        products.setdefault(file.relative_to(data).parts[0], []).append(file)
+    return products
+
+
+def peer(*arguments: object) -> dict[str, Any]:
+    """One command of anomalib's environment."""
+    python = peer_python("anomalib[openvino]==2.7.0", *TORCH)
+    script = ROOT / "bench" / "peers" / "anomalib_runs.py"
+    with tempfile.TemporaryDirectory() as folder:  # OpenVINO's cache is left where it runs
+        done = subprocess.run(
+            [python, script, *map(str, arguments)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def train_anomalib(
+    home: Path, detector: str, files: list[Path], weights: Path, epochs: int, bank: int
+) -> float:
+    """Seconds."""
+    for folder, chosen in (("normal", files), ("few", files[:FEW])):
+        (home / "line" / folder).mkdir(parents=True)
+        for number, file in enumerate(chosen):
+            (home / "line" / folder / f"{number}{file.suffix}").symlink_to(file.resolve())
+    out = home / "anomalib"
+    found = peer("train", detector, home / "line", weights, out, bank, epochs)
+    return round(found["seconds"], 1)
+
+
+def train_here(
+    home: Path, detector: str, files: list[Path], data: Path, weights: Path, epochs: int, bank: int
+) -> float:
+    """Seconds of the command, out-of-fold maps, alignment and calibration included."""
+    for file in files:
+        place = home / "here" / file.relative_to(data)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(file.resolve())
+    options = ["--detector", detector, "--backbone", "resnet18", "--backbone-weights", weights]
+    options += ["--bank-size", bank, "--epochs", epochs, "--false-alarm-rate", "0.05"]
+    start = time.perf_counter()
+    onegauge("train", "--data", home / "here", *options, "--out", home / "run")
+    seconds = time.perf_counter() - start
+    onegauge("export", home / "run", "--repository", home / "repository", "--name", "parts")
+    return round(seconds, 1)
+
+
+def onegauge(*arguments: object) -> None:
+    """Run a command of ours."""
+    command = [sys.executable, "-m", "onegauge", *map(str, arguments)]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def take_turns(home: Path, files: list[Path]) -> dict[str, tuple[list[float], list[float]]]:
+    """Scores and seconds of every file by everybody, block by block."""
+    run = compile_model(Served(home / "repository", "parts").file, 0).alone
+
+    def here(block: list[Path]) -> dict[str, Any]:
+        scores, seconds = [], []
+        for file in block:
+            start = time.perf_counter()
+            pixels = read_image(file.read_bytes(), SIZE, max_pixels=10**8).pixels[None]
+            scores.append(float(run(pixels)["score"][0]))
+            seconds.append(time.perf_counter() - start)
+        return {"scores": scores, "seconds": seconds}
+
+    def there(runtime: str, block: list[Path]) -> dict[str, Any]:
+        (home / "files.json").write_text(json.dumps([str(file) for file in block]))
+        return peer("infer", home / "anomalib", runtime, home / "files.json")
+
+    asked: dict[str, tuple[list[float], list[float]]] = {}
+    for start in range(0, len(files), BLOCK):
+        block = files[start : start + BLOCK]
+        for who, found in {
+            "onegauge": here(block),
+            "anomalib openvino": there("openvino", block),
+            "anomalib torch": there("torch", block),
+        }.items():
+            scores, seconds = asked.setdefault(who, ([], []))
+            scores += found["scores"]
+            seconds += found["seconds"][2:]  # the first warm up
+    return asked
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,167 @@
+"""Where the time of a graph goes, and how it grows with PatchCore's memory bank.
+
+    python -m bench.graph [--repository REPOSITORY --name NAME]
+
+The graph is run whole, up to the end of its detector and up to the end of its backbone, in turns,
+on one thread; shares are differences of medians.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import tempfile
+import time
+import warnings
+from ast import literal_eval
+from contextlib import redirect_stdout
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnx
+import onnx.utils
+import onnxruntime
+import torch
+import typer
+from torch import Tensor, nn
+
+from bench.figures import keep
+from bench.servers import Served
+from export.precision import CLASSES
+from training.backbone import load_backbone
+from training.detectors import PatchCore
+from training.detectors.patchcore import AXES
+from training.features import Seen
+
+TURNS = 40
+BANKS = (1_000, 3_000, 10_000, 30_000)
+
+
+def main(repository: Path = Served.repository, name: str = Served.name) -> None:
+    """Print shares and times, keep them."""
+    model = Served(repository, name).file
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        parts = {"whole": model}
+        for part in ("training.detectors.", "training.backbone."):
+            parts[part] = up_to(model, part, home / f"{part}onnx")
+        size = onnxruntime.InferenceSession(model).get_inputs()[0].shape[1]
+        image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+        times = take_turns({k: session(v) for k, v in parts.items()}, {"image": image})
+        whole, detector, backbone = times.values()
+        shares = {
+            "backbone": backbone / whole,
+            "detector": (detector - backbone) / whole,
+            "alignment, calibration and novelty": (whole - detector) / whole,
+        }
+        sys.stdout.write(f"{whole:.1f} ms: " + ", ".join(f"{v:.1%} {k}" for k, v in shares.items()))
+        banks = by_bank(home)
+    sys.stdout.write("\n" + "\n".join(f"{m:6} memories {v}" for m, v in banks.items()) + "\n")
+    shown = {k: round(v, 4) for k, v in shares.items()}
+    keep(f"graph of {name}", {"ms": whole, "shares": shown, "banks": banks})
+
+
+def up_to(model: Path, module: str, target: Path) -> Path:
+    """The graph up to what a module hands over."""
+    graph = onnx.load(model).graph
+    inside = [node for node in graph.node if _is_of(node, module)]
+    made = {name for node in inside for name in node.output}
+    others = [node for node in graph.node if not _is_of(node, module)]
+    handed = sorted(made & {name for node in others for name in node.input})
+    onnx.utils.extract_model(model, target, ["image"], handed, check_model=False)
+    return target
+
+
+def _is_of(node: onnx.NodeProto, module: str) -> bool:
+    told = {entry.key: entry.value for entry in node.metadata_props}.get(CLASSES)
+    classes = literal_eval(told) if told else []
+    return len(classes) > 1 and classes[1].startswith(module)
+
+
+def session(model: Path) -> onnxruntime.InferenceSession:
+    """On one thread, as beside others in the gateway."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def take_turns(
+    sessions: dict[str, onnxruntime.InferenceSession], inputs: dict[str, np.ndarray]
+) -> dict[str, float]:
+    """Milliseconds of a run of each; the first turn warms up."""
+    times: dict[str, list[float]] = {name: [] for name in sessions}
+    for turn in range(1 + TURNS):
+        for name, of in sessions.items():
+            start = time.perf_counter()
+            of.run(None, inputs)
+            if turn:
+                times[name].append(1000 * (time.perf_counter() - start))
+    return {name: median(found) for name, found in times.items()}
+
+
+class _Detector(nn.Module):
+    """PatchCore from the stages of a ResNet18 to its map."""
+
+    def __init__(self, memories: int) -> None:
+        super().__init__()
+        backbone = load_backbone("resnet18", (1, 2, 3), image_size=256, pretrained=False)
+        self.detector = PatchCore(backbone)
+        dimensions = self.detector.bank.shape[1]
+        self.detector.bank = torch.randn(memories, dimensions).half()
+        self.detector.source = torch.zeros(memories, dtype=torch.int32)
+        self.detector.axes = torch.linalg.qr(torch.randn(dimensions, AXES)).Q
+
+    def forward(self, first: Tensor, second: Tensor, third: Tensor) -> Tensor:
+        return self.detector(Seen(first, [first, second, third]))
+
+
+class _AllDistances(nn.Module):
+    """What it would be to compare every patch (N, D) with every memory (M, D)."""
+
+    memories: Tensor
+
+    def __init__(self, memories: int, dimensions: int) -> None:
+        super().__init__()
+        self.register_buffer("memories", torch.randn(memories, dimensions))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        own = self.memories.square().sum(1)
+        return torch.addmm(own, patches, self.memories.T, alpha=-2).amin(1)
+
+
+def by_bank(home: Path) -> dict[int, dict[str, float]]:
+    """Milliseconds of the detector, and of all distances, by the size of the bank."""
+    torch.manual_seed(0)
+    stages = [torch.randn(1, c, s, s) for c, s in ((64, 64), (128, 32), (256, 16))]
+    times = {}
+    for memories in BANKS:
+        detector = exported(_Detector(memories), stages, home / "detector.onnx")
+        every = exported(_AllDistances(memories, 384), [torch.randn(1024, 384)], home / "all.onnx")
+        times[memories] = {"detector_ms": run(detector), "all_distances_ms": run(every)}
+    return times
+
+
+def exported(module: nn.Module, inputs: list[Tensor], target: Path) -> Path:
+    """The module as a graph."""
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(), tuple(inputs), target, dynamo=True, verbose=False, external_data=False
+        )
+    return target
+
+
+def run(model: Path) -> float:
+    """Milliseconds of a run."""
+    of = session(model)
+    inputs = {i.name: np.random.default_rng(0).normal(size=i.shape) for i in of.get_inputs()}
+    inputs = {name: value.astype(np.float32) for name, value in inputs.items()}
+    return round(take_turns({"it": of}, inputs)["it"], 2)
+
+
+if __name__ == "__main__":
+    typer.run(main)

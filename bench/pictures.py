@@ -1,0 +1,34 @@
+"""Pictures of a size and a format, with as much detail as a photograph."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SAMPLE = Path(__file__).parents[1] / "docs" / "samples" / "board-normal.jpg"
+SIDES = {0.25: (500, 500), 1: (1000, 1000), 4: (2000, 2000), 12: (4000, 3000)}  # by megapixels
+KINDS = {"JPEG": ("JPEG", "RGB"), "PNG": ("PNG", "RGB"), "grey PNG": ("PNG", "L")}
+
+
+def picture(megapixels: float = 1, kind: str = "JPEG") -> bytes:
+    """An encoded picture; `kind` is one of KINDS."""
+    width, height = SIDES[megapixels]
+    encoding, mode = KINDS[kind]
+    sample = Image.open(SAMPLE).resize((width, height))
+    grain = np.random.default_rng(0).normal(0, 4, (height, width, 1))
+    pixels = (np.asarray(sample, float) + grain).clip(0, 255).astype(np.uint8)
+    file = BytesIO()
+    options = {"quality": 90} if encoding == "JPEG" else {}
+    Image.fromarray(pixels).convert(mode).save(file, encoding, **options)
+    return file.getvalue()
+
+
+def form(data: bytes) -> tuple[bytes, str]:
+    """The body of a form with the picture as its field `image`, and its content type."""
+    head = b'Content-Disposition: form-data; name="image"; filename="a"\r\n'
+    kind = b"jpeg" if data.startswith(b"\xff\xd8") else b"png"
+    parts = [b"--part\r\n", head, b"Content-Type: image/", kind, b"\r\n\r\n", data]
+    return b"".join([*parts, b"\r\n--part--\r\n"]), "multipart/form-data; boundary=part"

@@ -1,0 +1,103 @@
+"""The gateway in front of Triton beside Triton alone, with the bundled model.
+
+    python -m bench.triton [RUN]
+
+RUN is exported for Triton's Python backend, which runs the same graph by ONNX Runtime, since that
+is what a Triton from PyPI brings along. Triton alone is asked by gRPC with prepared tensors, 8
+calls at a time; the gateway is given a JPEG of a megapixel on 8 connections. On the same cores the
+gateway has to decode, too: what that costs is told by a third line, Triton alone with decoding in
+the client.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import numpy as np
+import tritonclient.grpc
+import typer
+
+from bench.figures import keep, spread
+from bench.load import load
+from bench.pictures import form, picture
+from bench.servers import ROOT, Served, server
+from bench.throughput import CONNECTIONS, SIZE
+from export.export_run import Flavour, export_run
+from service.contract import IMAGE
+from service.image import read_image
+from tests.tritonserver import free_address, tritonserver
+
+
+def main(
+    run: Annotated[Path, typer.Argument()] = ROOT / "runs" / "demo" / "run",
+    seconds: float = 8,
+    rounds: int = 5,
+) -> None:
+    """Measure in turns, print, keep the figures."""
+    if not run.exists():
+        sys.exit(f"{run} is not there: make demo-model trains it")
+    image = picture()
+    body, content_type = form(image)
+    pixels = read_image(image, SIZE, max_pixels=10**8).pixels[None]
+    address = free_address()
+    rates: dict[str, list[float]] = {"alone": [], "alone, decoding": [], "gateway": []}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tritonserver(published(run, Path(folder)), Path(folder) / "log", address),
+        server("onegauge", Served(), ONEGAUGE_BACKEND="triton", ONEGAUGE_TRITON_URL=address) as url,
+    ):
+        file = Path(folder) / "body"
+        file.write_bytes(body)
+        for _ in range(rounds):
+            rates["alone"].append(asked(address, lambda: pixels, seconds))
+            rates["alone, decoding"].append(
+                asked(
+                    address,
+                    lambda: read_image(image, SIZE, max_pixels=10**8).pixels[None],
+                    seconds,
+                )
+            )
+            found = load(f"{url}/inspect", file, content_type, seconds, connections=CONNECTIONS)
+            rates["gateway"].append(found["rate"])
+    figures = {}
+    for who, found in rates.items():
+        ratios = [a / b for a, b in zip(found, rates["alone"], strict=True)]
+        figures[who] = {"of_triton": spread(ratios), "rate": median(found)}
+        sys.stdout.write(f"{median(ratios):.3f}  {median(found):6.1f} images/s  {who}\n")
+    keep("triton", figures)
+
+
+def published(run: Path, home: Path) -> Path:
+    """The run in a repository for Triton."""
+    export_run(run, home / "repository", Served.name, Flavour(triton_backend="python"))
+    return home / "repository"
+
+
+def asked(address: str, images: Callable[[], np.ndarray], seconds: float) -> float:
+    """Images a second of Triton, asked by so many threads as the gateway has connections."""
+    deadline = time.monotonic() + seconds
+
+    def ask() -> int:
+        count = 0
+        with tritonclient.grpc.InferenceServerClient(address) as client:
+            while time.monotonic() < deadline:
+                batch = images()
+                tensor = tritonclient.grpc.InferInput(IMAGE, list(batch.shape), "UINT8")
+                tensor.set_data_from_numpy(batch)
+                client.infer(Served.name, [tensor])
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return sum(f.result() for f in [pool.submit(ask) for _ in range(CONNECTIONS)]) / seconds
+
+
+if __name__ == "__main__":
+    typer.run(main)
