@@ -29,6 +29,7 @@ from service.settings import Settings
 
 IMAGE_FIELD, MASK_FIELD = "image", "mask"
 MAX_OPTION_BYTES = 1024
+SMALL_CHUNK = 4096
 
 
 @dataclass
@@ -38,15 +39,19 @@ class Upload:
     filename: str | None
     limit: int
     size: int = 0
-    chunks: list[bytes] = field(default_factory=list)  # joined where they are read
+    chunks: list[bytes | bytearray] = field(default_factory=list)  # joined where they are read
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes."""
         self.size += len(chunk)
-        if self.size <= self.limit:
-            self.chunks.append(chunk)
-        else:
+        if self.size > self.limit:
             self.chunks.clear()
+        elif len(chunk) >= SMALL_CHUNK:
+            self.chunks.append(chunk)
+        else:  # an object of its own for each drop would take far more memory than it holds
+            if not (self.chunks and isinstance(self.chunks[-1], bytearray)):
+                self.chunks.append(bytearray())
+            self.chunks[-1] += chunk
 
     def read(self) -> bytes:
         """The whole image; raises ImageTooLarge when it did not fit."""

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from starlette.types import ASGIApp, Message, Receive
 
-from service.upload import Upload
+from service.upload import SMALL_CHUNK, Upload
 
 PROBLEM = "application/problem+json"
 
@@ -122,6 +122,14 @@ def test_bytes_beyond_the_limit_are_not_kept():
     for _ in range(3):
         upload.write(b"12345678")
     assert (upload.size, len(upload.chunks)) == (24, 0)
+
+
+def test_drops_take_no_more_memory_than_they_hold():
+    upload, large = Upload(None, 10**6), SMALL_CHUNK * b"l"
+    for chunk in [*(1000 * [b"d"]), large, large, *(1000 * [b"e"])]:
+        upload.write(chunk)
+    assert len(upload.chunks) == 4
+    assert upload.read() == 1000 * b"d" + 2 * large + 1000 * b"e"
 
 
 def test_raw_image_obeys_the_limit_for_images(gateway, normal):
