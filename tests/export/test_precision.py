@@ -14,7 +14,7 @@ from training.gauge import Gauge
 
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
 TENSORRT = {
-    *("Add", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
+    *("Add", "ArgMin", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
     *("DequantizeLinear", "Erf", "Exp", "Expand", "Gather", "GatherND", "Gemm", "GreaterOrEqual"),
     *("LayerNormalization", "MatMul", "Max", "MaxPool", "Min", "Mul", "Pad", "Pow"),
     *("QuantizeLinear", "ReduceL2", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape"),
