@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tests.tritonserver import free_address
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".cache" / "peers"
-READY_WITHIN_S = 90
+READY_WITHIN_S, ENDED_WITHIN_S = 90, 15
 LITSERVE, BENTOML = "litserve==0.2.19", "bentoml==1.4.40"
 _DECODING = ("onnxruntime", "pillow", "numpy")
 
@@ -99,7 +99,11 @@ def server(name: str, model: Served, **settings: str) -> Iterator[str]:
             _wait_until_up(url, process)
             yield url
         finally:
-            os.killpg(process.pid, signal.SIGKILL)  # its workers, too
+            process.terminate()  # and its workers by it, which may have left its group
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ENDED_WITHIN_S)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[bytes]) -> None:
