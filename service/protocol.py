@@ -30,10 +30,12 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Go on with a header, or with what follows."""
+        awaited = self._header_timer
         super().data_received(data)
-        if self._header_timer is not None:
+        # not of data that ended one request and began the header of the next
+        if awaited is not None and awaited is self._header_timer:
             self._header_bytes += len(data)
-            if self._header_bytes > MAX_HEADER_BYTES:
+            if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
                 self.send_400_response(f"The header has more than {MAX_HEADER_BYTES} bytes.")
 
     def on_headers_complete(self) -> None:

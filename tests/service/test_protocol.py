@@ -98,6 +98,20 @@ def test_header_has_a_greatest_size(monkeypatch):
     assert answer.endswith(b"The header has more than 1000 bytes.")
 
 
+def test_body_before_a_header_does_not_count_as_one(monkeypatch):
+    monkeypatch.setattr("service.protocol.MAX_HEADER_BYTES", 1000)
+
+    async def scenario() -> bytes:
+        async with connection() as (reader, writer), asyncio.timeout(2):
+            body = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + 5000 * b"b"
+            writer.write(body + GET)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"\r\n")
+            return await reader.readuntil(b"\r\n\r\n")
+
+    assert asyncio.run(scenario()).startswith(b"HTTP/1.1 200")
+
+
 def test_body_is_not_its_business(monkeypatch):
     monkeypatch.setattr("service.protocol.HEADER_TIMEOUT_S", 0.1)
 
