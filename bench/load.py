@@ -112,7 +112,7 @@ class _Client:
     port: int
     request: bytes
     statuses: Counter[int] = field(default_factory=Counter)
-    latencies: list[float] = field(default_factory=list)  # of answers of 200, in time
+    latencies: list[float] = field(default_factory=list)  # of answers of 200, late ones too
     late: int = 0  # answers of 200 after the end
 
     async def closed(self, connections: int, seconds: float) -> None:

@@ -80,7 +80,7 @@ class Metrics:
         )
         self._stages = seconds(
             "onegauge_stage_duration_seconds",
-            "Time by stage: read and infer per request, the others per image",
+            "Time by stage: read per request, infer per batch, the others per image",
             ["stage"],
         )
         self._queue_seconds = seconds(
