@@ -15,8 +15,18 @@ from training.gauge import Gauge
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
 TENSORRT = {
     *("Add", "ArgMin", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
-    *("DequantizeLinear", "Erf", "Exp", "Expand", "Gather", "GatherND", "Gemm", "GreaterOrEqual"),
-    *("LayerNormalization", "MatMul", "Max", "MaxPool", "Min", "Mul", "Pad", "Pow"),
+    *("DequantizeLinear", "Erf", "Exp", "Expand", "Gather", "GatherElements", "GatherND", "Gemm"),
+    *(
+        "GreaterOrEqual",
+        "LayerNormalization",
+        "MatMul",
+        "Max",
+        "MaxPool",
+        "Min",
+        "Mul",
+        "Pad",
+        "Pow",
+    ),
     *("QuantizeLinear", "ReduceL2", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape"),
     *("Resize", "Shape", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "TopK"),
     *("Transpose", "Unsqueeze", "Where"),

@@ -62,3 +62,12 @@ def test_out_of_fold_is_what_a_bank_without_the_image_says(backbone, features, o
     others = detector.source != 4
     detector.bank, detector.source = detector.bank[others], detector.source[others]
     assert torch.allclose(found, detector(features.batch([4]))[0], atol=1e-2)
+
+
+def test_the_least_of_groups_is_the_least_of_all():
+    values = torch.randn(50, 3 * patchcore.GROUP, generator=torch.Generator().manual_seed(0))
+    values[0] = torch.inf
+    values[1, 40:] = torch.inf
+    distance, column = patchcore._least(values)
+    assert torch.equal(distance, values.amin(1, keepdim=True))
+    assert torch.equal(values.gather(1, column), distance)
