@@ -135,7 +135,7 @@ def onegauge(*arguments: object) -> None:
 
 def take_turns(home: Path, files: list[Path]) -> dict[str, tuple[list[float], list[float]]]:
     """Scores and seconds of every file by everybody, block by block."""
-    run = compile_model(Served(home / "repository", "parts").file, 0).alone
+    run = compile_model(Served(home / "repository", "parts").file, 0).exact.alone
 
     def here(block: list[Path]) -> dict[str, Any]:
         scores, seconds = [], []

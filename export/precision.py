@@ -153,9 +153,14 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]
         return None if image is None else {IMAGE: image[np.newaxis]}
 
 
-def _is_of_network(node: NodeProto) -> bool:
+def classes_of(node: NodeProto) -> list[str]:
+    """The classes of the modules that a node comes from, the gauge first."""
     told = {entry.key: entry.value for entry in node.metadata_props}.get(CLASSES)
-    classes = literal_eval(told) if told else []
+    return literal_eval(told) if told else []
+
+
+def _is_of_network(node: NodeProto) -> bool:
+    classes = classes_of(node)
     return len(classes) >= LAYER_DEPTH and classes[1].startswith(NETWORKS)
 
 

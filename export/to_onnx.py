@@ -13,6 +13,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from export.quick import name_quick_part
 from service.contract import IMAGE
 from training.gauge import Gauge, Reading
 
@@ -25,7 +26,7 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     """Write `gauge` to `path`: input `image` uint8 (B, H, W, 3), outputs the fields of Reading.
 
     Constants are inside the file, so that one file is the whole model; nodes keep the exporter's
-    notes of where they come from.
+    notes of where they come from. What may be computed quickly has the names that say so.
     """
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -44,6 +45,9 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
             opset_version=OPSET,
             verbose=False,
         )
+    model = onnx.load(path)
+    name_quick_part(model.graph)
+    onnx.save(model, path)
 
 
 def store_compactly(path: Path) -> None:

@@ -19,6 +19,7 @@ from service.tiles import Tiling
 
 IMAGE = "image"
 ANOMALY_MAP = "anomaly_map"
+QUICK = "quick."  # begins the names of tensors up to which a first look may be less precise
 SCALARS = ("score", "p_value", "raw_score", "normal_location", "normal_scale", "novelty")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.contract import Contract
 from service.errors import InvalidOption, UnpromisedRate
@@ -48,6 +49,23 @@ class Criterion:
             anomalous = np.float32(p_value) <= np.float32(self.max_false_alarm_rate)
         return "anomalous" if anomalous else "normal"
 
+    def is_clear(
+        self, score: float, margin: float, calibration: NDArray[np.float32] | None
+    ) -> bool:
+        """Whether a score that is off by up to a margin decides all the same.
+
+        By the calibration scores (n,) of the model where it is the p-value that decides.
+        """
+        if self.max_false_alarm_rate is None:
+            return abs(score - self.threshold) > margin
+        if calibration is None:
+            return False
+        bounds = np.array([score - margin, score + margin], np.float32)
+        rates = p_values(bounds, calibration)
+        return (
+            len({self.judge(float(s), float(p)) for s, p in zip(bounds, rates, strict=True)}) == 1
+        )
+
 
 class DeploymentCriterion(Criterion):
     """The criterion of the settings, which only the operator can mend."""
@@ -59,6 +77,12 @@ class DeploymentCriterion(Criterion):
         except InvalidOption as exc:
             message = f"ONEGAUGE_MAX_FALSE_ALARM_RATE does not suit the model: {exc}"
             raise UnpromisedRate(message, **exc.extensions) from exc
+
+
+def p_values(scores: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The conformal p-values (B,) of scores (B,), by calibration scores (n,) in rising order."""
+    reached = len(calibration) - np.searchsorted(calibration, scores, "left")
+    return ((1 + reached) / (len(calibration) + 1)).astype(np.float32)
 
 
 def decimal(value: np.float32) -> float:

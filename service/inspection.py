@@ -78,6 +78,20 @@ class _Judge:
     map_pixels: int  # at most, for each image
     lossless: bool
     inspected: NDArray[np.bool_] | None  # (h, w), the part of the map that counts; None: all
+    margin: float  # of scores, within which a quick look does not decide
+
+    def looked_at(self, outputs: Outputs) -> Outputs:
+        """What is to be decided on of the outputs: those of the part that counts."""
+        if self.inspected is None:
+            return outputs
+        return inspect_only(self.inspected, outputs, self.contract)
+
+    def is_clear(self, outputs: Outputs) -> bool:
+        """Whether the outputs (1,) of a quick look decide as a thorough one would."""
+        _, calibration = self.contract.rescoring or (0, None)
+        score, novelty = self.looked_at(outputs).score[0], outputs.novelty[0]
+        known = abs(float(novelty) - NOVELTY_THRESHOLD) > self.margin
+        return known and self.criterion.is_clear(float(score), self.margin, calibration)
 
 
 class Inspector:
@@ -114,7 +128,8 @@ class Inspector:
         criterion.check(contract)
         pixels = self._settings.max_map_pixels // len(inquiry.uploads)
         inspected = await self._read_mask(inquiry, contract)
-        judge = _Judge(contract, criterion, options, pixels, inquiry.lossless, inspected)
+        margin = self._settings.quick_look or 0.0
+        judge = _Judge(contract, criterion, options, pixels, inquiry.lossless, inspected, margin)
         results: Sequence[Decision | Rejection]
         if contract.tiling or self._versions.shadow or not isinstance(model, MeasuredModelAtHand):
             results = await self._step_by_step(inquiry, model, judge)
@@ -155,8 +170,8 @@ class Inspector:
             return item
         assert isinstance(item.image, InputImage)
         with self._metrics.stage("infer", item.timing_ms):
-            outputs = infer(item.image.pixels[np.newaxis])
-        return self._decide(item, outputs, judge)
+            outputs = infer(item.image.pixels[np.newaxis], judge.is_clear)
+        return self._decide(item, judge.looked_at(outputs), judge)
 
     async def _step_by_step(
         self, inquiry: Inquiry, model: Model, judge: _Judge
@@ -174,7 +189,7 @@ class Inspector:
             read = []
         results += [found for _, found in read if isinstance(found, Rejection)]
         results += await self._threads.run_all(
-            partial(self._decide, item, found, judge)
+            partial(self._decide, item, judge.looked_at(found), judge)
             for item, found in read
             if isinstance(found, Outputs)
         )
@@ -242,8 +257,6 @@ class Inspector:
         return outputs
 
     def _decide(self, item: _Readable, outputs: Outputs, judge: _Judge) -> Decision:
-        if judge.inspected is not None:
-            outputs = inspect_only(judge.inspected, outputs, judge.contract)
         score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])
         criterion, anomaly_map = judge.criterion, outputs.anomaly_map[0]  # (h, w)
         with self._metrics.stage("postprocess", item.timing_ms):

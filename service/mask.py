@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from service.backends import Outputs
 from service.contract import Contract
+from service.decision import p_values
 from service.errors import ImageError, InvalidOption
 from service.image import read_mask
 
@@ -39,6 +40,5 @@ def inspect_only(inspected: NDArray[np.bool_], outputs: Outputs, contract: Contr
     anomaly_map = np.where(inspected, outputs.anomaly_map, np.float32(0))
     flat = anomaly_map.reshape(len(anomaly_map), -1)
     score = np.partition(flat, -pixels, axis=1)[:, -pixels:].mean(1)  # (B,)
-    reached = len(calibration) - np.searchsorted(calibration, score, "left")
-    p_value = ((1 + reached) / (len(calibration) + 1)).astype(np.float32)
+    p_value = p_values(score, calibration)
     return replace(outputs, score=score, p_value=p_value, anomaly_map=anomaly_map)

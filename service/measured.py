@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.backends import Infer, Model, ModelAtHand, Outputs
+from service.backends import Infer, IsClear, Model, ModelAtHand, Outputs
 from service.contract import Contract
 from service.metrics import Metrics
 
@@ -49,9 +49,9 @@ class MeasuredModelAtHand(MeasuredModel):
         def in_thread(infer: Infer) -> T:
             waited = perf_counter() - asked
 
-            def timed(images: NDArray[np.uint8]) -> Outputs:
+            def timed(images: NDArray[np.uint8], is_clear: IsClear | None = None) -> Outputs:
                 with self._metrics.batch(len(images), waited):
-                    return infer(images)
+                    return infer(images, is_clear)
 
             return job(timed)
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import onegauge
 from service.app import create_app
-from service.backends import Infer, Outputs, load_backend
+from service.backends import Infer, IsClear, Outputs, load_backend
 from service.backends.embedded import Compiled, EmbeddedBackend
 from service.backends.onnx import compile_model
 from service.settings import Settings
@@ -139,9 +139,9 @@ class RecordingBackend(EmbeddedBackend):
 
     async def work(self, compiled: Compiled, job: Callable[[Infer], T], deadline: float) -> T:
         def recorded(infer: Infer) -> T:
-            def note(images: np.ndarray) -> Outputs:
+            def note(images: np.ndarray, is_clear: IsClear | None = None) -> Outputs:
                 self.images += list(images)
-                return infer(images)
+                return infer(images, is_clear)
 
             return job(note)
 

@@ -6,6 +6,7 @@ triton    a Triton Inference Server
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
@@ -81,7 +82,17 @@ class Model(Protocol):
         """
 
 
-Infer: TypeAlias = Callable[[NDArray[np.uint8]], Outputs]  # of a batch (B, H, W, 3), at once
+IsClear: TypeAlias = Callable[[Outputs], bool]
+
+
+class Infer(Protocol):
+    """Inspects at once, in the thread that calls."""
+
+    def __call__(self, images: NDArray[np.uint8], is_clear: IsClear | None = None) -> Outputs:
+        """Inspect a batch (B, H, W, 3).
+
+        With `is_clear` a backend may look quickly first, and again if what it saw is not clear.
+        """
 
 
 @runtime_checkable
@@ -138,12 +149,15 @@ def load_backend(settings: Settings) -> Backend:
     if settings.backend == "triton":
         return _triton(settings)
     with needed_by(f"ONEGAUGE_BACKEND {settings.backend}", _EXTRAS[settings.backend]):
+        from service.backends.embedded import Compile, EmbeddedBackend
+
+        compile_model: Compile
         if settings.backend == "openvino":
-            from service.backends.openvino import compile_model
+            from service.backends.openvino import compile_model as compile_openvino
+
+            compile_model = partial(compile_openvino, quick=settings.quick_look is not None)
         else:
             from service.backends.onnx import compile_model
-    from service.backends.embedded import EmbeddedBackend
-
     return EmbeddedBackend(settings, compile_model)
 
 

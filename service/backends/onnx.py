@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from service.backends import OUTPUTS
-from service.backends.embedded import Compiled, Run
+from service.backends.embedded import Compiled, Look, Run
 from service.contract import IMAGE
 from service.errors import BackendFailed, ContractError, for_clients
 
@@ -32,7 +32,7 @@ def compile_model(model_file: Path, threads: int) -> Compiled:
     on_gpu = _GPU in onnxruntime.get_available_providers()
     alone = _load(model_file, threads, [_GPU, _CPU] if on_gpu else [_CPU])
     beside = alone if on_gpu or threads == 1 else _load(model_file, 1, [_CPU])
-    return Compiled(alone, beside, batching=on_gpu)
+    return Compiled(Look(alone, beside), batching=on_gpu)
 
 
 def _load(model_file: Path, threads: int, providers: list[str]) -> Run:

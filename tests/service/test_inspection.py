@@ -3,10 +3,15 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
+from service.app import create_app
+from service.backends.embedded import Compiled, EmbeddedBackend, Look
+from service.backends.onnx import compile_model
 from service.contract import Contract
 from service.errors import BackendTimeout, BackendUnavailable
+from service.settings import Settings
 from tests.service.fake_backend import FakeBackend, FakeModel
 
 
@@ -135,3 +140,31 @@ def test_backend_that_fails_fails_the_request(gateway, normal):
     assert post(client, normal).status_code == 504
     assert client.get("/readyz").status_code == 504
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "decision", "score"),
+    [
+        ({}, "normal", 0.3625),
+        ({"threshold": 0.34}, "normal", 0.3125),
+        ({"threshold": 0.2}, "anomalous", 0.3625),
+        ({"max_false_alarm_rate": 0.65}, "normal", 0.3125),
+        ({"max_false_alarm_rate": 0.1}, "normal", 0.3625),
+    ],
+)
+def test_a_quick_look_decides_where_it_is_clear(
+    gauge_model, gauge_repository, normal, options, decision, score
+):
+    exact = compile_model(gauge_model, 1).exact
+
+    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
+        seen = dict(exact.alone(images))
+        return seen | {"score": seen["score"] + np.float32(0.05)}
+
+    compiled = Compiled(exact, batching=False, quick=Look(quick, quick))
+    settings = Settings(repository=gauge_repository, backend="openvino", quick_look=0.1)
+    backend = EmbeddedBackend(settings, lambda *_: compiled)
+    with TestClient(create_app(settings, backend)) as client:
+        result = only(post(client, normal, **options))
+    assert result["decision"] == decision
+    assert result["score"] == pytest.approx(score)

@@ -42,7 +42,7 @@ class FakeModelAtHand(FakeModel):
     async def work(self, job: Callable[[Infer], T], _deadline: float) -> T:
         await asyncio.sleep(self.wait_s)
         zero = np.zeros(1, np.float32)
-        return job(lambda _: Outputs(*[zero] * 6, np.zeros((1, 2, 2), np.float32)))
+        return job(lambda *_: Outputs(*[zero] * 6, np.zeros((1, 2, 2), np.float32)))
 
 
 def test_waiting_for_a_thread_counts_as_waiting_for_the_backend():

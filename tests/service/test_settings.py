@@ -38,6 +38,8 @@ def test_come_from_the_environment(monkeypatch):
         ("triton_url", "10.0.0.7:8001,triton:8001"),
         ("triton_url", "10.0.0.7:8001,10.0.0.8"),
         ("rate_limit", "often"),
+        ("quick_look", "0"),
+        ("quick_look", "0.1"),  # which onnx has not
     ],
 )
 def test_refuse_what_makes_no_sense(monkeypatch, name, value):
@@ -50,6 +52,10 @@ def test_open_gateway_has_to_be_asked_for(monkeypatch):
     monkeypatch.delenv("ONEGAUGE_API_KEYS")
     with pytest.raises(ValidationError, match="to a file that onegauge key writes, or to off"):
         Settings()
+
+
+def test_openvino_can_look_quickly():
+    assert Settings(backend="openvino", quick_look=0.1).quick_look == 0.1
 
 
 def test_threshold_and_rate_exclude_each_other():

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from threading import Barrier, Event
@@ -16,7 +17,7 @@ import pytest
 
 from export.repository import publish, rollback
 from service.backends import Backend, Outputs, load_backend
-from service.backends.embedded import Compile, Compiled, EmbeddedBackend, Run
+from service.backends.embedded import Compile, Compiled, EmbeddedBackend, Look, Run
 from service.errors import BackendTimeout, ContractError, UnpromisedRate
 from service.repository import Verification
 from service.settings import Settings
@@ -55,7 +56,7 @@ async def infer(backend: Backend, images: np.ndarray, timeout: float = 10) -> Ou
 
 def compiling(alone: Run, beside: Run | None = None, *, batching: bool = True) -> Compile:
     """A library that makes these of any model."""
-    return lambda *_: Compiled(alone, beside or alone, batching)
+    return lambda *_: Compiled(Look(alone, beside or alone), batching)
 
 
 def levels(*greys: int) -> np.ndarray:
@@ -288,6 +289,47 @@ def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_reposito
     settings = Settings(repository=gauge_repository, request_timeout_s=0.2, inference_workers=1)
     running(EmbeddedBackend(settings, compiling(run)), hang_and_recover)
     assert ran == [1, 4, 1, 3], "two for warmth, the late batch, and the one after"
+
+
+@pytest.mark.parametrize(
+    ("is_clear", "score"),
+    [(None, 0.0), (lambda outputs: outputs.score[0] > 0, 0.5), (lambda _: False, 0.0)],
+)
+def test_a_quick_look_will_do_where_it_is_clear(gauge_repository, is_clear, score):
+    def exact(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images))
+
+    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images)) | {"score": np.full(len(images), 0.5, np.float32)}
+
+    async def look(backend: Backend) -> float:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 10
+        return await model.work(lambda infer: infer(levels(0), is_clear).score[0], deadline)
+
+    compiled = Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
+    settings = Settings(repository=gauge_repository, inference_workers=1)
+    assert running(EmbeddedBackend(settings, lambda *_: compiled), look) == score
+
+
+@pytest.mark.parametrize(("error", "refused"), [(0.05, False), (0.2, True)])
+def test_a_version_whose_quick_look_errs_much_is_refused(
+    gauge_repository, tmp_path, error, refused
+):
+    repository = shutil.copytree(gauge_repository, tmp_path / "repository")
+    file = repository / "onegauge" / "1" / "verification.npz"
+    Verification(levels(0), np.zeros(1, np.float32), np.zeros(1, np.float32)).save(file)
+
+    def exact(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images))
+
+    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images)) | {"score": np.full(len(images), error, np.float32)}
+
+    compiled = Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
+    expected = pytest.raises(ContractError, match="as it did") if refused else nullcontext()
+    with expected:
+        EmbeddedBackend(Settings(repository=repository), lambda *_: compiled)
 
 
 SIGNAL_AFTER_MODELS = """

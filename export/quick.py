@@ -1,0 +1,51 @@
+"""What may be computed in a smaller precision at first: named so, for a runtime to cut the graph.
+
+It is what the networks give, and where a detector looks up what it remembers; distances, alignment,
+calibration and novelty, which decide, begin there.
+"""
+
+from __future__ import annotations
+
+from onnx import GraphProto, NodeProto
+
+from export.precision import classes_of, network_nodes
+from service.contract import QUICK
+
+LOOK_UP = {"Gather", "GatherND"}
+
+
+def name_quick_part(graph: GraphProto) -> None:
+    """Name the tensors at the end of a traced graph's quick part QUICK and a number, in place."""
+    networks = network_nodes(graph)
+    inside = {node.name for node in networks}
+    others = [node for node in graph.node if node.name not in inside]
+    made = {name for node in networks for name in node.output}
+    used = {name for node in others for name in node.input}
+    remembered = _constants(graph)
+    looked_up = {
+        node.input[1]
+        for node in others
+        if node.op_type in LOOK_UP and node.input[0] in remembered and _is_of_detector(node)
+    }
+    ends = sorted(made & used | looked_up)
+    names = {name: f"{QUICK}{number}" for number, name in enumerate(ends)}
+    for node in graph.node:
+        for tensors in (node.input, node.output):
+            for index, name in enumerate(tensors):
+                tensors[index] = names.get(name, name)
+    for value in graph.value_info:
+        value.name = names.get(value.name, value.name)
+
+
+def _constants(graph: GraphProto) -> set[str]:
+    """The tensors that no image changes."""
+    found = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if all(name in found for name in node.input):
+            found.update(node.output)
+    return found
+
+
+def _is_of_detector(node: NodeProto) -> bool:
+    classes = classes_of(node)
+    return len(classes) > 1 and classes[1].startswith("training.detectors.")
