@@ -2,10 +2,10 @@
 
     python -m bench.anomalib DATA WEIGHTS [--detector revdist]
 
-DATA is a tree of products, of each of which so many training images are taken; WEIGHTS are those of
-a ResNet18. anomalib, in an environment of its own, trains as its engine does and is asked by its
-own inferencers; here the run is exported and asked as the gateway's embedded backend asks. One
-image after the other, from the file to the score, with all cores.
+DATA is a tree of products, of each of which so many training images are taken, evenly; WEIGHTS are
+those of a ResNet18. anomalib, in an environment of its own, trains as its engine does and is asked
+by its own inferencers; here the run is exported and asked as the gateway's embedded backend asks.
+One image after the other, from the file to the score, with all cores.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import typer
@@ -32,6 +32,7 @@ from training.dataset import test_images, training_images
 SIZE = (256, 256)
 FEW = 4
 BLOCK = 40  # images that each is asked in turn
+T = TypeVar("T")
 TORCH = ("torch==2.14.1", "torchvision==0.29.1", "safetensors")
 
 
@@ -46,9 +47,8 @@ def main(
 ) -> None:
     """Train both, ask all, print and keep the figures."""
     data, weights = data.resolve(), weights.resolve()
-    chosen = [file for files in by_product(data).values() for file in files[:per_product]]
-    labelled = test_images(data)
-    labelled = [labelled[i] for i in np.linspace(0, len(labelled) - 1, tested).astype(int)]
+    chosen = [file for of in by_product(data).values() for file in spread_over(of, per_product)]
+    labelled = spread_over(test_images(data), tested)
     anomalous = [image.anomalous for image in labelled]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -69,6 +69,11 @@ def main(
         }
     sys.stdout.write("\n".join(f"{who}: {told}" for who, told in figures.items()) + "\n")
     keep(f"anomalib {detector}", figures)
+
+
+def spread_over(items: list[T], count: int) -> list[T]:
+    """So many of them, evenly: pictures taken one after the other are much alike."""
+    return [items[i] for i in np.linspace(0, len(items) - 1, min(count, len(items))).astype(int)]
 
 
 def by_product(data: Path) -> dict[str, list[Path]]:
