@@ -78,15 +78,36 @@ bench: .venv-dev/installed ## Measure the gateway: what it adds, and beside the 
 	$(DEV)/python -m bench.latency
 	$(DEV)/python -m bench.throughput
 
-# DATA=folder of labelled products, WEIGHTS=resnet18.safetensors: without them anomalib is left out
+# With DATA=folder of labelled products and WEIGHTS=resnet18.safetensors larger models and anomalib, too
 .PHONY: bench-full
-bench-full: bench ## Measure loads, formats, Triton, the graph, training and anomalib, too (an hour)
+bench-full: bench ## Measure loads, formats, Triton, the graph, training and peers, too (an hour)
+	taskset -c 0 $(DEV)/python -m bench.throughput --rounds 2
 	$(DEV)/python -m bench.saturation
 	$(DEV)/python -m bench.formats
 	$(DEV)/python -m bench.triton
 	$(DEV)/python -m bench.graph
 	$(DEV)/python -m bench.coreset
-	if [ -n "$(DATA)" ]; then $(DEV)/python -m bench.anomalib $(DATA) $(WEIGHTS); fi
+	$(DEV)/python -m bench.plots
+	if [ -n "$(DATA)" ]; then $(MAKE) bench-resnet; fi
+
+BENCH_RESNET := patchcore-resnet18 revdist-resnet18
+
+.PHONY: bench-resnet
+bench-resnet: $(BENCH_RESNET:%=runs/bench/%) ## Train on DATA with a ResNet18 of WEIGHTS, and measure
+	for name in $(BENCH_RESNET); do \
+		$(DEV)/python -m bench.throughput --repository runs/bench/repository --name $$name \
+			--server onegauge --server quick --server plain && \
+		$(DEV)/python -m bench.runtimes runs/bench/repository $$name $(DATA) || exit; \
+	done
+	$(DEV)/python -m bench.graph --repository runs/bench/repository --name patchcore-resnet18
+	for detector in patchcore revdist; do \
+		$(DEV)/python -m bench.anomalib $(DATA) $(WEIGHTS) --detector $$detector || exit; \
+	done
+
+runs/bench/%-resnet18: .venv-dev/installed
+	$(DEV)/onegauge train --data $(DATA) --detector $* --epochs 2 --backbone resnet18 \
+		--backbone-weights $(WEIGHTS) --false-alarm-rate 0.05 --out $@
+	$(DEV)/onegauge export $@ --repository runs/bench/repository --name $*-resnet18
 
 .PHONY: clean
 clean: ## Remove environments, caches and build products

@@ -13,10 +13,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def keep(benchmark: str, figures: Any) -> None:
-    """Write one benchmark's figures beside those that others have written today."""
+    """Write one benchmark's figures beside those that others have written today, here."""
     file = RESULTS / f"{date.today().isoformat()}.json"
     known = json.loads(file.read_text()) if file.exists() else {}
-    known |= {"machine": {"processor": processor(), "cores": os.cpu_count()}, benchmark: figures}
+    machine = {"processor": processor(), "cores": os.cpu_count()}
+    if known.get("machine") != machine:
+        known = {"machine": machine}  # figures of two machines do not stand beside each other
+    known[benchmark] = figures
     RESULTS.mkdir(exist_ok=True)
     file.write_text(json.dumps(known, indent=1) + "\n")
 

@@ -36,7 +36,7 @@ TURNS = 15
 def main(seconds: float = 5, rounds: int = 3) -> None:
     """One line for each kind of picture."""
     rows = {}
-    with tempfile.TemporaryDirectory() as folder, server("onegauge", Served()) as url:
+    with tempfile.TemporaryDirectory() as folder, server("onegauge", Served()) as running:
         for megapixels, kind in PICTURES:
             image = picture(megapixels, kind)
             ours, full = decoding(image)
@@ -46,7 +46,9 @@ def main(seconds: float = 5, rounds: int = 3) -> None:
             rates, ratios = [], []
             for _ in range(rounds):
                 most = limit(Served().file, image, seconds)
-                found = load(f"{url}/inspect", file, content_type, seconds, connections=CONNECTIONS)
+                found = load(
+                    f"{running.url}/inspect", file, content_type, seconds, connections=CONNECTIONS
+                )
                 rates.append(found["rate"])
                 ratios.append(found["rate"] / most)
             label = f"{megapixels:g} MP {kind}"

@@ -1,4 +1,4 @@
-"""Where the time of a graph goes, and how it grows with PatchCore's memory bank.
+"""Where the time of a graph goes, and how it grows with PatchCore's bank and with products.
 
     python -m bench.graph [--repository REPOSITORY --name NAME]
 
@@ -30,13 +30,18 @@ from torch import Tensor, nn
 from bench.figures import keep
 from bench.servers import Served
 from export.precision import CLASSES
+from training.alignments import Cada, Look
+from training.alignments.alignment import References
 from training.backbone import load_backbone
 from training.detectors import PatchCore
 from training.detectors.patchcore import AXES
 from training.features import Seen
+from training.places import GRID
+from training.scoring import Scoring
 
 TURNS = 40
 BANKS = (1_000, 3_000, 10_000, 30_000)
+PRODUCTS, IMAGES = (1, 8, 40), 150  # and references of each
 
 
 def main(repository: Path = Served.repository, name: str = Served.name) -> None:
@@ -57,10 +62,11 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
             "alignment, calibration and novelty": (whole - detector) / whole,
         }
         sys.stdout.write(f"{whole:.1f} ms: " + ", ".join(f"{v:.1%} {k}" for k, v in shares.items()))
-        banks = by_bank(home)
+        banks, products = by_bank(home), by_products(home)
     sys.stdout.write("\n" + "\n".join(f"{m:6} memories {v}" for m, v in banks.items()) + "\n")
+    sys.stdout.write("\n".join(f"{p:6} products {v} ms" for p, v in products.items()) + "\n")
     shown = {k: round(v, 4) for k, v in shares.items()}
-    keep(f"graph of {name}", {"ms": whole, "shares": shown, "banks": banks})
+    keep(f"graph of {name}", {"ms": whole, "shares": shown, "banks": banks, "products": products})
 
 
 def up_to(model: Path, module: str, target: Path) -> Path:
@@ -142,6 +148,34 @@ def by_bank(home: Path) -> dict[int, dict[str, float]]:
         every = exported(_AllDistances(memories, 384), [torch.randn(1024, 384)], home / "all.onnx")
         times[memories] = {"detector_ms": run(detector), "all_distances_ms": run(every)}
     return times
+
+
+class _Alignment(nn.Module):
+    """CADA from a raw map and a look to the aligned map and its statistics."""
+
+    def __init__(self, images: int) -> None:
+        super().__init__()
+        embedding, places = torch.randn(images, 64), torch.zeros(images, 16, GRID, GRID)
+        references = References(
+            torch.rand(images, 64, 64).half(),
+            Look(embedding, places.to(torch.int8)),
+            embedding,
+            ("",) * images,
+            Scoring(0.01),
+            torch.arange(images),
+        )
+        self.alignment = Cada(references)
+
+    def forward(self, raw: Tensor, embedding: Tensor, places: Tensor) -> tuple[Tensor, ...]:
+        aligned = self.alignment(raw, Look(embedding, places))
+        return aligned.maps, aligned.location, aligned.scale
+
+
+def by_products(home: Path) -> dict[int, float]:
+    """Milliseconds of the alignment by the number of products."""
+    inputs = [torch.randn(1, 64, 64), torch.randn(1, 64), torch.randn(1, 16, GRID, GRID)]
+    target = home / "alignment.onnx"
+    return {n: run(exported(_Alignment(n * IMAGES), inputs, target)) for n in PRODUCTS}
 
 
 def exported(module: nn.Module, inputs: list[Tensor], target: Path) -> Path:

@@ -29,8 +29,8 @@ def main(requests: int = 1000) -> None:
     """Measure, print, keep the figures."""
     body, content_type = form(picture())
     total, added = [], []
-    with server("onegauge", Served()) as url:
-        connection = HTTPConnection(urlsplit(url).netloc)
+    with server("onegauge", Served()) as running:
+        connection = HTTPConnection(urlsplit(running.url).netloc)
         for number in range(WARM_UP + requests):
             start = time.perf_counter()
             connection.request("POST", "/inspect", body, {"Content-Type": content_type})

@@ -41,7 +41,7 @@ def main(seconds: float = 15, target: Path = TARGET) -> None:
         def under(who: str, **how: float) -> dict[str, Any]:
             return load(f"{urls[who]}/inspect", file, content_type, seconds, **how)
 
-        urls = {who: stack.enter_context(server(who, Served())) for who in COLOURS}
+        urls = {who: stack.enter_context(server(who, Served())).url for who in COLOURS}
         capacity = under("onegauge", connections=CONNECTIONS)["rate"]
         for share in SHARES:
             for who in COLOURS:

@@ -78,12 +78,38 @@ def _bentoml(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
     return command + folder, {"MODEL": str(model.file), **quiet}
 
 
-SERVERS = {"onegauge": _onegauge, "plain": _plain, "litserve": _litserve, "bentoml": _bentoml}
+def _quick(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
+    """The gateway with OpenVINO and a quick look, for a processor that has bfloat16."""
+    command, settings = _onegauge(port, model)
+    return command, settings | {"ONEGAUGE_BACKEND": "openvino", "ONEGAUGE_QUICK_LOOK": "0.1"}
+
+
+SERVERS = {
+    "onegauge": _onegauge,
+    "quick": _quick,
+    "plain": _plain,
+    "litserve": _litserve,
+    "bentoml": _bentoml,
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    pid: int
+
+    def event_loop_s(self) -> float:
+        """Seconds of the CPU that its first thread has taken so far."""
+        # of /proc/[pid]/stat the 14th and 15th; the second, the name, may have spaces in it
+        told = Path(f"/proc/{self.pid}/task/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def server(name: str, model: Served, **settings: str) -> Iterator[str]:
-    """The address of one of SERVERS while the block lasts."""
+def server(name: str, model: Served, **settings: str) -> Iterator[Running]:
+    """One of SERVERS while the block lasts."""
     port = free_address().rpartition(":")[2]
     command, environment = SERVERS[name](port, model)
     with subprocess.Popen(
@@ -97,7 +123,7 @@ def server(name: str, model: Served, **settings: str) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_until_up(url, process)
-            yield url
+            yield Running(url, process.pid)
         finally:
             process.terminate()  # and its workers by it, which may have left its group
             with suppress(subprocess.TimeoutExpired):

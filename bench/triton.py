@@ -51,7 +51,9 @@ def main(
     with (
         tempfile.TemporaryDirectory() as folder,
         tritonserver(published(run, Path(folder)), Path(folder) / "log", address),
-        server("onegauge", Served(), ONEGAUGE_BACKEND="triton", ONEGAUGE_TRITON_URL=address) as url,
+        server(
+            "onegauge", Served(), ONEGAUGE_BACKEND="triton", ONEGAUGE_TRITON_URL=address
+        ) as running,
     ):
         file = Path(folder) / "body"
         file.write_bytes(body)
@@ -64,7 +66,9 @@ def main(
                     seconds,
                 )
             )
-            found = load(f"{url}/inspect", file, content_type, seconds, connections=CONNECTIONS)
+            found = load(
+                f"{running.url}/inspect", file, content_type, seconds, connections=CONNECTIONS
+            )
             rates["gateway"].append(found["rate"])
     figures = {}
     for who, found in rates.items():

@@ -1,7 +1,7 @@
 """What may be computed in a smaller precision at first: named so, for a runtime to cut the graph.
 
-It is what the networks give, and where a detector looks up what it remembers; distances, alignment,
-calibration and novelty, which decide, begin there.
+It is what the networks give, where a detector looks up what it remembers, and what it compares that
+with; distances, alignment, calibration and novelty, which decide, begin there.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ def name_quick_part(graph: GraphProto) -> None:
     made = {name for node in networks for name in node.output}
     used = {name for node in others for name in node.input}
     remembered = _constants(graph)
-    looked_up = {
-        node.input[1]
+    look_ups = [
+        node
         for node in others
         if node.op_type in LOOK_UP and node.input[0] in remembered and _is_of_detector(node)
-    }
-    ends = sorted(made & used | looked_up)
+    ]
+    places, memories = {node.input[1] for node in look_ups}, {node.output[0] for node in look_ups}
+    compared = {name for node in others if memories & {*node.input} for name in node.input}
+    ends = sorted(made & used | places | compared - memories)
     names = {name: f"{QUICK}{number}" for number, name in enumerate(ends)}
     for node in graph.node:
         for tensors in (node.input, node.output):

@@ -25,13 +25,21 @@ PATCHES = 32 * 32
 
 
 def train(detector: str, images: str, weights: str, out: str, bank: str, epochs: str) -> dict:
-    """Seconds of training, as of anomalib's engine."""
+    """Seconds of training, as of anomalib's engine, and images a second of an epoch alone."""
     from anomalib.data import Folder
     from anomalib.deploy import ExportType
     from anomalib.engine import Engine
     from anomalib.models import Patchcore, ReverseDistillation
     from anomalib.post_processing import PostProcessor
+    from lightning.pytorch.callbacks import Callback
     from safetensors.torch import load_file
+
+    class Clock(Callback):
+        def on_train_epoch_start(self, *_: object) -> None:
+            self.start = time.perf_counter()
+
+        def on_train_batch_end(self, *_: object) -> None:  # before PatchCore chooses its coreset
+            self.epoch_s = time.perf_counter() - self.start
 
     count = len(list(Path(images, "normal").iterdir()))
     data = Folder(
@@ -66,7 +74,9 @@ def train(detector: str, images: str, weights: str, out: str, bank: str, epochs:
     missing = network.feature_extractor.load_state_dict(load_file(weights), strict=False)
     assert not missing.unexpected_keys
     assert all("num_batches" in key for key in missing.missing_keys), missing.missing_keys
+    clock = Clock()
     engine = Engine(
+        callbacks=[clock],
         accelerator="cpu",
         devices=1,
         max_epochs=int(epochs),
@@ -80,7 +90,7 @@ def train(detector: str, images: str, weights: str, out: str, bank: str, epochs:
     engine.export(model, ExportType.TORCH, out)
     fixed = {"dynamic_shapes": None}  # its default bakes the two images of its example in
     engine.export(model, ExportType.OPENVINO, out, input_size=SIZE, onnx_kwargs=fixed)
-    return {"seconds": seconds}
+    return {"seconds": seconds, "epoch_images_per_s": count / clock.epoch_s}
 
 
 def infer(out: str, runtime: str, files: str) -> dict:

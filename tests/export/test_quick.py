@@ -25,7 +25,7 @@ def test_the_quick_part_is_networks_and_the_search_for_memories(graph, gauge):
     traced = onnx.load(graph).graph
     ends = {name for node in traced.node for name in node.output if name.startswith(QUICK)}
     stages = len(gauge.backbone.channels)
-    assert len(ends) == stages + 4, "stages, and candidates for the nearest memory"
+    assert len(ends) == stages + 1 + 4, "stages, patches, and candidates for the nearest memory"
     modules = {classes_of(node)[1] for node in before(traced, ends) if len(classes_of(node)) > 1}
     assert modules == {"training.backbone.Backbone", "training.detectors.patchcore.PatchCore"}
     quick = {node.name for node in before(traced, ends)}

@@ -1,0 +1,88 @@
+"""Draw how the newest figures scale: docs/images/scaling.png.
+
+    python -m bench.plots
+
+With pixels, PatchCore's bank, products, and cores. More cores than were measured follow a model: an
+image takes some time of a core, of which some is that of the event loop, and one process has one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.figures import RESULTS
+from bench.servers import ROOT
+
+TARGET = ROOT / "docs" / "images" / "scaling.png"
+OURS, OTHER = "#0072b2", "#8c8c8c"
+CORES = (1, 2, 4, 8, 16, 32)
+
+
+def main(target: Path = TARGET) -> None:
+    """Draw all four."""
+    figures = json.loads(max(RESULTS.glob("*.json")).read_text())
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
+    pixels, bank, products, cores = figure.subplots(2, 2).flat
+    by_pixels(pixels, figures["formats"])
+    by_bank(bank, figures["graph of onegauge"]["banks"])
+    by_products(products, figures["graph of onegauge"]["products"])
+    by_cores(cores, figures)
+    for axes in (pixels, bank, products, cores):
+        axes.grid(visible=True, alpha=0.3)
+        axes.set_ylim(bottom=0)
+    figure.savefig(target, dpi=110)
+
+
+def by_pixels(axes: Axes, formats: dict[str, Any]) -> None:
+    """Images a second of JPEG and PNG."""
+    for kind, colour in (("JPEG", OURS), ("PNG", OTHER)):
+        found = {
+            float(label.split()[0]): row["images_per_s"]
+            for label, row in formats.items()
+            if label.split(maxsplit=2)[2] == kind
+        }
+        axes.plot(list(found), list(found.values()), ".-", color=colour, label=kind)
+    axes.set(xlabel="megapixels", ylabel="images/s, 8 connections")
+    axes.legend()
+
+
+def by_bank(axes: Axes, banks: dict[str, Any]) -> None:
+    """Milliseconds of PatchCore beside those of all distances alone."""
+    memories = [int(count) / 1000 for count in banks]
+    for what, colour, label in (
+        ("detector_ms", OURS, "PatchCore"),
+        ("all_distances_ms", OTHER, "all distances alone"),
+    ):
+        axes.plot(memories, [row[what] for row in banks.values()], ".-", color=colour, label=label)
+    axes.set(xlabel="thousand memories in the bank", ylabel="ms, one thread")
+    axes.legend()
+
+
+def by_products(axes: Axes, products: dict[str, float]) -> None:
+    """Milliseconds of the alignment."""
+    axes.plot([int(count) for count in products], list(products.values()), ".-", color=OURS)
+    axes.set(xlabel="products of 150 images", ylabel="alignment, ms, one thread")
+
+
+def by_cores(axes: Axes, figures: dict[str, Any]) -> None:
+    """Images a second as measured, and as the model has it."""
+    measured = {
+        cores: figures[f"throughput of onegauge on {cores} cores"]["onegauge"] for cores in (1, 2)
+    }
+    one = measured[1]
+    model = [min(cores * one["rate"], 1 / one["event_loop_s"]) for cores in CORES]
+    axes.plot(CORES, model, "--", color=OTHER, label="model of one process")
+    rates = [row["rate"] for row in measured.values()]
+    axes.plot(list(measured), rates, "o", color=OURS, label="measured")
+    axes.set(xlabel="cores", ylabel="images/s, 8 connections")
+    axes.legend()
+
+
+if __name__ == "__main__":
+    typer.run(main)
