@@ -50,8 +50,14 @@ class MeasuredModelAtHand(MeasuredModel):
             waited = perf_counter() - asked
 
             def timed(images: NDArray[np.uint8], is_clear: IsClear | None = None) -> Outputs:
+                def counted(seen: Outputs) -> bool:
+                    clear = is_clear is None or is_clear(seen)
+                    if not clear:
+                        self._metrics.looked_again()
+                    return clear
+
                 with self._metrics.batch(len(images), waited):
-                    return infer(images, is_clear)
+                    return infer(images, counted if is_clear else None)
 
             return job(timed)
 

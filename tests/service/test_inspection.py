@@ -142,14 +142,17 @@ def test_backend_that_fails_fails_the_request(gateway, normal):
     assert client.get("/healthz").status_code == 200
 
 
+EXACT, QUICK = 0.3125, 0.3625  # scores of the normal part
+
+
 @pytest.mark.parametrize(
     ("options", "decision", "score"),
     [
-        ({}, "normal", 0.3625),
-        ({"threshold": 0.34}, "normal", 0.3125),
-        ({"threshold": 0.2}, "anomalous", 0.3625),
-        ({"max_false_alarm_rate": 0.65}, "normal", 0.3125),
-        ({"max_false_alarm_rate": 0.1}, "normal", 0.3625),
+        ({}, "normal", QUICK),
+        ({"threshold": 0.34}, "normal", EXACT),
+        ({"threshold": 0.2}, "anomalous", QUICK),
+        ({"max_false_alarm_rate": 0.65}, "normal", EXACT),
+        ({"max_false_alarm_rate": 0.1}, "normal", QUICK),
     ],
 )
 def test_a_quick_look_decides_where_it_is_clear(
@@ -159,12 +162,15 @@ def test_a_quick_look_decides_where_it_is_clear(
 
     def quick(images: np.ndarray) -> dict[str, np.ndarray]:
         seen = dict(exact.alone(images))
-        return seen | {"score": seen["score"] + np.float32(0.05)}
+        return seen | {"score": seen["score"] + np.float32(QUICK - EXACT)}
 
     compiled = Compiled(exact, batching=False, quick=Look(quick, quick))
     settings = Settings(repository=gauge_repository, backend="openvino", quick_look=0.1)
     backend = EmbeddedBackend(settings, lambda *_: compiled)
     with TestClient(create_app(settings, backend)) as client:
         result = only(post(client, normal, **options))
+        metrics = client.get("/metrics").text
     assert result["decision"] == decision
     assert result["score"] == pytest.approx(score)
+    again = int(score == EXACT)
+    assert f"onegauge_second_looks_total {again:.1f}" in metrics
