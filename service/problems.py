@@ -59,6 +59,8 @@ def merge_options(request: Request, query: Options, form: Mapping[str, str]) -> 
     names = [name for name, _ in request.query_params.multi_items()]
     if twice := [name for name, count in Counter([*names, *form]).items() if count > 1]:
         raise InvalidOption(f"Given more than once: {', '.join(twice)}.")
+    if not form:
+        return query
     given = query.model_dump(exclude_unset=True)
     try:
         return Options.model_validate({**given, **form})

@@ -18,6 +18,14 @@ def default_repository() -> Path:
     return here if here.is_dir() else Path(__file__).parents[1] / "model_repository"
 
 
+def cores() -> int:
+    """The cores that this process may run on, which may be few of the machine's."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """One field per `ONEGAUGE_` variable; see docs/settings.md."""
 
@@ -50,7 +58,7 @@ class Settings(BaseSettings):
     max_waiting: Annotated[int, Field(ge=0)] = 64
     max_buffered_bytes: PositiveInt = 512 * MEBI
 
-    decode_threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
+    decode_threads: PositiveInt = Field(default_factory=cores)
     inference_workers: PositiveInt | None = None
     inference_threads: Annotated[int, Field(ge=0)] = 0
     quick_look: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

@@ -74,10 +74,16 @@ class Body:
 
 async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
     """Read a form or a raw image; raises subclasses of `service.errors.RequestError`."""
-    chunks = _chunks(request, settings, visit)
     media_type, parameters = parse_options_header(request.headers.get("content-type"))
+    now = asyncio.get_running_loop().time
+    end = now() + settings.read_timeout_s
     try:
-        async with asyncio.timeout(settings.read_timeout_s) as clock:
+        async with asyncio.timeout_at(end) as clock:
+
+            def expect_more() -> None:
+                clock.reschedule(min(end, now() + settings.stall_timeout_s))
+
+            chunks = _chunks(request, settings, visit, expect_more)
             if media_type == b"multipart/form-data":
                 return await _Form(settings).read(chunks, parameters.get(b"boundary", b""))
             if media_type.startswith(b"image/"):
@@ -85,7 +91,10 @@ async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
     except TimeoutError as exc:
         if not clock.expired():
             raise
-        raise BodyTimeout(f"The body took longer than {settings.read_timeout_s:g} s.") from exc
+        late = f"The body took longer than {settings.read_timeout_s:g} s."
+        if clock.when() != end:
+            late = f"No more of the body came within {settings.stall_timeout_s:g} s."
+        raise BodyTimeout(late) from exc
     raise UnsupportedBody(
         f"The content type is {media_type.decode('latin-1')!r}; send multipart/form-data with "
         f"parts named {IMAGE_FIELD!r}, or one image with its own type, such as image/jpeg."
@@ -99,8 +108,10 @@ async def _read_raw(chunks: AsyncIterator[bytes], settings: Settings) -> Body:
     return Body([upload], {})
 
 
-async def _chunks(request: Request, settings: Settings, visit: Visit) -> AsyncIterator[bytes]:
-    """The body, until it exceeds the limit, announced or received, or does not come."""
+async def _chunks(
+    request: Request, settings: Settings, visit: Visit, expect_more: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    """The body, until it exceeds the limit, announced or received."""
     limit = settings.max_request_bytes
     announced = request.headers.get("content-length", "")
     if announced.isdecimal():
@@ -108,28 +119,14 @@ async def _chunks(request: Request, settings: Settings, visit: Visit) -> AsyncIt
             raise _too_large(limit)
         visit.hold(int(announced))
     received = 0
-    async for chunk in _in_time(request, settings.stall_timeout_s):
+    expect_more()
+    async for chunk in request.stream():
         received += len(chunk)
         if received > limit:
             raise _too_large(limit)
         visit.hold(received)
         yield chunk
-
-
-async def _in_time(request: Request, seconds: float) -> AsyncIterator[bytes]:
-    """The chunks of the body, each within `seconds` of the one before."""
-    stream = aiter(request.stream())
-    while True:
-        try:
-            async with asyncio.timeout(seconds) as clock:
-                chunk = await anext(stream, None)
-        except TimeoutError as exc:
-            if not clock.expired():
-                raise
-            raise BodyTimeout(f"No more of the body came within {seconds:g} s.") from exc
-        if chunk is None:
-            return
-        yield chunk
+        expect_more()
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -1,7 +1,6 @@
 """Models of the repository, run in this process by a library such as ONNX Runtime."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -19,7 +18,7 @@ from service.contract import Contract
 from service.decision import DeploymentCriterion
 from service.errors import BackendTimeout, ContractError
 from service.repository import StoredVersion, Verification, served_version, stored_version
-from service.settings import Settings
+from service.settings import Settings, cores
 
 SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and the one that exported
 SMALLER_TOLERANCE = 0.1  # the same for smaller precisions, which machines round differently
@@ -55,7 +54,7 @@ Compile: TypeAlias = Callable[[Path, int], Compiled]
 class EmbeddedBackend:
     """Runs versions of a repository's model, a few batches at a time.
 
-    By default one more than there are cores, so that none idles while a thread waits for Python.
+    By default one for each core: more would interrupt each other.
     `compile_model(model file, threads)` makes a model ready; 0 threads for what runs alone: as many
     as the library finds best. The served version is loaded at once: raises ContractError when the
     repository holds no gauge model, and UnpromisedRate when the model cannot hold the criterion of
@@ -66,7 +65,7 @@ class EmbeddedBackend:
         self._folder = settings.repository / settings.model
         self._settings = settings
         self._compile = compile_model
-        self._cores = os.cpu_count() or 1
+        self._cores = cores()
         self._begun: list[float] = []  # when the jobs that run now did
         self._first: EmbeddedModel | None = self._load(served_version(self._folder))
         self._batching = self._first.batching
@@ -74,7 +73,7 @@ class EmbeddedBackend:
     async def start(self) -> None:
         """Start the workers."""
         workers = self._settings.inference_workers or (
-            GPU_WORKERS if self._batching else 1 + self._cores
+            GPU_WORKERS if self._batching else self._cores
         )
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inference")
 

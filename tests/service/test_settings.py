@@ -54,6 +54,14 @@ def test_open_gateway_has_to_be_asked_for(monkeypatch):
         Settings()
 
 
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 5})
+    assert Settings().decode_threads == 2
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert Settings().decode_threads == 7
+
+
 def test_openvino_can_look_quickly():
     assert Settings(backend="openvino", quick_look=0.1).quick_look == 0.1
 

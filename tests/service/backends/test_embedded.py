@@ -210,7 +210,7 @@ def test_batches_run_beside_each_other(gauge_repository):
 def test_a_batch_takes_all_cores_only_while_half_of_them_idle(
     gauge_repository, monkeypatch, cores, second
 ):
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("service.backends.embedded.cores", lambda: cores)
     both, ran = Barrier(2, timeout=5), []
 
     def on(cores: str) -> Run:
