@@ -24,7 +24,9 @@ import typer
 from sklearn.metrics import roc_auc_score
 
 from bench.figures import keep
+from bench.runtimes import MARGIN, quick_looks, two_looks
 from bench.servers import ROOT, Served, peer_python
+from service.backends.embedded import Run
 from service.backends.onnx import compile_model
 from service.image import read_image
 from training.backbone import load_backbone
@@ -166,9 +168,12 @@ def onegauge(*arguments: object) -> None:
 
 def take_turns(home: Path, files: list[Path]) -> dict[str, tuple[list[float], list[float]]]:
     """Scores and seconds of every file by everybody, block by block."""
-    run = compile_model(Served(home / "repository", "parts").file, 0).exact.alone
+    model = Served(home / "repository", "parts").file
+    ours = {"onegauge": compile_model(model, 0).exact.alone}
+    if looks := quick_looks(model):
+        ours["onegauge, quick look"] = two_looks(looks.alone, ours["onegauge"], MARGIN)
 
-    def here(block: list[Path]) -> dict[str, Any]:
+    def here(run: Run, block: list[Path]) -> dict[str, Any]:
         scores, seconds = [], []
         for file in block:
             start = time.perf_counter()
@@ -185,7 +190,7 @@ def take_turns(home: Path, files: list[Path]) -> dict[str, tuple[list[float], li
     for start in range(0, len(files), BLOCK):
         block = files[start : start + BLOCK]
         for who, found in {
-            "onegauge": here(block),
+            **{who: here(run, block) for who, run in ours.items()},
             "anomalib openvino": there("openvino", block),
             "anomalib torch": there("torch", block),
         }.items():

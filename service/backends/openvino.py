@@ -16,6 +16,7 @@ from service.backends import OUTPUTS
 from service.backends.embedded import Compiled, Look, Run
 from service.contract import IMAGE, QUICK
 from service.errors import BackendFailed, BackendUnavailable, ContractError, for_clients
+from service.settings import cores
 
 
 def compile_model(model_file: Path, threads: int, *, quick: bool = False) -> Compiled:
@@ -48,8 +49,8 @@ def _compile(model_file: Path, threads: int, *, quick: bool) -> Compiled:
 def _look(core: openvino.Core, graphs: Mapping[str, openvino.Model], threads: int) -> Look:
     """Graphs that follow each other, each in its precision."""
 
-    def on(threads: int) -> Run:
-        options = {"INFERENCE_NUM_THREADS": threads}
+    def on(threads: int, streams: int) -> Run:
+        options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
         return _run_of(
             [
                 core.compile_model(graph, "CPU", options | {"INFERENCE_PRECISION_HINT": precision})
@@ -57,8 +58,8 @@ def _look(core: openvino.Core, graphs: Mapping[str, openvino.Model], threads: in
             ]
         )
 
-    alone = on(threads)
-    return Look(alone, alone if threads == 1 else on(1))
+    # beside each other there is a stream for each core, since what shares one takes turns
+    return Look(on(threads, 1), on(cores(), cores()))
 
 
 def _run_of(models: list[openvino.CompiledModel]) -> Run:

@@ -13,11 +13,13 @@ from threading import Barrier, Event
 from typing import TypeVar
 
 import numpy as np
+import openvino
 import pytest
 
 from export.repository import publish, rollback
 from service.backends import Backend, Outputs, load_backend
 from service.backends.embedded import Compile, Compiled, EmbeddedBackend, Look, Run
+from service.backends.openvino import compile_model as compile_by_openvino
 from service.errors import BackendTimeout, ContractError, UnpromisedRate
 from service.repository import Verification
 from service.settings import Settings
@@ -330,6 +332,20 @@ def test_a_version_whose_quick_look_errs_much_is_refused(
     expected = pytest.raises(ContractError, match="as it did") if refused else nullcontext()
     with expected:
         EmbeddedBackend(Settings(repository=repository), lambda *_: compiled)
+
+
+def test_images_beside_each_other_do_not_take_turns_in_openvino(gauge_model, monkeypatch):
+    streams: list[int] = []
+    compile_model = openvino.Core.compile_model
+
+    def note(core, graph, device, options) -> openvino.CompiledModel:
+        streams.append(options["NUM_STREAMS"])
+        return compile_model(core, graph, device, options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", note)
+    monkeypatch.setattr("service.backends.openvino.cores", lambda: 3)
+    compile_by_openvino(gauge_model, 0)
+    assert streams == [1, 3], "alone, and beside each other"
 
 
 SIGNAL_AFTER_MODELS = """
