@@ -35,7 +35,7 @@ def main(target: Path = TARGET) -> None:
     by_cores(cores, figures)
     for axes in (pixels, bank, products, cores):
         axes.grid(visible=True, alpha=0.3)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
     figure.savefig(target, dpi=110)
 
 

@@ -35,31 +35,44 @@ def compile_model(model_file: Path, threads: int, *, quick: bool = False) -> Com
 def _compile(model_file: Path, threads: int, *, quick: bool) -> Compiled:
     core = openvino.Core()
     graph = core.read_model(model_file)
+
+    def look(*parts: tuple[openvino.Model, str], alone: tuple[openvino.Model, str]) -> Look:
+        """By graphs that follow each other, each in its precision; `alone` begins instead there."""
+        # beside each other there is a stream for each core, since what shares one takes turns
+        return Look(
+            _run_of([_compiled(core, *part, threads, 1) for part in (alone, *parts[1:])]),
+            _run_of([_compiled(core, *part, cores(), cores()) for part in parts]),
+        )
+
     # The default hint may compute in bfloat16 throughout, which moves scores across the threshold.
-    exact = _look(core, {"f32": graph}, threads)
+    exact = look((graph, "f32"), alone=(graph, "f32"))
     if not quick:
         return Compiled(exact, batching=False)
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise BackendUnavailable("This processor has no bfloat16: turn ONEGAUGE_QUICK_LOOK off.")
     networks, decision = cut(graph)
-    seen = _look(core, {"bf16": networks, "f32": decision}, threads)
+    whole = _in_bfloat16_to_its_end(networks.clone())
+    seen = look((networks, "bf16"), (decision, "f32"), alone=(whole, "bf16"))
     return Compiled(exact, batching=False, quick=seen)
 
 
-def _look(core: openvino.Core, graphs: Mapping[str, openvino.Model], threads: int) -> Look:
-    """Graphs that follow each other, each in its precision."""
+def _compiled(
+    core: openvino.Core, graph: openvino.Model, precision: str, threads: int, streams: int
+) -> openvino.CompiledModel:
+    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+    return core.compile_model(graph, "CPU", options | {"INFERENCE_PRECISION_HINT": precision})
 
-    def on(threads: int, streams: int) -> Run:
-        options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
-        return _run_of(
-            [
-                core.compile_model(graph, "CPU", options | {"INFERENCE_PRECISION_HINT": precision})
-                for precision, graph in graphs.items()
-            ]
-        )
 
-    # beside each other there is a stream for each core, since what shares one takes turns
-    return Look(on(threads, 1), on(cores(), cores()))
+def _in_bfloat16_to_its_end(graph: openvino.Model) -> openvino.Model:
+    """The graph with a note for OpenVINO, which by itself ends in full precision.
+
+    All but the least of small tensors, which is found twice as fast so. For one stream only:
+    several read the note at once, which OpenVINO cannot do.
+    """
+    for node in graph.get_ops():
+        if node.get_type_name() != "TopK":
+            node.get_rt_info()["enforceBF16evenForGraphTail"] = "YES"
+    return graph
 
 
 def _run_of(models: list[openvino.CompiledModel]) -> Run:
@@ -91,11 +104,6 @@ def cut(graph: openvino.Model) -> tuple[openvino.Model, openvino.Model]:
             target.replace_source_output(parameter.output(0))
         parameters.append(parameter)
     results = [opset13.result(end) for end in _ends(first)]
-    for node in first.get_ops():
-        # Left to itself OpenVINO computes whatever follows the last network in full precision;
-        # of small tensors the least is found twice as fast so.
-        if node.get_type_name() != "TopK":
-            node.get_rt_info()["enforceBF16evenForGraphTail"] = "YES"
     return (
         openvino.Model(results, first.get_parameters()),
         openvino.Model(second.get_results(), parameters),

@@ -4,7 +4,8 @@ import openvino
 import pytest
 
 from export.precision import classes_of
-from service.backends.openvino import compile_model, cut
+from service.backends.openvino import compile_model as compile_by_openvino
+from service.backends.openvino import cut
 from service.contract import QUICK
 from service.errors import BackendUnavailable, ContractError
 
@@ -52,7 +53,7 @@ def test_a_graph_without_names_has_no_quick_part(gauge_model):
 
 @pytest.mark.skipif(not BFLOAT16, reason="the processor has no bfloat16")
 def test_a_quick_look_errs_little_near_the_threshold(graph, images):
-    compiled = compile_model(graph, 1, quick=True)
+    compiled = compile_by_openvino(graph, 1, quick=True)
     for image in images.numpy():
         exact, quick = (look.alone(image[np.newaxis]) for look in (compiled.exact, compiled.quick))
         for name in ("score", "novelty"):
@@ -60,7 +61,25 @@ def test_a_quick_look_errs_little_near_the_threshold(graph, images):
             assert error < 0.1 * max(1, abs(float(exact[name][0])))
 
 
+@pytest.mark.skipif(not BFLOAT16, reason="the processor has no bfloat16")
+def test_notes_are_for_one_stream_alone(graph, monkeypatch):
+    """Where several streams read them at once, OpenVINO ends the process now and then."""
+    noted: dict[int, bool] = {}
+    compile_model = openvino.Core.compile_model
+
+    def note(core, part, device, options) -> openvino.CompiledModel:
+        notes = any("enforceBF16" in key for node in part.get_ops() for key in node.get_rt_info())
+        streams = options["NUM_STREAMS"]
+        noted[streams] = noted.get(streams, False) or notes
+        return compile_model(core, part, device, options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", note)
+    monkeypatch.setattr("service.backends.openvino.cores", lambda: 3)
+    compile_by_openvino(graph, 1, quick=True)
+    assert noted == {1: True, 3: False}
+
+
 @pytest.mark.skipif(BFLOAT16, reason="the processor has bfloat16")
 def test_a_quick_look_needs_a_processor_that_has_it(graph):
     with pytest.raises(BackendUnavailable, match="ONEGAUGE_QUICK_LOOK"):
-        compile_model(graph, 1, quick=True)
+        compile_by_openvino(graph, 1, quick=True)
