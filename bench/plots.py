@@ -75,8 +75,8 @@ def by_cores(axes: Axes, figures: dict[str, Any]) -> None:
     measured = {
         cores: figures[f"throughput of onegauge on {cores} cores"]["onegauge"] for cores in (1, 2)
     }
-    one = measured[1]
-    model = [min(cores * one["rate"], 1 / one["event_loop_s"]) for cores in CORES]
+    bound = 1 / measured[2]["event_loop_s"]
+    model = [min(cores * measured[1]["rate"], bound) for cores in CORES]
     axes.plot(CORES, model, "--", color=OTHER, label="model of one process")
     rates = [row["rate"] for row in measured.values()]
     axes.plot(list(measured), rates, "o", color=OURS, label="measured")
