@@ -13,6 +13,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from export.precision import CLASSES
 from export.quick import name_quick_part
 from service.contract import IMAGE
 from training.gauge import Gauge, Reading
@@ -25,8 +26,9 @@ SMALL = 4096  # elements that are not worth a node
 def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     """Write `gauge` to `path`: input `image` uint8 (B, H, W, 3), outputs the fields of Reading.
 
-    Constants are inside the file, so that one file is the whole model; nodes keep the exporter's
-    notes of where they come from. What may be computed quickly has the names that say so.
+    Constants are inside the file, so that one file is the whole model. Of the exporter's notes the
+    nodes keep the classes that they come from, not the paths of this machine. What may be computed
+    quickly has the names that say so.
     """
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -46,8 +48,16 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
             verbose=False,
         )
     model = onnx.load(path)
+    _forget_paths(model.graph)
     name_quick_part(model.graph)
     onnx.save(model, path)
+
+
+def _forget_paths(graph: onnx.GraphProto) -> None:
+    for node in graph.node:
+        kept = [entry for entry in node.metadata_props if entry.key == CLASSES]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
 
 
 def store_compactly(path: Path) -> None:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -27,6 +29,10 @@ def test_one_file_is_the_whole_model(graph):
     model = onnx.load(graph)
     onnx.checker.check_model(model)
     assert next(o.version for o in model.opset_import if not o.domain) >= 17
+
+
+def test_paths_of_this_machine_stay_here(graph):
+    assert str(Path(__file__).parents[2]).encode() not in graph.read_bytes()
 
 
 def test_what_fp16_holds_exactly_is_stored_so(graph, gauge):
