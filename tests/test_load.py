@@ -93,4 +93,4 @@ def test_refusals_and_lost_connections_are_told_apart_from_answers(body):
     statuses = found["statuses"]
     assert set(statuses) == {"0", "200", "503"}
     assert abs(statuses["200"] - statuses["0"]) <= 1
-    assert found["rate"] == statuses["200"] / 0.5
+    assert statuses["200"] - found["rate"] * 0.5 in (0, 1), "the last may come after the end"
