@@ -101,7 +101,7 @@ bench-resnet: $(BENCH_RESNET:%=runs/bench/%) ## Train on DATA with a ResNet18 of
 	done
 	$(DEV)/python -m bench.graph --repository runs/bench/repository --name patchcore-resnet18
 	for detector in patchcore revdist; do \
-		$(DEV)/python -m bench.anomalib $(DATA) $(WEIGHTS) --detector $$detector || exit; \
+		$(DEV)/python -m bench.anomalib $(DATA) $(WEIGHTS) --detector $$detector --bank 5000 || exit; \
 	done
 
 runs/bench/%-resnet18: .venv-dev/installed

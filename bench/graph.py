@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import warnings
-from ast import literal_eval
 from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
@@ -29,7 +28,7 @@ from torch import Tensor, nn
 
 from bench.figures import keep
 from bench.servers import Served
-from export.precision import CLASSES
+from export.precision import classes_of
 from training.alignments import Cada, Look
 from training.alignments.alignment import References
 from training.backbone import load_backbone
@@ -81,8 +80,7 @@ def up_to(model: Path, module: str, target: Path) -> Path:
 
 
 def _is_of(node: onnx.NodeProto, module: str) -> bool:
-    told = {entry.key: entry.value for entry in node.metadata_props}.get(CLASSES)
-    classes = literal_eval(told) if told else []
+    classes = classes_of(node)
     return len(classes) > 1 and classes[1].startswith(module)
 
 
