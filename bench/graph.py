@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from bench.figures import keep
 from bench.servers import Served
-from export.precision import classes_of
+from export.precision import is_of
 from training.alignments import Cada, Look
 from training.alignments.alignment import References
 from training.backbone import load_backbone
@@ -71,17 +71,12 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
 def up_to(model: Path, module: str, target: Path) -> Path:
     """The graph up to what a module hands over."""
     graph = onnx.load(model).graph
-    inside = [node for node in graph.node if _is_of(node, module)]
+    inside = [node for node in graph.node if is_of(node, module)]
     made = {name for node in inside for name in node.output}
-    others = [node for node in graph.node if not _is_of(node, module)]
+    others = [node for node in graph.node if not is_of(node, module)]
     handed = sorted(made & {name for node in others for name in node.input})
     onnx.utils.extract_model(model, target, ["image"], handed, check_model=False)
     return target
-
-
-def _is_of(node: onnx.NodeProto, module: str) -> bool:
-    classes = classes_of(node)
-    return len(classes) > 1 and classes[1].startswith(module)
 
 
 def session(model: Path) -> onnxruntime.InferenceSession:

@@ -6,9 +6,9 @@ with; distances, alignment, calibration and novelty, which decide, begin there.
 
 from __future__ import annotations
 
-from onnx import GraphProto, NodeProto
+from onnx import GraphProto
 
-from export.precision import classes_of, network_nodes
+from export.precision import is_of, network_nodes
 from service.contract import QUICK
 
 LOOK_UP = {"Gather", "GatherND"}
@@ -25,7 +25,9 @@ def name_quick_part(graph: GraphProto) -> None:
     look_ups = [
         node
         for node in others
-        if node.op_type in LOOK_UP and node.input[0] in remembered and _is_of_detector(node)
+        if node.op_type in LOOK_UP
+        and node.input[0] in remembered
+        and is_of(node, "training.detectors.")
     ]
     places, memories = {node.input[1] for node in look_ups}, {node.output[0] for node in look_ups}
     compared = {name for node in others if memories & {*node.input} for name in node.input}
@@ -46,8 +48,3 @@ def _constants(graph: GraphProto) -> set[str]:
         if all(name in found for name in node.input):
             found.update(node.output)
     return found
-
-
-def _is_of_detector(node: NodeProto) -> bool:
-    classes = classes_of(node)
-    return len(classes) > 1 and classes[1].startswith("training.detectors.")
