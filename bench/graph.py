@@ -33,7 +33,6 @@ from training.alignments import Cada, Look
 from training.alignments.alignment import References
 from training.backbone import load_backbone
 from training.detectors import PatchCore
-from training.detectors.patchcore import AXES
 from training.features import Seen
 from training.places import GRID
 from training.scoring import Scoring
@@ -109,9 +108,8 @@ class _Detector(nn.Module):
         backbone = load_backbone("resnet18", (1, 2, 3), image_size=256, pretrained=False)
         self.detector = PatchCore(backbone)
         dimensions = self.detector.bank.shape[1]
-        self.detector.bank = torch.randn(memories, dimensions).half()
-        self.detector.source = torch.zeros(memories, dtype=torch.int32)
-        self.detector.axes = torch.linalg.qr(torch.randn(dimensions, AXES)).Q
+        source = torch.zeros(memories, dtype=torch.int32)
+        self.detector.remember(torch.randn(memories, dimensions), source)
 
     def forward(self, first: Tensor, second: Tensor, third: Tensor) -> Tensor:
         return self.detector(Seen(first, [first, second, third]))

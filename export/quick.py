@@ -1,12 +1,12 @@
 """What may be computed in a smaller precision at first: named so, for a runtime to cut the graph.
 
-It is what the networks give, where a detector looks up what it remembers, and what it compares that
-with; distances, alignment, calibration and novelty, which decide, begin there.
+It is what the networks give, where a detector looks up what it remembers in the end, and what it
+compares that with; distances, alignment, calibration and novelty, which decide, begin there.
 """
 
 from __future__ import annotations
 
-from onnx import GraphProto
+from onnx import GraphProto, NodeProto
 
 from export.precision import is_of, network_nodes
 from service.contract import QUICK
@@ -29,6 +29,7 @@ def name_quick_part(graph: GraphProto) -> None:
         and node.input[0] in remembered
         and is_of(node, "training.detectors.")
     ]
+    look_ups = _last_of(look_ups, graph)
     places, memories = {node.input[1] for node in look_ups}, {node.output[0] for node in look_ups}
     compared = {name for node in others if memories & {*node.input} for name in node.input}
     ends = sorted(made & used | places | compared - memories)
@@ -39,6 +40,15 @@ def name_quick_part(graph: GraphProto) -> None:
                 tensors[index] = names.get(name, name)
     for value in graph.value_info:
         value.name = names.get(value.name, value.name)
+
+
+def _last_of(nodes: list[NodeProto], graph: GraphProto) -> list[NodeProto]:
+    """Those of the nodes on which none of the others depends."""
+    needed = {name for node in nodes for name in node.input}
+    for node in reversed(graph.node):  # which are in the order in which they can be computed
+        if needed & {*node.output}:
+            needed.update(node.input)
+    return [node for node in nodes if not needed & {*node.output}]
 
 
 def _constants(graph: GraphProto) -> set[str]:

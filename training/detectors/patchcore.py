@@ -6,6 +6,8 @@ farthest-point sampling; a patch is as anomalous as it is far from its nearest m
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,8 +21,9 @@ from training.progress import Progress
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
 OVERSAMPLING = 8  # patches drawn at random for each place in the bank
 AXES = 64  # dimensions in which candidates for the nearest memory are found
-BLOCKS, BLOCK = 8, 640  # so many blocks at least of so many memories at most, a candidate of each
-GROUP = 32  # memories of a block of which the nearest is found at once
+CELL = 8  # memories that are near each other, each of which gives a candidate
+NEAR, GROWTH, FEWEST = 1.8, 0.75, 160  # so many of N cells are compared with: 1.8 N^¾, at least 160
+GROUP = 32  # cells of which the nearest is found at once
 CANDIDATES = 4  # the nearest of all, of which the nearest in all dimensions is taken
 POINTS_AT_A_TIME, CHOICES_AT_A_TIME = 2**16, 1024  # bound the memory of the coreset's choice
 
@@ -31,13 +34,15 @@ class PatchCore(Detector):
     Differences from the paper: stages are concatenated without adaptive pooling to 1024
     dimensions; the coreset is chosen among patches drawn at random from every image, of which
     neighbours are much alike; the bank has a fixed size, so that neither the cost of the choice
-    nor that of an inspection grows with the data; the bank falls into blocks, of each the memory
-    that is nearest in the bank's principal axes is a candidate, and of the few nearest candidates
-    the one that is nearest in all dimensions counts.
+    nor that of an inspection grows with the data; an image is compared with the memories of a few
+    cells of the bank, those that are near to any of its patches, which most of a bank of many
+    products is not; the candidates for the nearest memory are the nearest in the bank's principal
+    axes, and of a few candidates the one that is nearest in all dimensions counts.
     """
 
     bank: Tensor
     axes: Tensor
+    centres: Tensor
     source: Tensor
 
     def __init__(self, backbone: Backbone) -> None:
@@ -45,6 +50,7 @@ class PatchCore(Detector):
         dimensions = sum(backbone.channels[-2:])
         self.register_buffer("bank", torch.empty(0, dimensions).half())  # (M, D)
         self.register_buffer("axes", torch.empty(dimensions, 0))  # (D, A)
+        self.register_buffer("centres", torch.empty(0, 0))  # (N, A) of cells in the axes
         self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) picture
 
     def forward(self, seen: Seen) -> Tensor:
@@ -58,8 +64,15 @@ class PatchCore(Detector):
         projection = projection.to(features.device) / PROJECTION**0.5
         patches, source = self._draw(features, options.bank_size, generator, progress)
         chosen = _farthest_points(patches @ projection, options.bank_size, progress)
-        self.bank, self.source = patches[chosen].half(), source[chosen]
-        self.axes = _principal_axes(self.bank.float())
+        self.remember(patches[chosen], source[chosen])
+
+    def remember(self, patches: Tensor, source: Tensor) -> None:
+        """Take patches (M, D) of the pictures `source` (M,) for the memory bank."""
+        self.axes = _principal_axes(patches)
+        order = _by_cells(patches @ self.axes)
+        self.bank, self.source = patches[order].half(), source[order]
+        cells = (self.bank.float() @ self.axes).split(CELL)
+        self.centres = torch.stack([cell.mean(0) for cell in cells])
 
     @torch.inference_mode()
     def _draw(
@@ -94,66 +107,127 @@ class PatchCore(Detector):
     def _as_map(self, seen: Seen, pictures: Tensor | None = None) -> Tensor:
         """Raw maps (B, h, w), without the memories of the images' own `pictures` (B,) if given."""
         patches = _patches(seen)  # (B, H, W, D)
-        own = None
-        if pictures is not None:
-            own = pictures.repeat_interleave(patches.shape[1] * patches.shape[2])
-        nearest = self._nearest(patches.flatten(0, 2), own).view(patches.shape[:3])
-        maps = nearest.sqrt().unsqueeze(1)
+        maps = self._nearest(patches, pictures).view(patches.shape[:3]).sqrt().unsqueeze(1)
         size = seen.stages[0].shape[-2:]
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
         return smooth(maps, self.stride).squeeze(1)
 
     def _nearest(self, patches: Tensor, own: Tensor | None) -> Tensor:
-        """Squared distances (N,) of patches (N, D) to their nearest memories.
+        """Squared distances (B, H·W) of patches (B, H, W, D) to their nearest memories.
 
-        Memories of the picture `own` (N,) of a patch are left out.
+        Memories of the picture `own` (B,) of an image are left out.
         """
         memories = self.bank.float()
         nearest = []
-        for candidate in self._candidates(patches, memories, own).unbind(1):  # (N,)
-            squared = (patches - memories[candidate]).square().sum(1)
-            if own is not None:
-                squared.masked_fill_(self.source[candidate] == own, torch.inf)  # has no other
+        for candidate in self._candidates(patches, memories, own).unbind(2):  # (B, H·W)
+            squared = (patches.flatten(1, 2) - memories[candidate]).square().sum(2)
+            if own is not None:  # there may be no other
+                squared.masked_fill_(self.source[candidate] == own[:, None], torch.inf)
             nearest.append(squared)
         return torch.stack(nearest).amin(0)
 
     def _candidates(self, patches: Tensor, memories: Tensor, own: Tensor | None) -> Tensor:
-        """The rows (N, C) of memories (M, D) that are near to patches (N, D) in the axes.
+        """The rows (B, H·W, C) of memories (M, D) near in the axes to patches (B, H, W, D).
 
-        It is the nearest of a block that has to be found, not its distance: a patch's own norm and
+        It is the nearest that have to be found, not their distances: a patch's own norm and
         whatever the axes leave out are the same for all, or nearly.
         """
-        blocks = max(BLOCKS, -(-len(memories) // BLOCK))
-        size = GROUP * -(-len(memories) // (GROUP * blocks))
-        spare = -len(memories) % size
-        keys, short = patches @ self.axes, memories @ self.axes  # (N, A), (M, A)
-        norms = F.pad(short.square().sum(1), (0, spare), value=torch.inf)
-        source = F.pad(self.source, (0, spare), value=-1)
+        rows = torch.arange(CELL * len(self.centres), device=memories.device)
+        rows = rows.clamp_max(len(memories) - 1).view(-1, CELL)  # (N, CELL), the last one filled
+        source = self.source[rows]
+        theirs = None if own is None else source == own[:, None, None]  # (B, N, CELL)
+        asked = _asking(patches @ self.axes)  # (B, H, W, A + 2)
+        cells = self._near_cells(asked, None if theirs is None else theirs.all(2))  # (B, n)
+        asked, answering = asked.flatten(1, 2), _answering(memories @ self.axes)[rows]
         found = []
-        for block in F.pad(short, (0, 0, 0, spare)).split(size):
-            start = len(found) * size
-            apart = torch.addmm(norms[start : start + size], keys, block.T, alpha=-2)  # (N, m)
-            if own is not None:
-                apart.masked_fill_(source[start : start + size] == own[:, None], torch.inf)
-            distance, row = _least(apart)
-            found.append((distance, row + start))
-        distances, rows = (torch.cat(columns, dim=1) for columns in zip(*found, strict=True))
-        few = distances.topk(min(CANDIDATES, len(found)), dim=1, largest=False, sorted=False)
-        return rows.gather(1, few.indices).clamp_max(len(memories) - 1)
+        for place in range(CELL):  # of each cell one, of which the nearest to a patch is found
+            apart = asked @ answering[:, place][cells].mT  # (B, H·W, n)
+            if theirs is not None:
+                mine = theirs[:, :, place].gather(1, cells)
+                apart.masked_fill_(mine.unsqueeze(1), torch.inf)
+            distance, column = _least(apart)
+            cell = cells.gather(1, column.flatten(1)).unsqueeze(2)
+            found.append((distance, rows[:, place][cell]))
+        distances, found_rows = (torch.cat(columns, dim=2) for columns in zip(*found, strict=True))
+        few = distances.topk(CANDIDATES, dim=2, largest=False, sorted=False)
+        return found_rows.gather(2, few.indices)
+
+    def _near_cells(self, asked: Tensor, without: Tensor | None) -> Tensor:
+        """The cells (B, n) that are near to any patch asked for (B, H, W, A + 2).
+
+        Those that are the nearest of a patch come first, then those that are so but for little. Of
+        the patches every second along each side is asked: neighbours are much alike. Cells
+        `without` (B, N) a memory to compare with come last.
+        """
+        apart = asked[:, ::2, ::2].flatten(1, 2) @ _answering(self.centres).mT  # (B, q, N)
+        if without is not None:
+            apart.masked_fill_(without.unsqueeze(1), torch.inf)
+        behind = (apart - apart.amin(2, keepdim=True)).amin(1)  # (B, N)
+        wanted = _near(len(self.centres))
+        return behind.topk(wanted, dim=1, largest=False, sorted=False).indices
+
+
+def _near(cells: int) -> int:
+    """How many of a bank's cells an image is compared with: whole groups, all of a small bank."""
+    return min(max(GROUP * math.ceil(NEAR * cells**GROWTH / GROUP), FEWEST), cells)
+
+
+def _asking(points: Tensor) -> Tensor:
+    """Points (…, A) as (…, A + 2), whose products with what `_answering` gives are distances."""
+    return torch.cat([-2 * points, torch.ones_like(points[..., :2])], dim=-1)
+
+
+def _answering(points: Tensor) -> Tensor:
+    """Points (…, A) with their squared norms as two more columns (…, A + 2).
+
+    The product of one `_asking` and one answering is their squared distance less the norm of the
+    one that asks. In two columns a norm survives a product in bfloat16.
+    """
+    norms = points.square().sum(-1, keepdim=True)
+    coarse = norms.bfloat16().float()
+    return torch.cat([points, coarse, norms - coarse], dim=-1)
 
 
 def _least(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The least of each row of (N, m), and its column, both (N, 1).
+    """The least of each row of (B, P, m), and its column, both (B, P, 1).
 
     By the least of groups, that is without a place for each: several times as fast as to look for
     the place in the whole row.
     """
-    groups = values.shape[1] // GROUP
-    lowest = values.view(-1, GROUP, groups).amin(1)  # (N, g) of the columns that are g apart
-    group = lowest.argmin(1, keepdim=True)
-    columns = group + groups * torch.arange(GROUP, device=values.device)  # (N, GROUP)
-    place = values.gather(1, columns).argmin(1, keepdim=True)
-    return lowest.amin(1, keepdim=True), columns.gather(1, place)
+    width = values.shape[2]
+    groups = -(-width // GROUP)
+    filled = values
+    if spare := groups * GROUP - width:
+        filled = F.pad(values, (0, spare), value=torch.inf)
+    lowest = filled.unflatten(2, (GROUP, groups)).amin(2)  # (B, P, g) of columns g apart
+    group = lowest.argmin(2, keepdim=True)
+    columns = group + groups * torch.arange(GROUP, device=values.device)  # (B, P, GROUP)
+    columns = columns.clamp_max(width - 1)
+    place = values.gather(2, columns).argmin(2, keepdim=True)
+    return lowest.amin(2, keepdim=True), columns.gather(2, place)
+
+
+def _by_cells(points: Tensor) -> Tensor:
+    """An order (M,) of points (M, A) in which CELL that follow each other are near each other.
+
+    They are halved, and each half again, across the direction in which they differ most.
+    """
+    cells: list[Tensor] = []
+
+    def halve(rows: Tensor) -> None:
+        wanted = -(-len(rows) // CELL)
+        if wanted < 2:
+            cells.append(rows)
+            return
+        apart = points[rows] - points[rows].mean(0)
+        widest = torch.linalg.eigh(apart.T @ apart)[1][:, -1]
+        ordered = rows[(apart @ widest).argsort()]
+        first, second = ordered.tensor_split([CELL * (wanted // 2)])
+        halve(first)
+        halve(second)
+
+    halve(torch.arange(len(points), device=points.device))
+    return torch.cat(cells)
 
 
 def _principal_axes(bank: Tensor) -> Tensor:
