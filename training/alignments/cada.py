@@ -109,4 +109,5 @@ def location_and_scale(values: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
     odd = values.shape[1] // 10
     cap = values.topk(odd + 1, dim=1).values[:, -1:]
     values = torch.minimum(values, cap)
-    return values.mean(1), torch.lerp(values.std(1), common, POOLED_SCALE)
+    scale = values.std(1)
+    return values.mean(1), scale + POOLED_SCALE * (common - scale)

@@ -67,7 +67,7 @@ class ByPlace(nn.Module):
         statistics = torch.stack([normal.mean(1), normal.std(1)], dim=1)  # (B, 2, h', w')
         shared = statistics.mean((2, 3), keepdim=True)
         weight = torch.tensor([SHARED_LOCATION, SHARED_SCALE], device=maps.device).view(1, 2, 1, 1)
-        statistics = torch.lerp(statistics, shared, weight)
+        statistics = statistics + weight * (shared - statistics)
         statistics = F.interpolate(statistics, maps.shape[-2:], mode="bilinear")
         location, scale = statistics.unbind(1)  # (B, h, w)
         return (maps - location) / torch.maximum(scale, self.floor)
@@ -81,21 +81,40 @@ class Unlikeness(nn.Module):
     """
 
     places: Tensor
+    beside: Tensor
+    back: Tensor
 
     def __init__(self, places: Tensor) -> None:
         """From the places int8 (N, Q, g, g) of the references."""
         super().__init__()
-        self.register_buffer("places", places)
+        beside, back = _beside(places.shape[-1])
+        self.register_buffer("places", places.flatten(2).mT.contiguous())  # (N, g², Q)
+        self.register_buffer("beside", beside)
+        self.register_buffer("back", back)
 
     def forward(self, places: Tensor, neighbours: Tensor) -> Tensor:
-        """Distances (B, g, g) of places (B, Q, g, g) of images with neighbours (B, k)."""
-        others = self.places[neighbours[:, :LOOKALIKES]].float()  # (B, n, Q, g, g)
-        shape, side = others.shape[1:3], others.shape[-1]
-        others = F.pad(others.flatten(1, 2), (1,) * 4, mode="replicate").unflatten(1, shape)
-        here = places.unsqueeze(1)  # (B, 1, Q, g, g)
-        apart = [
-            (others[..., y : y + side, x : x + side] - here).square().sum(2)
-            for y in range(3)
-            for x in range(3)
-        ]
-        return torch.stack(apart).amin((0, 2)).sqrt()
+        """Distances (B, g, g) of places (B, Q, g, g) of images with neighbours (B, k).
+
+        Squared, they are the norms less twice the products, which is one product of matrices for
+        each place of the neighbours with the nine places of the image that it is compared with.
+        """
+        others = self.places[neighbours[:, :LOOKALIKES]].float().transpose(1, 2)  # (B, g², n, Q)
+        here = places.flatten(2).mT  # (B, g², Q)
+        around = here.index_select(1, self.beside).unflatten(1, (-1, 9))  # (B, g², 9, Q)
+        apart = others.square().sum(3).unsqueeze(2) - 2 * around @ others.mT  # (B, g², 9, n)
+        least = apart.amin(3).flatten(1).index_select(1, self.back).unflatten(1, (-1, 9)).amin(2)
+        squared = least + here.square().sum(2)  # (B, g²)
+        return squared.clamp_min(0).sqrt().view_as(places[:, 0])
+
+
+def _beside(side: int) -> tuple[Tensor, Tensor]:
+    """The nine places (9 g²,) at and beside each place of a grid, and where it is among theirs.
+
+    Beyond the edge it is the place at the edge. The second, likewise, is an index into the first.
+    """
+    line = torch.arange(side)
+    steps = (line[:, None] + torch.arange(-1, 2)).clamp(0, side - 1)  # (g, 3)
+    y, x = steps[:, None, :, None], steps[None, :, None, :]
+    beside = (side * y + x).flatten()
+    down, right = line.view(-1, 1, 1, 1) - y + 1, line.view(1, -1, 1, 1) - x + 1
+    return beside, 9 * beside + (3 * down + right).flatten()
