@@ -134,8 +134,7 @@ class PatchCore(Detector):
         """
         rows = torch.arange(CELL * len(self.centres), device=memories.device)
         rows = rows.clamp_max(len(memories) - 1).view(-1, CELL)  # (N, CELL), the last one filled
-        source = self.source[rows]
-        theirs = None if own is None else source == own[:, None, None]  # (B, N, CELL)
+        theirs = None if own is None else self.source[rows] == own[:, None, None]  # (B, N, CELL)
         asked = _asking(patches @ self.axes)  # (B, H, W, A + 2)
         cells = self._near_cells(asked, None if theirs is None else theirs.all(2))  # (B, n)
         asked, answering = asked.flatten(1, 2), _answering(memories @ self.axes)[rows]
