@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import median
 
-import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -23,8 +22,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.backbone import Backbone, load_backbone
-from training.detectors import DETECTORS, Detector
-from training.detectors.patchcore import AXES
+from training.detectors import DETECTORS, Detector, PatchCore
 from training.features import Seen
 
 SIZE, BATCH, ROUNDS = 256, 16, 3
@@ -111,15 +109,9 @@ def built(name: str, network: str, size: int) -> tuple[Backbone, Detector]:
     torch.manual_seed(0)
     backbone = load_backbone(network, image_size=size, pretrained=False)
     detector = DETECTORS[name](backbone).eval()
-    if name == "patchcore":
-        image = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    if isinstance(detector, PatchCore):
         width = sum(backbone.channels[-2:])
-        detector.bank = torch.from_numpy(
-            np.random.default_rng(0).standard_normal((BANK, width), np.float32)
-        ).half()
-        detector.source = torch.zeros(BANK, dtype=torch.int32)
-        detector.axes = torch.eye(width)[:, :AXES].contiguous()
-        detector(Seen(image, backbone(image)))
+        detector.remember(torch.randn(BANK, width), torch.zeros(BANK, dtype=torch.int32))
     return backbone, detector
 
 
