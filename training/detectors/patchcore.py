@@ -19,7 +19,8 @@ from training.features import Features, Seen
 from training.progress import Progress
 
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
-OVERSAMPLING = 8  # patches drawn at random for each place in the bank
+OVERSAMPLING = 8  # patches at least that are drawn at random for each place in the bank
+DRAWN = 240_000  # and at least in all, where there are so many: what is rare has to be among them
 AXES = 64  # dimensions in which candidates for the nearest memory are found
 CELL = 8  # memories that are near each other, each of which gives a candidate
 NEAR, GROWTH, FEWEST = 1.8, 0.75, 160  # so many of N cells are compared with: 1.8 N^¾, at least 160
@@ -79,7 +80,7 @@ class PatchCore(Detector):
         self, features: Features, bank_size: int, generator: torch.Generator, progress: Progress
     ) -> tuple[Tensor, Tensor]:
         """As many random patches of every image: (P, D), and the image of each (P,)."""
-        wanted = -(-OVERSAMPLING * bank_size // len(features))
+        wanted = -(-max(OVERSAMPLING * bank_size, DRAWN) // len(features))
         drawn, source = [], []
         with progress.step("patches", len(features)) as step:
             for rows, batch in features.batches():

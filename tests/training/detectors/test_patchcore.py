@@ -31,6 +31,16 @@ def test_the_bank_is_a_coreset_of_the_size_asked_for(backbone, features, options
     assert set(detector.source.tolist()) <= set(range(12))
 
 
+@pytest.mark.parametrize(("at_least", "drawn"), [(200, 320), (400, 408), (10_000, 12 * 64)])
+def test_a_bank_is_chosen_among_enough_patches(backbone, features, monkeypatch, at_least, drawn):
+    """Eight for each of its forty places, or more where that is few; all where there are fewer."""
+    monkeypatch.setattr(patchcore, "DRAWN", at_least)
+    rng = torch.Generator().manual_seed(0)
+    patches, source = PatchCore(backbone)._draw(features, 40, rng, Progress())
+    assert drawn <= len(patches) < drawn + 12  # as many of each image
+    assert set(source.bincount().tolist()) == {len(patches) // 12}
+
+
 def test_choices_made_together_are_those_made_one_by_one(backbone, features, options, monkeypatch):
     together = fitted(backbone, features, options(bank_size=40))
     monkeypatch.setattr(patchcore, "CHOICES_AT_A_TIME", 1)
