@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from training.alignments import ALIGNMENTS, Look, References, image_score
+from training.alignments import ALIGNMENTS, Look, References
 from training.report.plots import ANOMALOUS, DOTS_PER_INCH, INK, NORMAL, STYLE
+from training.scoring import Scoring
 
 LOCATION, SCALE = torch.tensor([1.0, 4.0]), torch.tensor([0.15, 1.0])  # of the two products
 DEFECT = 8.0  # height in units of its product's scale
@@ -31,8 +32,14 @@ def main(out: Path) -> None:
     """Draw raw and aligned image scores side by side."""
     torch.manual_seed(0)
     maps, look, product = images()
+    scoring = Scoring(SHARE)
     references = References(
-        maps, Look(look.embedding, look.places.to(torch.int8)), look.embedding, product, SHARE
+        maps=maps,
+        look=Look(look.embedding, look.places.to(torch.int8)),
+        corrupted=look.embedding,
+        products=product,
+        scoring=scoring,
+        pictures=torch.arange(IMAGES),
     )
     maps, look, _ = images()
     anomalous = torch.arange(IMAGES) >= IMAGES // 2
@@ -43,7 +50,7 @@ def main(out: Path) -> None:
         figure = Figure(figsize=(8, 3.4), layout="constrained")
         for axes, name in zip(figure.subplots(1, 2), ("none", "cada"), strict=True):
             aligned = ALIGNMENTS[name](references)(maps, look).maps
-            histogram(axes, name, image_score(aligned, SHARE), anomalous)
+            histogram(axes, name, scoring(aligned), anomalous)
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4
         )
