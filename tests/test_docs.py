@@ -3,12 +3,15 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
+from PIL import Image
 
 import onegauge
 from service.schemas import Answer, Decision, Options
@@ -153,3 +156,15 @@ def test_constants_of_the_method_are_those_of_the_code():
     assert rows
     for module, name, value in rows:
         assert str(getattr(import_module(f"training.{module}"), name)) == value, name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("docs/picture.py", "model_repository", "picture.jpg"), ("docs/mixture.py", "picture.png")],
+    ids=lambda arguments: arguments[0],
+)
+def test_pictures_can_be_drawn_again(arguments, tmp_path):
+    *command, name = arguments
+    subprocess.run([sys.executable, *command, str(tmp_path / name)], cwd=ROOT, check=True)
+    with Image.open(tmp_path / name) as picture:
+        assert min(picture.size) > 200
