@@ -51,7 +51,8 @@ class PatchCore(Detector):
         dimensions = sum(backbone.channels[-2:])
         self.register_buffer("bank", torch.empty(0, dimensions).half())  # (M, D)
         self.register_buffer("axes", torch.empty(dimensions, 0))  # (D, A)
-        self.register_buffer("centres", torch.empty(0, 0))  # (N, A) of cells in the axes
+        # (N, A) of cells in the axes; kept, so that a bank of before, in another order, is refused
+        self.register_buffer("centres", torch.empty(0, 0))
         self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) picture
 
     def forward(self, seen: Seen) -> Tensor:
