@@ -16,7 +16,10 @@ from service.errors import Forbidden, TooManyRequests, Unauthorized
 from service.keys import KeyFile, Scope
 from service.settings import Settings
 
-_bearer = HTTPBearer(auto_error=False, description="A key that `onegauge key` made")
+SCHEME = "HTTPBearer"  # as OpenAPI calls it
+_bearer = HTTPBearer(
+    scheme_name=SCHEME, auto_error=False, description="A key that `onegauge key` made"
+)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
@@ -49,19 +52,25 @@ class Access:
         return key.name
 
 
-def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
-    """A dependency that lets a request pass whose key has the scope."""
+async def allow(request: Request, scope: Scope) -> None:
+    """Let a request pass whose key has the scope; raises as `Access.check` does."""
+    access: Access = request.app.state.gateway.access
+    credentials = await _bearer(request)
+    name = access.check(credentials.credentials if credentials else None, scope)
+    if name is not None:
+        request.state.access["key"] = name
 
-    async def allowed(request: Request, credentials: Credentials) -> None:
-        access: Access = request.app.state.gateway.access
-        name = access.check(credentials.credentials if credentials else None, scope)
-        if name is not None:
-            request.state.access["key"] = name
+
+def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
+    """A dependency that does so, and has OpenAPI tell of it."""
+
+    async def allowed(request: Request, _credentials: Credentials) -> None:
+        await allow(request, scope)
 
     return allowed
 
 
-async def needs_for_metrics(request: Request, credentials: Credentials) -> None:
+async def needs_for_metrics(request: Request, _credentials: Credentials) -> None:
     """A dependency that asks for a key only where the settings say so."""
     if request.app.state.gateway.settings.metrics_need_key:
-        await needs("read")(request, credentials)
+        await allow(request, "read")

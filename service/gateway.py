@@ -50,8 +50,9 @@ class Gateway:
         )
 
 
-async def _gateway(request: Request) -> Gateway:
+async def gateway_of(request: Request) -> Gateway:
+    """The gateway that a request came to."""
     return cast(Gateway, request.app.state.gateway)
 
 
-GatewayDep = Annotated[Gateway, Depends(_gateway)]
+GatewayDep = Annotated[Gateway, Depends(gateway_of)]

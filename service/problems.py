@@ -1,7 +1,5 @@
 """Every error of the HTTP side as RFC 9457 `application/problem+json`."""
 
-from collections import Counter
-from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import chain
 from typing import Any
@@ -9,13 +7,13 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service.access_log import REQUEST_ID_HEADER
-from service.errors import InvalidOption, Problem
-from service.schemas import Options, ProblemDetails
+from service.errors import Problem
+from service.options import invalid_option
+from service.schemas import ProblemDetails
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMA = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
@@ -53,30 +51,6 @@ def _leaves(kind: type[Problem]) -> list[type[Problem]]:
     return [leaf for child in children for leaf in _leaves(child)] if children else [kind]
 
 
-def merge_options(request: Request, query: Options, form: Mapping[str, str]) -> Options:
-    """Options from the request's query and from form fields; raises InvalidOption."""
-    # `query` has only the last value of a parameter that was repeated
-    names = [name for name, _ in request.query_params.multi_items()]
-    if twice := [name for name, count in Counter([*names, *form]).items() if count > 1]:
-        raise InvalidOption(f"Given more than once: {', '.join(twice)}.")
-    if not form:
-        return query
-    given = query.model_dump(exclude_unset=True)
-    try:
-        return Options.model_validate({**given, **form})
-    except ValidationError as exc:
-        raise _invalid_option(exc) from exc
-
-
-def _invalid_option(error: RequestValidationError | ValidationError) -> InvalidOption:
-    """Our own error for what pydantic found wrong."""
-    found = []
-    for e in error.errors():
-        where = ".".join(str(part) for part in e["loc"] if part != "query")
-        found.append(": ".join(filter(None, (where, e["msg"].removeprefix("Value error, ")))))
-    return InvalidOption("; ".join(found))
-
-
 def add_problem_handlers(app: FastAPI) -> None:
     """Turn everything that a route may raise into problem details."""
     app.add_exception_handler(Problem, _on_problem)
@@ -94,7 +68,7 @@ async def _on_problem(request: Request, exc: Exception) -> Response:
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    return await _on_problem(request, _invalid_option(exc))
+    return await _on_problem(request, invalid_option(exc))
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:

@@ -1,12 +1,12 @@
 """The gateway's routes: parse, call, answer."""
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.access import needs, needs_for_metrics
+from service.access import SCHEME, allow, needs, needs_for_metrics
 from service.admission import Visit
 from service.connection import while_connected
 from service.errors import (
@@ -17,11 +17,12 @@ from service.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from service.gateway import Gateway, GatewayDep
+from service.gateway import Gateway, GatewayDep, gateway_of
 from service.inspection import Inquiry
+from service.options import documented_options, read_options, read_timeout
 from service.presentation import FORMS, Form, options_for, present, wanted_form
-from service.problems import documented, merge_options, problem_response
-from service.schemas import Answer, Decision, ModelCard, Options, Readiness
+from service.problems import documented, problem_response
+from service.schemas import Answer, Decision, ModelCard, Readiness
 from service.upload import IMAGE_FIELD, MASK_FIELD, read_body
 
 _BINARY = {"type": "string", "format": "binary"}
@@ -50,12 +51,6 @@ _FORMS: dict[str, Any] = {
 _ACCESS = (Unauthorized, Forbidden, TooManyRequests)
 
 
-RequestTimeout = Annotated[
-    float | None,
-    Header(
-        ge=0.001, allow_inf_nan=False, description="Seconds that the answer is worth waiting for"
-    ),
-]
 router = APIRouter()
 
 
@@ -63,31 +58,31 @@ router = APIRouter()
     "/v1/inspect",
     response_model=Answer,
     responses={200: _FORMS, **documented(Problem)},
-    openapi_extra={"requestBody": _BODY},
-    dependencies=[Depends(needs("inspect"))],
+    openapi_extra={
+        "parameters": documented_options(),
+        "requestBody": _BODY,
+        "security": [{SCHEME: []}],
+    },
 )
-@router.post("/inspect", include_in_schema=False, dependencies=[Depends(needs("inspect"))])
-async def inspect(
-    request: Request,
-    query: Annotated[Options, Query()],
-    gateway: GatewayDep,
-    request_timeout: RequestTimeout = None,
-) -> Response:
+@router.post("/inspect", include_in_schema=False)
+async def inspect(request: Request) -> Response:
     """Decide on one image or many: is it like the normal images of any product?"""
-    async with gateway.admission.visit(request_timeout) as visit:
+    await allow(request, "inspect")
+    gateway = await gateway_of(request)
+    async with gateway.admission.visit(read_timeout(request)) as visit:
         form = wanted_form(request.headers.get("accept", ""))
-        inquiry = await _read(request, query, gateway, visit, form)
+        inquiry = await _read(request, gateway, visit, form)
         answer = await while_connected(request, _answer(gateway, inquiry))
         return _respond(request, answer, form)
 
 
-async def _read(
-    request: Request, query: Options, gateway: Gateway, visit: Visit, form: Form
-) -> Inquiry:
+async def _read(request: Request, gateway: Gateway, visit: Visit, form: Form) -> Inquiry:
     timing_ms: dict[str, float] = {}
+    options = read_options(request)
     with gateway.metrics.stage("read", timing_ms):
         body = await read_body(request, gateway.settings, visit)
-    options = merge_options(request, query, body.options)
+    if body.options:
+        options = read_options(request, body.options)
     options = options_for(form, options, len(body.images))
     request.state.access.update(line=options.line, images=len(body.images))
     return Inquiry(body.images, options, timing_ms, visit.deadline, form == "image/png", body.mask)

@@ -29,43 +29,6 @@ def status_of_raw_post(app: ASGIApp, receive: Receive, content_length: int = 10)
     return sent[0]["status"]
 
 
-def test_options_may_be_form_fields(client, normal):
-    fields = {"threshold": "0.2", "map": "png", "line": "press-3"}
-    response = client.post("/inspect", files=[("image", normal)], data=fields)
-    (result,) = response.json()["results"]
-    assert (result["threshold"], result["anomaly_map"]["encoding"]) == (0.2, "png")
-    assert 'line="press-3"' in client.get("/metrics").text
-
-
-def test_options_may_follow_the_images(client, normal):
-    parts = [("image", ("a.png", normal)), ("threshold", (None, "0.2"))]
-    assert client.post("/inspect", files=parts).json()["results"][0]["threshold"] == 0.2
-
-
-@pytest.mark.parametrize(
-    ("query", "fields", "named"),
-    [
-        ("?threshold=1&max_false_alarm_rate=0.1", {}, "not both"),
-        ("?threshold=1", {"max_false_alarm_rate": "0.1"}, "not both"),
-        ("?threshold=1", {"threshold": "2"}, "threshold"),
-        ("?threshold=1&threshold=2", {}, "threshold"),
-        ("?threshold=nan", {}, "threshold"),
-        ("?threshold=high", {}, "threshold"),
-        ("?treshold=2", {}, "treshold"),
-        ("", {"treshold": "2"}, "treshold"),
-        ("?max_false_alarm_rate=0", {}, "max_false_alarm_rate"),
-        ("?max_false_alarm_rate=1", {}, "max_false_alarm_rate"),
-        ("?map=gif", {}, "map"),
-        ("", {"map": ""}, "map"),
-        ("", {"line": "x" * 65}, "line"),
-        ("", {"line": "x" * 2000}, "1024 bytes"),
-    ],
-)
-def test_options_that_cannot_be_honoured_are_named(client, normal, query, fields, named):
-    response = client.post(f"/inspect{query}", files=[("image", normal)], data=fields)
-    assert named in refused(response, 422, "invalid-option")["detail"]
-
-
 def test_option_given_twice_in_the_form_is_refused(client, normal):
     parts = [("image", normal), ("map", (None, "png")), ("map", (None, "npy"))]
     refused(client.post("/inspect", files=parts), 422, "invalid-option")

@@ -1,0 +1,85 @@
+import pytest
+
+PNG = {"Content-Type": "image/png"}
+INVALID = (422, "/problems/invalid-option")
+
+
+def test_options_may_be_form_fields(client, normal):
+    fields = {"threshold": "0.2", "map": "png", "line": "press-3"}
+    response = client.post("/inspect", files=[("image", normal)], data=fields)
+    (result,) = response.json()["results"]
+    assert (result["threshold"], result["anomaly_map"]["encoding"]) == (0.2, "png")
+    assert 'line="press-3"' in client.get("/metrics").text
+
+
+def test_options_may_follow_the_images(client, normal):
+    parts = [("image", ("a.png", normal)), ("threshold", (None, "0.2"))]
+    assert client.post("/inspect", files=parts).json()["results"][0]["threshold"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "named"),
+    [
+        ("?threshold=1&max_false_alarm_rate=0.1", {}, "not both"),
+        ("?threshold=1", {"max_false_alarm_rate": "0.1"}, "not both"),
+        ("?threshold=1", {"threshold": "2"}, "threshold"),
+        ("?threshold=1&threshold=2", {}, "threshold"),
+        ("?threshold=nan", {}, "threshold"),
+        ("?threshold=high", {}, "threshold"),
+        ("?treshold=2", {}, "treshold"),
+        ("", {"treshold": "2"}, "treshold"),
+        ("?max_false_alarm_rate=0", {}, "max_false_alarm_rate"),
+        ("?max_false_alarm_rate=1", {}, "max_false_alarm_rate"),
+        ("?map=gif", {}, "map"),
+        ("", {"map": ""}, "map"),
+        ("", {"line": "x" * 65}, "line"),
+        ("", {"line": "x" * 2000}, "1024 bytes"),
+    ],
+)
+def test_options_that_cannot_be_honoured_are_named(client, normal, query, fields, named):
+    response = client.post(f"/inspect{query}", files=[("image", normal)], data=fields)
+    assert (response.status_code, response.json()["type"]) == INVALID
+    assert named in response.json()["detail"]
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "soon", "nan", "inf", ""])
+def test_timeout_that_makes_no_sense_is_named(client, normal, given):
+    response = client.post("/inspect", content=normal, headers=PNG | {"Request-Timeout": given})
+    assert (response.status_code, response.json()["type"]) == INVALID
+    assert response.json()["detail"].startswith("Request-Timeout: Input should be")
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"), [("?map=gif", {}), ("", {"Request-Timeout": "never"})]
+)
+def test_options_are_checked_before_the_body_is_read(client, query, headers):
+    read = []
+
+    def body():
+        read.append(True)
+        yield b"an image"
+
+    response = client.post(f"/inspect{query}", content=body(), headers=PNG | headers)
+    assert (response.status_code, response.json()["type"]) == INVALID
+    assert not read
+
+
+def test_openapi_offers_every_option_once(client):
+    operation = client.get("/openapi.json").json()["paths"]["/v1/inspect"]["post"]
+    offered = [(p["in"], p["name"]) for p in operation["parameters"]]
+    query = ("line", "map", "contours", "threshold", "max_false_alarm_rate")
+    assert offered == [*(("query", name) for name in query), ("header", "Request-Timeout")]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert set(form) == {"image", "mask"}
+    assert "form fields" in operation["requestBody"]["description"]
+
+
+def test_openapi_tells_what_an_option_may_be(client):
+    document = client.get("/openapi.json").json()
+    operation = document["paths"]["/v1/inspect"]["post"]
+    schemas = {p["name"]: p["schema"] for p in operation["parameters"]}
+    assert schemas["map"]["enum"] == ["none", "png", "png16", "npy", "mask", "overlay"]
+    assert schemas["Request-Timeout"]["minimum"] == 0.001
+    assert all(p["description"] for p in operation["parameters"])
+    (scheme,) = (name for needed in operation["security"] for name in needed)
+    assert document["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
