@@ -26,9 +26,9 @@ def picture(megapixels: float = 1, kind: str = "JPEG") -> bytes:
     return file.getvalue()
 
 
-def form(data: bytes) -> tuple[bytes, str]:
-    """The body of a form with the picture as its field `image`, and its content type."""
+def form(data: bytes, count: int = 1) -> tuple[bytes, str]:
+    """The body of a form with a picture `count` times as its field `image`; its content type."""
     head = b'Content-Disposition: form-data; name="image"; filename="a"\r\n'
     kind = b"jpeg" if data.startswith(b"\xff\xd8") else b"png"
-    parts = [b"--part\r\n", head, b"Content-Type: image/", kind, b"\r\n\r\n", data]
-    return b"".join([*parts, b"\r\n--part--\r\n"]), "multipart/form-data; boundary=part"
+    parts = [b"--part\r\n", head, b"Content-Type: image/", kind, b"\r\n\r\n", data, b"\r\n"]
+    return b"".join([*parts * count, b"--part--\r\n"]), "multipart/form-data; boundary=part"

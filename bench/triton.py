@@ -6,7 +6,9 @@ RUN is exported for Triton's Python backend, which runs the same graph by ONNX R
 is what a Triton from PyPI brings along. Triton alone is asked by gRPC with prepared tensors, 8
 calls at a time; the gateway is given a JPEG of a megapixel on 8 connections. On the same cores the
 gateway has to decode, too: what that costs is told by a third line, Triton alone with decoding in
-the client.
+the client. A gateway that hands over images in shared memory is a fourth.
+
+Shared memory is there for many images at once, so that both gateways are also given 8 in a request.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ import typer
 from bench.figures import keep, spread
 from bench.load import load
 from bench.pictures import form, picture
-from bench.servers import ROOT, Served, server
+from bench.servers import ROOT, Running, Served, server
 from bench.throughput import CONNECTIONS, SIZE
 from export.export_run import Flavour, export_run
 from service.contract import IMAGE
 from service.image import read_image
 from tests.tritonserver import free_address, tritonserver
+
+IN_A_REQUEST = 8
 
 
 def main(
@@ -44,38 +48,52 @@ def main(
     if not run.exists():
         sys.exit(f"{run} is not there: make demo-model trains it")
     image = picture()
-    body, content_type = form(image)
     pixels = read_image(image, SIZE, max_pixels=10**8).pixels[None]
     address = free_address()
-    rates: dict[str, list[float]] = {"alone": [], "alone, decoding": [], "gateway": []}
+    choice = {"ONEGAUGE_BACKEND": "triton", "ONEGAUGE_TRITON_URL": address}
+    rates: dict[str, list[float]] = {}
+    loops: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
         tritonserver(published(run, Path(folder)), Path(folder) / "log", address),
-        server(
-            "onegauge", Served(), ONEGAUGE_BACKEND="triton", ONEGAUGE_TRITON_URL=address
-        ) as running,
+        server("onegauge", Served(), **choice) as messages,
+        server("onegauge", Served(), **choice, ONEGAUGE_TRITON_SHARED_MEMORY="true") as shared,
     ):
-        file = Path(folder) / "body"
-        file.write_bytes(body)
         for _ in range(rounds):
-            rates["alone"].append(asked(address, lambda: pixels, seconds))
-            rates["alone, decoding"].append(
-                asked(
-                    address,
-                    lambda: read_image(image, SIZE, max_pixels=10**8).pixels[None],
-                    seconds,
-                )
-            )
-            found = load(
-                f"{running.url}/inspect", file, content_type, seconds, connections=CONNECTIONS
-            )
-            rates["gateway"].append(found["rate"])
+            for who, images in {
+                "alone": lambda: pixels,
+                "alone, decoding": lambda: read_image(image, SIZE, max_pixels=10**8).pixels[None],
+            }.items():
+                rates.setdefault(who, []).append(asked(address, images, seconds))
+            for way, running in {"messages": messages, "shared memory": shared}.items():
+                for count in (1, IN_A_REQUEST):
+                    rate, loop_s = loaded(running, image, count, seconds, Path(folder) / "body")
+                    rates.setdefault(f"gateway, {way}, {count} in a request", []).append(rate)
+                    loops.setdefault(f"gateway, {way}, {count} in a request", []).append(loop_s)
     figures = {}
     for who, found in rates.items():
         ratios = [a / b for a, b in zip(found, rates["alone"], strict=True)]
         figures[who] = {"of_triton": spread(ratios), "rate": median(found)}
-        sys.stdout.write(f"{median(ratios):.3f}  {median(found):6.1f} images/s  {who}\n")
+        told = ""
+        if who in loops:
+            figures[who]["event_loop_s"] = median(loops[who])
+            told = f", {1000 * median(loops[who]):.2f} ms of the event loop for an image"
+        sys.stdout.write(f"{median(ratios):.3f}  {median(found):6.1f} images/s  {who}{told}\n")
     keep("triton", figures)
+
+
+def loaded(
+    running: Running, image: bytes, count: int, seconds: float, file: Path
+) -> tuple[float, float]:
+    """Images a second of a gateway that is sent `count` in a request; its loop's time for each."""
+    body, content_type = form(image, count)
+    file.write_bytes(body)
+    before = running.event_loop_s()
+    found = load(f"{running.url}/inspect", file, content_type, seconds, connections=CONNECTIONS)
+    if list(found["statuses"]) != ["200"]:
+        sys.exit(f"The gateway failed under load: {found['statuses']}")
+    images = count * found["statuses"]["200"]
+    return count * found["rate"], (running.event_loop_s() - before) / images
 
 
 def published(run: Path, home: Path) -> Path:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     model: str = "onegauge"
     triton_url: str = "localhost:8001"
     triton_admin_key: Path | None = None
+    triton_shared_memory: bool = False
     shadow_version: Annotated[str, Field(pattern=r"^\d+$")] | None = None
     shadow_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     host: str = "127.0.0.1"
@@ -82,6 +83,17 @@ class Settings(BaseSettings):
     def _who_looks_quickly(self) -> Self:
         if self.quick_look is not None and self.backend != "openvino":
             raise ValueError("ONEGAUGE_QUICK_LOOK needs ONEGAUGE_BACKEND=openvino")
+        return self
+
+    @model_validator(mode="after")
+    def _who_shares_memory(self) -> Self:
+        if self.triton_shared_memory and not (
+            self.backend == "triton" and "," not in self.triton_url and "//" not in self.triton_url
+        ):
+            raise ValueError(
+                "ONEGAUGE_TRITON_SHARED_MEMORY needs ONEGAUGE_BACKEND=triton and one server on "
+                f"this host, such as localhost:8001; ONEGAUGE_TRITON_URL is {self.triton_url!r}"
+            )
         return self
 
     @model_validator(mode="after")

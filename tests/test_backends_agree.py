@@ -68,11 +68,20 @@ def embedded_client(repository: Path) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def triton_client(triton: str) -> Iterator[TestClient]:
-    settings = Settings(backend="triton", triton_url=triton, model=MODEL)
+@pytest.fixture(scope="module", params=[False, True], ids=["messages", "shared memory"])
+def triton_client(request: pytest.FixtureRequest, triton: str) -> Iterator[TestClient]:
+    settings = Settings(
+        backend="triton", triton_url=triton, model=MODEL, triton_shared_memory=request.param
+    )
     with TestClient(create_app(settings, load_backend(settings))) as client:
         yield client
+    assert regions(triton) == 0
+
+
+def regions(triton: str) -> int:
+    """How many places in shared memory Triton knows of."""
+    with tritonclient.grpc.InferenceServerClient(triton) as client:
+        return len(client.get_system_shared_memory_status().regions)
 
 
 def part(seed: int) -> bytes:
@@ -122,6 +131,11 @@ def test_a_batch_scores_each_image_as_it_would_be_alone(triton_client):
     together = [result["score"] for result in inspect(triton_client, images)]
     assert together == pytest.approx(alone, abs=TOLERANCE)
     assert len(set(alone)) == 5
+
+
+def test_triton_sees_shared_memory_where_it_is_wanted(triton_client, triton):
+    inspect(triton_client, [part(0)])
+    assert bool(regions(triton)) == triton_client.app.state.gateway.settings.triton_shared_memory
 
 
 def test_both_backends_describe_the_same_model(embedded_client, triton_client):

@@ -149,8 +149,12 @@ def test_gateway_waits_for_a_triton_that_comes_late(repository, address, tmp_pat
 
 
 @pytest.mark.triton
-def test_triton_killed_under_load_costs_refusals_and_nothing_else(repository, address, tmp_path):
-    with triton_gateway(repository, address) as gateway:
+@pytest.mark.parametrize("shared_memory", ["false", "true"])
+def test_triton_killed_under_load_costs_refusals_and_nothing_else(
+    repository, address, tmp_path, shared_memory
+):
+    choice = {"ONEGAUGE_TRITON_SHARED_MEMORY": shared_memory}
+    with triton_gateway(repository, address, **choice) as gateway:
         with (
             tritonserver(repository, tmp_path / "log", address) as triton,
             Load(gateway.url) as load,

@@ -165,8 +165,11 @@ def _triton(settings: Settings) -> Backend:
     from service.backends.triton import TritonBackend, read_admin_key
 
     admin_key = read_admin_key(settings.triton_admin_key)
-    if not settings.tracing:
-        return TritonBackend(settings.triton_url, settings.model, admin_key)
-    with needed_by("ONEGAUGE_TRACING", "tracing"):
-        from service.tracing import trace_headers
-    return TritonBackend(settings.triton_url, settings.model, admin_key, trace_headers)
+    headers: Callable[[], dict[str, str]] = dict
+    if settings.tracing:
+        with needed_by("ONEGAUGE_TRACING", "tracing"):
+            from service.tracing import trace_headers as headers
+    shared_memory = settings.triton_shared_memory
+    return TritonBackend(
+        settings.triton_url, settings.model, admin_key, headers, shared_memory=shared_memory
+    )

@@ -62,6 +62,19 @@ def test_cores_are_those_that_the_process_may_use(monkeypatch):
     assert Settings().decode_threads == 7
 
 
+@pytest.mark.parametrize(
+    ("backend", "url"),
+    [
+        ("onnx", "localhost:8001"),
+        ("triton", "dns:///triton:8001"),
+        ("triton", "10.0.0.7:8001,10.0.0.8:8001"),
+    ],
+)
+def test_memory_is_shared_with_one_server_on_this_host(backend, url):
+    with pytest.raises(ValidationError, match="ONEGAUGE_TRITON_SHARED_MEMORY needs"):
+        Settings(backend=backend, triton_url=url, triton_shared_memory=True)
+
+
 def test_openvino_can_look_quickly():
     assert Settings(backend="openvino", quick_look=0.1).quick_look == 0.1
 

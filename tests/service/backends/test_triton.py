@@ -8,10 +8,11 @@ from typing import TypeVar
 import grpc
 import numpy as np
 import pytest
+from tritonclient.grpc import InferResult, service_pb2_grpc
 from tritonclient.grpc import service_pb2 as pb
-from tritonclient.grpc import service_pb2_grpc
 
 from service.backends import OUTPUTS, Outputs
+from service.backends.shared_memory import Ask, SharedMemory, in_message
 from service.backends.triton import TritonBackend, TritonModel, read_admin_key
 from service.contract import Contract, parse_config
 from service.errors import (
@@ -84,7 +85,9 @@ def server(gauge_repository: Path) -> Server:
     return Server(gauge_repository)
 
 
-def session(server: Server, use: Callable[[TritonBackend], Awaitable[T]]) -> T:
+def session(
+    server: Server, use: Callable[[TritonBackend], Awaitable[T]], *, shared_memory: bool = False
+) -> T:
     """Use a backend that talks to `server`."""
 
     async def talk() -> T:
@@ -93,7 +96,9 @@ def session(server: Server, use: Callable[[TritonBackend], Awaitable[T]]) -> T:
         port = listener.add_insecure_port("127.0.0.1:0")
         await listener.start()
         trace = {"traceparent": "00-1-2-01"}
-        backend = TritonBackend(f"127.0.0.1:{port}", "onegauge", headers=lambda: trace)
+        backend = TritonBackend(
+            f"127.0.0.1:{port}", "onegauge", headers=lambda: trace, shared_memory=shared_memory
+        )
         await backend.start()
         try:
             return await use(backend)
@@ -252,3 +257,34 @@ def test_admin_key_is_read_without_its_line_break(tmp_path):
     assert read_admin_key(tmp_path / "key") == "sesame"
     with pytest.raises(BackendUnavailable, match="ONEGAUGE_TRITON_ADMIN_KEY"):
         read_admin_key(tmp_path / "none")
+
+
+async def score_of_loaded_model(backend: TritonBackend) -> float:
+    """Of the last of IMAGES, which the server scores with 2."""
+    model = await backend.load(await backend.served())
+    outputs = await model.infer(IMAGES, asyncio.get_running_loop().time() + 10)
+    return float(outputs.score[2])
+
+
+def test_server_without_shared_memory_is_sent_messages(server):
+    assert session(server, score_of_loaded_model, shared_memory=True) == 2
+    assert server.request.raw_input_contents
+
+
+@pytest.mark.parametrize(("shift", "score"), [(0.5, 2.0), (0.001, 2.001)])
+def test_shared_memory_is_used_only_if_the_same_image_has_the_same_score_there(
+    server, monkeypatch, shift, score
+):
+    class Shifted:
+        def __init__(self, result: InferResult) -> None:
+            self._result = result
+
+        def as_numpy(self, name: str) -> np.ndarray:
+            return self._result.as_numpy(name) + np.float32(shift)
+
+    async def infer(_memory: SharedMemory, images: np.ndarray, ask: Ask) -> Shifted:
+        return Shifted(await ask(in_message(images)))
+
+    monkeypatch.setattr(SharedMemory, "infer", infer)
+    found = session(server, score_of_loaded_model, shared_memory=True)
+    assert found == pytest.approx(score)
