@@ -14,7 +14,7 @@ def deviations(features: list[Tensor]) -> Tensor:
     It tells best which normal images score alike; means beside it only blur that. By mean squares,
     a sixth of the time of `std`.
     """
-    squares = torch.cat([f.square().mean((2, 3)) for f in features], dim=1)
+    squares = torch.cat([(f * f).mean((2, 3)) for f in features], dim=1)
     return (squares - means(features).square()).clamp_min(0).sqrt()
 
 

@@ -122,7 +122,8 @@ class PatchCore(Detector):
         memories = self.bank.float()
         nearest = []
         for candidate in self._candidates(patches, memories, own).unbind(2):  # (B, H·W)
-            squared = (patches.flatten(1, 2) - memories[candidate]).square().sum(2)
+            apart = patches.flatten(1, 2) - memories[candidate]  # (B, H·W, D)
+            squared = (apart * apart).sum(2)  # a graph's power of two takes longer
             if own is not None:  # there may be no other
                 squared.masked_fill_(self.source[candidate] == own[:, None], torch.inf)
             nearest.append(squared)
