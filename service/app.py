@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from service import lookout
 from service.access_log import AccessLog
 from service.backends import Backend
+from service.direct import Direct
 from service.errors import needed_by
 from service.gateway import Gateway
 from service.metrics import Metrics
@@ -48,6 +49,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # names of functions of clients
     )
     app.state.gateway = Gateway(settings, versions, metrics)
+    app.add_middleware(Direct)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

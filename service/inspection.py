@@ -151,6 +151,8 @@ class Inspector:
             partial(self._whole, index, upload, inquiry.timing_ms, judge)
             for index, upload in enumerate(inquiry.uploads)
         ]
+        if len(jobs) == 1:  # mostly, and without a task of its own
+            return [await model.work(jobs[0], inquiry.deadline)]
         size = model.contract.max_batch_size
         for start in range(0, len(jobs), size):
             some = (model.work(job, inquiry.deadline) for job in jobs[start : start + size])
