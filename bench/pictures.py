@@ -12,6 +12,8 @@ SAMPLE = Path(__file__).parents[1] / "docs" / "samples" / "board-normal.jpg"
 SIDES = {0.25: (500, 500), 1: (1000, 1000), 4: (2000, 2000), 12: (4000, 3000)}  # by megapixels
 KINDS = {"JPEG": ("JPEG", "RGB"), "PNG": ("PNG", "RGB"), "grey PNG": ("PNG", "L")}
 
+BOUNDARY = b"------------------------Jh3rAQb9pZ0cW7dKx2mT5u"  # as long as that of curl
+
 
 def picture(megapixels: float = 1, kind: str = "JPEG") -> bytes:
     """An encoded picture; `kind` is one of KINDS."""
@@ -30,5 +32,7 @@ def form(data: bytes, count: int = 1) -> tuple[bytes, str]:
     """The body of a form with a picture `count` times as its field `image`; its content type."""
     head = b'Content-Disposition: form-data; name="image"; filename="a"\r\n'
     kind = b"jpeg" if data.startswith(b"\xff\xd8") else b"png"
-    parts = [b"--part\r\n", head, b"Content-Type: image/", kind, b"\r\n\r\n", data, b"\r\n"]
-    return b"".join([*parts * count, b"--part--\r\n"]), "multipart/form-data; boundary=part"
+    line = b"--" + BOUNDARY
+    parts = [line, b"\r\n", head, b"Content-Type: image/", kind, b"\r\n\r\n", data, b"\r\n"]
+    body = b"".join([*parts * count, line, b"--\r\n"])
+    return body, f"multipart/form-data; boundary={BOUNDARY.decode()}"
