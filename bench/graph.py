@@ -150,7 +150,6 @@ class _Alignment(nn.Module):
         references = References(
             torch.rand(images, 64, 64).half(),
             Look(embedding, places.to(torch.int8)),
-            embedding,
             ("",) * images,
             Scoring(0.01),
             torch.arange(images),

@@ -36,7 +36,6 @@ def main(out: Path) -> None:
     references = References(
         maps=maps,
         look=Look(look.embedding, look.places.to(torch.int8)),
-        corrupted=look.embedding,
         products=product,
         scoring=scoring,
         pictures=torch.arange(IMAGES),

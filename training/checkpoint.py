@@ -49,7 +49,6 @@ class Evidence:
 
     maps: Tensor  # (N, h, w) fp16, out of fold
     deviations: Tensor  # (N, D)
-    corrupted: Tensor  # (N, D) deviations of the same images with a synthetic anomaly
     means: Tensor  # (N, D)
     places: Tensor  # (N, Q, g, g) int8
     calibration_maps: Tensor  # (n, h, w) fp16
@@ -58,6 +57,7 @@ class Evidence:
     calibration_places: Tensor  # (n, Q, g, g) int8
     pictures: Tensor  # (N,) that each reference is a tile of
     calibration_pictures: Tensor  # (n,)
+    corrupted: Tensor | None = None  # (N, D) with a synthetic anomaly, if an alignment needs that
     inspected: Tensor | None = None  # (h, w) bool, the pixels of maps that count; None: all
 
 
@@ -104,18 +104,27 @@ class Checkpoint:
             self.scoring,
         ).eval()
 
+    def require(self, alignment: str) -> None:
+        """Raise CheckpointError for an alignment that this run cannot have."""
+        if alignment not in ALIGNMENTS:
+            raise CheckpointError(f"no alignment {alignment!r}; there are {', '.join(ALIGNMENTS)}")
+        if ALIGNMENTS[alignment].learns_anomalies and self.evidence.corrupted is None:
+            raise CheckpointError(
+                f"{self.config.out} has seen no synthetic anomalies, from which {alignment} "
+                f"learns: train it with --alignment {alignment}"
+            )
+
     def aligner(self, name: str, embedding: Embedding) -> Alignment:
         """Alignment `name` built from this run's references."""
-        if name not in ALIGNMENTS:
-            raise CheckpointError(f"no alignment {name!r}; there are {', '.join(ALIGNMENTS)}")
+        self.require(name)
         evidence = self.evidence
         references = References(
             evidence.maps,
             Look(embedding(evidence.deviations), evidence.places),
-            embedding(evidence.corrupted),
             self.products,
             self.scoring,
             evidence.pictures,
+            None if evidence.corrupted is None else embedding(evidence.corrupted),
         )
         return ALIGNMENTS[name](references).eval()
 

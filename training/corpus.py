@@ -32,6 +32,7 @@ from training.state import whole
 from training.synthesis import add_anomaly
 
 PICTURES_OF_TILES = 2  # in memory at a time
+AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ class Corpus:
     paths: tuple[Path, ...]  # of the pictures
     features: Features  # of N images, each a picture or a tile of one
     deviations: Tensor  # (N, D)
-    corrupted: Tensor  # (N, D) deviations of the same images with a synthetic anomaly
     means: Tensor  # (N, D)
     digest: str  # of names and contents
 
@@ -59,11 +59,13 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
         record = json.loads((state / "corpus.json").read_text())
         names, listing = record["names"], record["listing"]
         pictures = np.repeat(np.arange(len(names)), record["tiles"])
+        descriptors = load_file(state / "descriptors.safetensors")
         corpus = Corpus(
             tuple(config.data / name for name in names),
             reopen(state, pictures, backbone.mean.device),
-            **load_file(state / "descriptors.safetensors"),
-            digest=record["digest"],
+            descriptors["deviations"],
+            descriptors["means"],
+            record["digest"],
         )
     except (OSError, ValueError, KeyError, EOFError, SafetensorError) as exc:
         raise CheckpointError(
@@ -71,6 +73,23 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
         ) from exc
     _refuse_changes(listing, _listing(paths, config.data), config.data)
     return corpus
+
+
+@torch.inference_mode()
+def corrupted_deviations(
+    features: Features, backbone: Backbone, seed: int, progress: Progress
+) -> Tensor:
+    """Deviations (N, D) of the images in view, each with a synthetic anomaly of its own."""
+    found = []
+    with progress.step("anomalies", len(features)) as step:
+        for start in range(0, len(features), AT_A_TIME):
+            some = features.rows[start : start + AT_A_TIME]
+            rngs = (np.random.default_rng((seed, int(row))) for row in some)
+            images = (features.images[row] for row in some)
+            harmed = np.stack([add_anomaly(x, rng) for x, rng in zip(images, rngs, strict=True)])
+            found.append(deviations(backbone(torch.from_numpy(harmed).to(features.device))).cpu())
+            step.advance(len(some))
+    return torch.cat(found)
 
 
 def _listing(paths: Sequence[Path], root: Path) -> dict[str, list[int]]:
@@ -110,7 +129,7 @@ def _write_corpus(
             images = [image for _, picture in good for image in picture.pixels]
             for start in range(0, len(images), config.batch_size):
                 part = images[start : start + config.batch_size]
-                pooled.append(_describe(part, writer.written, config, backbone, writer))
+                pooled.append(_describe(part, backbone, writer))
             names += [str(p.relative_to(config.data)) for p, _ in good]
             tiles += [len(x) for _, x in good]
             step.advance(len(batch), f"{len(unreadable)} unreadable" if unreadable else "")
@@ -124,25 +143,13 @@ def _write_corpus(
 
 
 def _describe(
-    images: Sequence[np.ndarray],
-    first: int,
-    config: TrainConfig,
-    backbone: Backbone,
-    writer: FeatureWriter,
+    images: Sequence[np.ndarray], backbone: Backbone, writer: FeatureWriter
 ) -> dict[str, Tensor]:
     """Store the features of a batch and return its descriptors, (B, D) each."""
-    rngs = [np.random.default_rng((config.seed, first + i)) for i in range(len(images))]
-    damaged = [add_anomaly(x, rng) for x, rng in zip(images, rngs, strict=True)]
-    device = backbone.mean.device
-    image = torch.from_numpy(np.stack(images)).to(device)
+    image = torch.from_numpy(np.stack(images)).to(backbone.mean.device)
     features = backbone(image)
     writer.write(Seen(image, features))
-    harmed = backbone(torch.from_numpy(np.stack(damaged)).to(device))
-    return {
-        "deviations": deviations(features).cpu(),
-        "corrupted": deviations(harmed).cpu(),
-        "means": means(features).cpu(),
-    }
+    return {"deviations": deviations(features).cpu(), "means": means(features).cpu()}
 
 
 def _batches(

@@ -20,11 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from training.alignments import ALIGNMENTS
 from training.backbone import Backbone, load_backbone
 from training.calibration import images_needed
 from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
 from training.config import TrainConfig
-from training.corpus import read_corpus
+from training.corpus import corrupted_deviations, read_corpus
 from training.dataset import products_of, training_images
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
 from training.errors import CheckpointError, DataError, TrainingError
@@ -96,7 +97,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     evidence = Evidence(
         maps=detector.out_of_fold(corpus.features.subset(known), progress),
         deviations=corpus.deviations[known],
-        corrupted=corpus.corrupted[known],
+        corrupted=_corrupted(corpus.features.subset(known), backbone, config, progress),
         means=corpus.means[known],
         places=places.compact(corpus.features.subset(known), progress),
         calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
@@ -173,6 +174,15 @@ def references(fit: np.ndarray, config: TrainConfig, progress: Progress) -> np.n
     )
     draw = np.random.default_rng(config.seed).choice(len(fit), config.references, replace=False)
     return fit[np.sort(draw)]
+
+
+def _corrupted(
+    features: Features, backbone: Backbone, config: TrainConfig, progress: Progress
+) -> Tensor | None:
+    """What the run's alignment learns of synthetic anomalies, if it does."""
+    if not ALIGNMENTS[config.alignment].learns_anomalies:
+        return None
+    return corrupted_deviations(features, backbone, config.seed, progress)
 
 
 def _fit(

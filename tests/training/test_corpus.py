@@ -9,7 +9,7 @@ from PIL import Image
 
 from training.backbone import load_backbone
 from training.config import TrainConfig
-from training.corpus import Corpus, read_corpus
+from training.corpus import Corpus, corrupted_deviations, read_corpus
 from training.embedding import deviations
 from training.errors import CheckpointError, DataError
 from training.progress import Progress
@@ -48,7 +48,21 @@ def test_features_and_descriptors_are_the_backbones_of_each_image(tmp_path, back
     for stored, expected in zip(corpus.features.batch([4]).stages, features, strict=True):
         assert torch.allclose(stored, expected, atol=1e-2, rtol=1e-2)
     assert torch.allclose(corpus.deviations[4], deviations(features)[0], atol=1e-3)
-    assert not torch.allclose(corpus.corrupted[4], corpus.deviations[4], atol=1e-2)
+
+
+def test_images_are_seen_with_an_anomaly_each_its_own(tmp_path, backbone):
+    config = folder(tmp_path, 9, 0)
+    corpus = read(config, backbone)
+
+    def harmed(rows: list[int]) -> torch.Tensor:
+        features = corpus.features.subset(np.array(rows))
+        return corrupted_deviations(features, backbone, config.seed, Progress())
+
+    of_all = harmed(list(range(9)))
+    assert of_all.shape == corpus.deviations.shape
+    apart = (of_all - corpus.deviations).abs().amax(1)
+    assert (apart > 1e-2).float().mean() > 0.5
+    assert torch.allclose(harmed([2, 5]), of_all[[2, 5]], atol=1e-5)  # whoever else is in view
 
 
 def test_a_few_unreadable_images_are_named_skipped_and_shift_nothing(tmp_path, backbone, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +30,10 @@ class References:
 
     maps: Tensor  # (N, h, w) out-of-fold raw anomaly maps
     look: Look  # of N images; the places as int8
-    corrupted: Tensor  # (N, E) embeddings of the same images with a synthetic anomaly
     products: tuple[str, ...]  # read by class-aware alignment alone
     scoring: Scoring
     pictures: Tensor  # (N,) that each is a tile of; each another where pictures are not cut
+    corrupted: Tensor | None = None  # (N, E) embeddings of the same with a synthetic anomaly
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Aligned:
 
 class Alignment(nn.Module, ABC):
     """Built from references; `forward` needs no label."""
+
+    learns_anomalies: ClassVar[bool] = False  # whether it needs `References.corrupted`
 
     @abstractmethod
     def __init__(self, references: References) -> None:

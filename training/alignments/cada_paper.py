@@ -26,8 +26,11 @@ class CadaPaper(Alignment):
     learns to predict the normal statistics also where there is a defect.
     """
 
+    learns_anomalies = True
+
     def __init__(self, references: References) -> None:
         super().__init__(references)
+        assert references.corrupted is not None
         maps = references.maps.float()
         mean = maps.mean((1, 2))
         targets = torch.stack([mean, maps.amax((1, 2)) - mean], dim=1)  # (N, 2) u, γ - u

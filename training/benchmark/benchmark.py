@@ -2,7 +2,7 @@
 
 OUT/results.jsonl   one line a detector, alignment and seed, with all figures
 OUT/results.md      the tables
-OUT/runs/           the runs, each as `onegauge train` leaves it
+OUT/runs/           the runs, each as `onegauge train --alignment cada-paper` leaves it
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from training.evaluation.run import evaluate_run, require_known
 from training.progress import Progress
 from training.train import train
 
+ANY = "cada-paper"  # of whose runs any other alignment can be had
 RECENTRED = "recentred"  # aligns features instead of maps, so it is a run of its own
 
 
@@ -61,7 +62,8 @@ class Grid:
     def _run(self, detector: str, seed: int, *, recentred: bool) -> TrainConfig:
         words = [detector, self.config.backbone, *[RECENTRED] * recentred, str(seed)]
         out = self.config.out / "runs" / "-".join(words).replace("/", "_")
-        return replace(self.config, detector=detector, seed=seed, recentred=recentred, out=out)
+        changes = {"alignment": ANY, "detector": detector, "seed": seed, "recentred": recentred}
+        return replace(self.config, out=out, **changes)
 
 
 def benchmark(grid: Grid) -> Path:

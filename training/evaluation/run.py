@@ -60,6 +60,8 @@ def evaluate_run(
     checkpoint = load(run)
     names = alignments or tuple(dict.fromkeys(("none", checkpoint.config.alignment)))
     require_known(names)
+    for name in names:
+        checkpoint.require(name)
     target = _target(checkpoint, alpha, progress)
     chosen = choose_device(device)
     detected = detect(checkpoint, images, chosen, progress)

@@ -45,7 +45,7 @@ def world() -> World:
     harmed = look.embedding + torch.tensor([0.0, 0.0, 4.0])  # what a synthetic anomaly does
     names = tuple("ab"[i] for i in known)
     stored = Look(look.embedding, look.places.round().to(torch.int8))
-    references = References(maps, stored, harmed, names, Scoring(SHARE), torch.arange(100))
+    references = References(maps, stored, names, Scoring(SHARE), torch.arange(100), harmed)
     maps, look = draw(new, generator)
     anomalous = torch.arange(80) % 4 >= 2
     maps[anomalous, 3:6, 8:11] += DEFECT * SCALE[new[anomalous]].view(-1, 1, 1)

@@ -73,7 +73,6 @@ def test_the_few_references_that_there_are_serve_as_neighbours(world):
         world.references,
         maps=world.references.maps[:6],
         look=Look(*(part[:6] for part in world.references.look)),
-        corrupted=world.references.corrupted[:6],
         products=world.references.products[:6],
         pictures=world.references.pictures[:6],
     )

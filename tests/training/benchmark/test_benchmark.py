@@ -50,10 +50,11 @@ def test_it_goes_on_with_what_is_missing_and_trains_nothing_twice(grid):
     before = measured(grid)
     weights = sorted(grid.config.out.glob("runs/*/checkpoint.safetensors"))
     times = [file.stat().st_mtime_ns for file in weights]
-    benchmark(replace(grid, alignments=("none", "cada", "class-aware")))
+    benchmark(replace(grid, alignments=("none", "cada", "class-aware", "cada-paper")))
     after = measured(grid)
     assert after[: len(before)] == before
-    assert {row["alignment"] for row in after[len(before) :]} == {"class-aware"}
+    added = {row["alignment"] for row in after[len(before) :]}
+    assert added == {"class-aware", "cada-paper"}
     assert [file.stat().st_mtime_ns for file in weights] == times
 
 

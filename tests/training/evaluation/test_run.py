@@ -8,7 +8,7 @@ from training.alignments import ALIGNMENTS
 from training.checkpoint import load
 from training.dataset import picture_of
 from training.dataset import test_images as labelled_images
-from training.errors import DataError
+from training.errors import CheckpointError, DataError
 from training.evaluation.run import align, detect, evaluate_run
 from training.progress import Progress
 
@@ -42,10 +42,17 @@ def test_by_default_a_run_is_compared_with_no_alignment(trained_run, product_tre
     assert len(card["training data"]) == 64
 
 
-def test_any_alignment_can_be_had_of_a_run(trained_run, product_tree):
-    found = subjects(trained_run, product_tree, tuple(ALIGNMENTS))
-    assert list(found) == list(ALIGNMENTS)
+def test_any_alignment_that_learns_no_anomalies_can_be_had_of_a_run(trained_run, product_tree):
+    names = tuple(name for name, kind in ALIGNMENTS.items() if not kind.learns_anomalies)
+    found = subjects(trained_run, product_tree, names)
+    assert list(found) == list(names)
     assert all(np.isfinite(subject.inspected.score).all() for subject in found.values())
+
+
+def test_one_that_does_is_refused_before_an_image_is_read(trained_run, capsys):
+    with pytest.raises(CheckpointError, match="train it with --alignment cada-paper"):
+        next(evaluate_run(trained_run, [], ("none", "cada-paper"), None, "cpu", Progress()))
+    assert "inspecting" not in capsys.readouterr().err
 
 
 def test_the_card_names_the_device_that_was_chosen(trained_run, product_tree):
