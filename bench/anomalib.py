@@ -143,10 +143,7 @@ def train_here(
 
 
 def epoch_here(home: Path, detector: str, weights: Path) -> float:
-    """Images a second of what an epoch of anomalib's is: features, or a detector's training.
-
-    Features are those of every image, and of the same with a synthetic anomaly.
-    """
+    """Images a second of what an epoch of anomalib's is: features, or a detector's training."""
     config = TrainConfig(
         home / "here", home / "epoch", detector, "resnet18", backbone_weights=weights
     )
