@@ -50,19 +50,23 @@ def test_features_and_descriptors_are_the_backbones_of_each_image(tmp_path, back
     assert torch.allclose(corpus.deviations[4], deviations(features)[0], atol=1e-3)
 
 
-def test_images_are_seen_with_an_anomaly_each_its_own(tmp_path, backbone):
-    config = folder(tmp_path, 9, 0)
+def test_images_are_seen_with_an_anomaly_each_its_own(tmp_path, backbone, monkeypatch):
+    config = folder(tmp_path, 20, 0)
     corpus = read(config, backbone)
+    drawn: list[float] = []
 
-    def harmed(rows: list[int]) -> torch.Tensor:
-        features = corpus.features.subset(np.array(rows))
-        return corrupted_deviations(features, backbone, config.seed, Progress())
+    def whiten(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        drawn.append(rng.random())
+        return np.full_like(image, 255)
 
-    of_all = harmed(list(range(9)))
-    assert of_all.shape == corpus.deviations.shape
-    apart = (of_all - corpus.deviations).abs().amax(1)
-    assert (apart > 1e-2).float().mean() > 0.5
-    assert torch.allclose(harmed([2, 5]), of_all[[2, 5]], atol=1e-5)  # whoever else is in view
+    monkeypatch.setattr("training.corpus.add_anomaly", whiten)
+    white = backbone(torch.full((1, 32, 32, 3), 255, dtype=torch.uint8))
+    found = corrupted_deviations(corpus.features, backbone, config.seed, Progress())
+    assert torch.allclose(found, deviations(white).expand(20, -1), atol=1e-5)
+    assert len(set(drawn)) == 20
+    some = corpus.features.subset(np.array([2, 17]))  # whoever else is in view
+    corrupted_deviations(some, backbone, config.seed, Progress())
+    assert drawn[20:] == [drawn[2], drawn[17]]
 
 
 def test_a_few_unreadable_images_are_named_skipped_and_shift_nothing(tmp_path, backbone, capsys):
