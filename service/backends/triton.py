@@ -191,6 +191,7 @@ class TritonModel:
         self.contract = contract
         self._backend = backend
         self._shared = shared
+        self._wanted = [InferRequestedOutput(name) for name in OUTPUTS]
 
     async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
         """Inspect a batch (B, H, W, 3)."""
@@ -204,7 +205,7 @@ class TritonModel:
                 [image],
                 self.contract.version,
                 headers=self._backend.headers(),
-                outputs=[InferRequestedOutput(name) for name in OUTPUTS],
+                outputs=self._wanted,
                 timeout=max(1, int(seconds * 1e6)),  # microseconds that it may wait in the queue
                 client_timeout=seconds,
             )
