@@ -149,7 +149,7 @@ def test_gateway_waits_for_a_triton_that_comes_late(repository, address, tmp_pat
 
 
 @pytest.mark.triton
-@pytest.mark.parametrize("shared_memory", ["false", "true"])
+@pytest.mark.parametrize("shared_memory", ["false", pytest.param("true", marks=pytest.mark.drill)])
 def test_triton_killed_under_load_costs_refusals_and_nothing_else(
     repository, address, tmp_path, shared_memory
 ):

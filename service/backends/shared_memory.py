@@ -71,16 +71,13 @@ class SharedMemory:
         place = await self._take(images.nbytes)
         if place is None:
             return await ask(in_message(images))
-        known = True
         try:
             return await ask(place.hold(images))
         except InferenceServerException as exc:
-            known = place.name not in str(exc.message())
-            if known:
+            if place.name not in str(exc.message()):
                 raise
         finally:
-            if known:
-                self._free.append(place)
+            self._free.append(place)
         self._free.clear()  # the server was started anew and has forgotten all of them
         return await ask(in_message(images))
 

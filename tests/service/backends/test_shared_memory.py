@@ -19,7 +19,13 @@ from service.backends import shared_memory
 from service.backends.shared_memory import SharedMemory
 
 T = TypeVar("T")
-SHM = Path("/dev/shm")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In place of /dev/shm, which others use, too."""
+    monkeypatch.setattr(shared_memory, "FOLDER", tmp_path)
+    return tmp_path
 
 
 class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -38,7 +44,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         given = dict(context.invocation_metadata()).get("admin-key", "")
         if not self.sees or given != self.restricted:
             await context.abort(grpc.StatusCode.INTERNAL, "Unable to open shared memory region")
-        with (SHM / request.key.strip("/")).open("r+b") as file:
+        with (shared_memory.FOLDER / request.key.strip("/")).open("r+b") as file:
             self.regions[request.name] = mmap.mmap(file.fileno(), request.byte_size)
         return pb.SystemSharedMemoryRegisterResponse()
 
@@ -100,22 +106,18 @@ class Caller:
         return list((await self.memory.infer(images, ask)).as_numpy("score"))
 
 
-def left() -> set[str]:
-    return {file.name for file in SHM.glob("onegauge-*")}
-
-
-def test_server_reads_the_images_where_they_lie():
+def test_server_reads_the_images_where_they_lie(folder):
     async def scenario(caller: Caller) -> None:
         assert await caller.score(7, 9) == [7, 9]
         assert await caller.score(3, 4) == [3, 4]
 
-    server, before = Server(), left()
+    server = Server()
     session(server, scenario)
     first, second = server.read
     assert first == second != "message"
     assert server.looked_at == 1
     assert server.regions == {}  # let go at the end
-    assert left() <= before  # no name outlives the call that made it
+    assert not list(folder.iterdir())  # no name outlives the call that made it
 
 
 def test_calls_beside_each_other_have_places_of_their_own():
@@ -154,7 +156,9 @@ def test_server_that_was_started_anew_is_told_of_new_places():
     assert server.read[3] not in ("message", *server.read[:2])
 
 
-def test_server_that_sees_no_memory_is_sent_messages_and_asked_again_later(caplog, monkeypatch):
+def test_server_that_sees_no_memory_is_sent_messages_and_asked_again_later(
+    caplog, monkeypatch, folder
+):
     async def scenario(caller: Caller) -> None:
         for shade in range(3):
             assert await caller.score(shade) == [shade]
@@ -171,25 +175,25 @@ def test_server_that_sees_no_memory_is_sent_messages_and_asked_again_later(caplo
     assert server.read[:3] == ["message"] * 3
     assert server.read[3] != "message"
     assert caplog.text.count("in messages") == 1
-    assert not left()
+    assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("folder", ["missing", "full"])
-def test_machine_without_room_sends_messages(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("lacking", ["folder", "room"])
+def test_machine_without_room_sends_messages(lacking, folder, monkeypatch):
     async def scenario(caller: Caller) -> None:
         assert await caller.score(7) == [7]
 
     def no_room(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    if folder == "missing":
-        monkeypatch.setattr(shared_memory, "FOLDER", tmp_path / "missing")
+    if lacking == "folder":
+        monkeypatch.setattr(shared_memory, "FOLDER", folder / "missing")
     else:
         monkeypatch.setattr("os.posix_fallocate", no_room)
     server = Server()
     session(server, scenario)
     assert (server.read, server.looked_at) == (["message"], 0)
-    assert not left()
+    assert not list(folder.iterdir())
 
 
 def test_server_that_restricts_shared_memory_is_given_the_key():
