@@ -1,6 +1,6 @@
-"""Draw how the newest figures scale: docs/images/scaling.png.
+"""Draw how the newest figures of this machine scale: docs/images/scaling.png.
 
-    python -m bench.plots
+    python -m bench.plots [--figures bench/results/DATE.json]
 
 With pixels, PatchCore's bank, products, and cores. More cores than were measured follow a model: an
 image takes some time of a core, of which some is that of the event loop, and one process has one.
@@ -16,7 +16,7 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.figures import RESULTS
+from bench.figures import newest
 from bench.servers import ROOT
 
 TARGET = ROOT / "docs" / "images" / "scaling.png"
@@ -24,9 +24,13 @@ OURS, OTHER = "#0072b2", "#8c8c8c"
 CORES = (1, 2, 4, 8, 16, 32)
 
 
-def main(target: Path = TARGET) -> None:
-    """Draw all four."""
-    figures = json.loads(max(RESULTS.glob("*.json")).read_text())
+def main(target: Path = TARGET, figures: Path | None = None) -> None:
+    """Draw all four, of another machine from its file of `figures`."""
+    draw(json.loads(figures.read_text()) if figures else newest(), target)
+
+
+def draw(figures: dict[str, Any], target: Path) -> None:
+    """One picture."""
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     pixels, bank, products, cores = figure.subplots(2, 2).flat
     by_pixels(pixels, figures["formats"])
