@@ -67,9 +67,10 @@ def main(
                 rates.setdefault(who, []).append(asked(address, images, seconds))
             for way, running in {"messages": messages, "shared memory": shared}.items():
                 for count in (1, IN_A_REQUEST):
+                    who = f"gateway, {way}, {count} in a request"
                     rate, loop_s = loaded(running, image, count, seconds, Path(folder) / "body")
-                    rates.setdefault(f"gateway, {way}, {count} in a request", []).append(rate)
-                    loops.setdefault(f"gateway, {way}, {count} in a request", []).append(loop_s)
+                    rates.setdefault(who, []).append(rate)
+                    loops.setdefault(who, []).append(loop_s)
     figures = {}
     for who, found in rates.items():
         ratios = [a / b for a, b in zip(found, rates["alone"], strict=True)]
