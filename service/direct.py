@@ -1,4 +1,4 @@
-"""The way of an inspection past FastAPI, which takes longer to find a route than to run it."""
+"""The way of an inspection past FastAPI, whose search for the route is half of what comes first."""
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
