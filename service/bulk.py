@@ -19,9 +19,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from service.client import AsyncClient, ClientError, Named, Refused, key_of_environment
+from service.files import images_below
 from service.schemas import Answer, Decision, ModelVersion, Options
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 BATCH = 8  # images per request
 IN_FLIGHT = 4  # requests at a time
 REFUSED = (413, 415, 422)  # because of what was sent, not because something is broken
@@ -97,14 +97,10 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise ClientError(f"{path}: no such file or folder")
-        found += _images_below(path) if path.is_dir() else [path]
+        found += sorted(images_below(path)) if path.is_dir() else [path]
     if not found:
         raise ClientError(f"no images below {', '.join(map(str, paths))}")
     return found
-
-
-def _images_below(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
 
 
 async def inspect(

@@ -17,8 +17,9 @@ from threading import Event
 from time import monotonic
 from typing import IO, Any, NamedTuple, Self, TypeAlias
 
-from service.bulk import BATCH, IMAGE_SUFFIXES, REFUSED, outcomes_of, readable, refused
+from service.bulk import BATCH, REFUSED, outcomes_of, readable, refused
 from service.client import Client, ClientError, Named, Refused, key_of_environment
+from service.files import images_below
 from service.schemas import Options
 
 POLL_S = 0.2
@@ -103,8 +104,8 @@ class Watch:
     def _settled(self) -> list[tuple[str, State]]:
         """Files that have not been inspected and have stopped growing, the oldest first."""
         now, seen, due = monotonic(), set(), []
-        for path in self._post.folder.rglob("*"):
-            if path.suffix.lower() not in IMAGE_SUFFIXES or _is_below(path, self._post.rejects):
+        for path in images_below(self._post.folder):
+            if _is_below(path, self._post.rejects):
                 continue
             name, state = path.relative_to(self._post.folder).as_posix(), _state(path)
             if state is None or self._journal.knows(name, state):

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from service.errors import ImageError
+from service.files import IMAGE_SUFFIXES
 from service.image import open_image, read_image
 from service.tiles import Box, Tiles, Tiling
 from training.errors import DataError
-from training.layouts import LAYOUTS, SUFFIXES, TestImage, recognise
+from training.layouts import LAYOUTS, TestImage, recognise
 from training.masks import MAX_PIXELS, marked, scaled
 
 MAX_UNREADABLE = 0.05
@@ -30,8 +31,8 @@ def training_images(root: Path) -> list[Path]:
     paths = recognise(root).training()
     if not paths:
         raise DataError(
-            f"no images in {root}: expected {', '.join(sorted(SUFFIXES))} files, flat or nested, "
-            "outside of test/ and ground_truth/"
+            f"no images in {root}: expected {', '.join(sorted(IMAGE_SUFFIXES))} files, flat or "
+            "nested, outside of test/ and ground_truth/"
         )
     return paths
 

@@ -6,9 +6,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
-    "training": {"service", "service.image", "service.tiles", "service.errors", "training"},
+    "training": {
+        "service",
+        "service.errors",
+        "service.files",
+        "service.image",
+        "service.tiles",
+        "training",
+    },
     "export": {
         "service",
+        "service.files",
         "service.image",
         "service.errors",
         "service.contract",

@@ -8,7 +8,7 @@ from training.errors import DataError
 from training.layouts.btad import Btad
 from training.layouts.dagm import Dagm
 from training.layouts.kolektor import Kolektor
-from training.layouts.layout import SUFFIXES, Layout, TestImage, Tree
+from training.layouts.layout import Layout, TestImage, Tree
 from training.layouts.mvtec import Mvtec
 from training.layouts.mvtec_ad2 import MvtecAd2
 from training.layouts.real_iad import RealIad
@@ -16,7 +16,7 @@ from training.layouts.visa import Visa
 
 LAYOUTS: tuple[type[Layout], ...] = (Mvtec, MvtecAd2, Visa, Btad, RealIad, Kolektor, Dagm)
 
-__all__ = ["LAYOUTS", "SUFFIXES", "Layout", "TestImage", "recognise"]
+__all__ = ["LAYOUTS", "Layout", "TestImage", "recognise"]
 
 
 def recognise(root: Path) -> Layout:

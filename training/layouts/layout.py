@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from service.files import files_below, is_image
 from training.errors import DataError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 SPLITS = {"train", "validation", "test", "test_public", "Train", "Test"}
 GOOD = "good"
 
@@ -39,7 +39,7 @@ class Tree:
         """Raises DataError where `root` is not a folder."""
         if not root.is_dir():
             raise DataError(f"{root} is not a folder")
-        return cls(root, tuple(sorted(f.relative_to(root) for f in root.rglob("*") if f.is_file())))
+        return cls(root, tuple(sorted(files_below(root))))
 
     @cached_property
     def folders(self) -> frozenset[tuple[str, ...]]:
@@ -49,7 +49,7 @@ class Tree:
     @property
     def images(self) -> list[Path]:
         """The files that are images by their suffix."""
-        return [file for file in self.files if file.suffix.lower() in SUFFIXES]
+        return [file for file in self.files if is_image(file)]
 
 
 class Layout(ABC):

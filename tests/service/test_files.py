@@ -1,0 +1,63 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from service.files import files_below, images_below, is_image
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
+
+
+def put(*files):
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def test_images_are_told_by_suffix_in_any_case(folder):
+    names = ["a.jpg", "b.JPEG", "c.jfif", "d.Jpe", "e.png", "f.TIF", "g.tiff", "h.webp", "i.dib"]
+    put(*(folder / name for name in names), folder / "notes.txt", folder / "k.pgm")
+    assert sorted(images_below(folder)) == sorted(folder / name for name in names)
+
+
+def test_what_is_hidden_is_no_image():
+    hidden = ("._a.jpg", ".thumbnails/a.jpg", "day/.b.png")
+    assert not any(is_image(Path(name)) for name in hidden)
+    assert is_image(Path("day/a.b.jpg"))
+
+
+def test_linked_folders_and_files_are_followed(folder, tmp_path):
+    put(tmp_path / "share" / "day" / "a.png", tmp_path / "b.png")
+    (folder / "linked").symlink_to(tmp_path / "share")
+    (folder / "b.png").symlink_to(tmp_path / "b.png")
+    assert set(files_below(folder)) == {Path("linked/day/a.png"), Path("b.png")}
+
+
+def test_links_in_a_circle_end(folder):
+    put(folder / "day" / "a.png")
+    (folder / "day" / "again").symlink_to(folder)
+    (folder / "day" / "self").symlink_to("self")
+    assert list(files_below(folder)) == [Path("day/a.png")]
+
+
+def test_a_folder_that_is_linked_too_is_listed_once_by_its_own_name(folder):
+    put(folder / "z" / "a.png")
+    (folder / "a").symlink_to("z")
+    (folder / "b").symlink_to("z")
+    assert list(files_below(folder)) == [Path("z/a.png")]
+
+
+def test_links_to_nothing_and_pipes_are_no_files(folder):
+    (folder / "gone.png").symlink_to(folder / "nothing.png")
+    os.mkfifo(folder / "pipe.png")
+    assert list(files_below(folder)) == []
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(folder):
+    with pytest.raises(FileNotFoundError):
+        list(files_below(folder / "gone"))
