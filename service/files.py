@@ -12,6 +12,8 @@ from pathlib import Path
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".dib", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 )
+# of macOS, Windows and network storage
+OF_SYSTEMS = frozenset({"__macosx", "$recycle.bin", "#recycle", "#snapshot", "@eadir", "@recycle"})
 
 
 def images_below(folder: Path) -> Iterator[Path]:
@@ -21,6 +23,14 @@ def images_below(folder: Path) -> Iterator[Path]:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """All files anywhere below a folder, relative to it and in no order; raises OSError."""
+    return (name for name, is_file in names_below(folder) if is_file)
+
+
+def names_below(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """All but folders anywhere below a folder, relative to it, and whether each is a file.
+
+    A link that leads nowhere and a pipe are none. Raises OSError.
+    """
     real, links, seen = deque([Path()]), deque[Path](), set[tuple[int, int]]()
     while real or links:
         here = (real or links).popleft()
@@ -34,12 +44,12 @@ def files_below(folder: Path) -> Iterator[Path]:
                     leads_to = Path(entry)  # whose methods say no where it leads nowhere
                     if leads_to.is_dir():
                         links.append(here / entry.name)
-                    elif leads_to.is_file():
-                        yield here / entry.name
+                    else:
+                        yield here / entry.name, leads_to.is_file()
                 elif entry.is_dir():
                     real.append(here / entry.name)
-                elif entry.is_file():
-                    yield here / entry.name
+                else:
+                    yield here / entry.name, entry.is_file()
 
 
 def is_image(file: Path) -> bool:
@@ -51,5 +61,8 @@ def is_image(file: Path) -> bool:
 
 
 def is_hidden(file: Path) -> bool:
-    """Whether the name of a file or of a folder that it is in begins with a dot."""
-    return any(part.startswith(".") for part in file.parts)
+    """Whether the name of a file or of a folder that it is in begins with a dot.
+
+    Or whether the folder is one in which a system keeps thumbnails and what was deleted.
+    """
+    return any(part.startswith(".") or part.lower() in OF_SYSTEMS for part in file.parts)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.files import files_below, images_below, is_image
+from service.files import files_below, images_below, is_image, names_below
 
 
 @pytest.fixture
@@ -26,7 +26,13 @@ def test_images_are_told_by_suffix_in_any_case(folder):
 
 
 def test_what_is_hidden_is_no_image():
-    hidden = ("._a.jpg", ".thumbnails/a.jpg", "day/.b.png")
+    hidden = (
+        "._a.jpg",
+        ".thumbnails/a.jpg",
+        "day/.b.png",
+        "@eaDir/a.jpg",
+        "$RECYCLE.BIN/S-1/a.jpg",
+    )
     assert not any(is_image(Path(name)) for name in hidden)
     assert is_image(Path("day/a.b.jpg"))
 
@@ -56,6 +62,17 @@ def test_links_to_nothing_and_pipes_are_no_files(folder):
     (folder / "gone.png").symlink_to(folder / "nothing.png")
     os.mkfifo(folder / "pipe.png")
     assert list(files_below(folder)) == []
+
+
+def test_what_is_no_file_is_named_all_the_same(folder):
+    put(folder / "day" / "a.png")
+    (folder / "day" / "gone.png").symlink_to("nothing.png")
+    os.mkfifo(folder / "pipe.png")
+    assert sorted(names_below(folder)) == [
+        (Path("day/a.png"), True),
+        (Path("day/gone.png"), False),
+        (Path("pipe.png"), False),
+    ]
 
 
 def test_a_folder_that_cannot_be_read_is_not_passed_over(folder):
