@@ -20,7 +20,6 @@ class Btad(Mvtec):
     """MVTec AD with other names: `ok` for normal, `ko` for the one defect."""
 
     name = "BTAD"
-    normal = "ok"
 
     @classmethod
     def fits(cls, tree: Tree) -> bool:

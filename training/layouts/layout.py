@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
-from service.files import files_below, is_image
+from service.files import is_image, names_below
 from training.errors import DataError
+from training.layouts.names import SPLIT, role_of_folder
+from training.layouts.verdict import Verdict, left_out, taken
 
-SPLITS = {"train", "validation", "test", "test_public", "Train", "Test"}
 GOOD = "good"
+# of an image, relative to the root, and whether the user includes it whatever its names say
+Judge: TypeAlias = Callable[[Path, bool], Verdict]
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,23 @@ class Tree:
 
     root: Path
     files: tuple[Path, ...]  # relative to the root, sorted
+    others: tuple[Path, ...] = ()  # links that lead nowhere, pipes
 
     @classmethod
     def below(cls, root: Path) -> Tree:
-        """Raises DataError where `root` is not a folder."""
-        if not root.is_dir():
-            raise DataError(f"{root} is not a folder")
-        return cls(root, tuple(sorted(files_below(root))))
+        """Raises DataError where `root` is not a folder, or a folder below it cannot be read."""
+        try:
+            if not root.is_dir():
+                is_what = "a file, not a folder" if root.exists() else "not a folder"
+                raise DataError(f"{root} is {is_what}: give the folder that the images are in")
+            names = sorted(names_below(root))
+        except OSError as exc:
+            raise DataError(
+                f"cannot read the folder {exc.filename or root}: {exc.strerror}; make it readable, "
+                "or give a folder without it"
+            ) from exc
+        files, others = (tuple(n for n, file in names if file is kind) for kind in (True, False))
+        return cls(root, files, others)
 
     @cached_property
     def folders(self) -> frozenset[tuple[str, ...]]:
@@ -73,14 +86,44 @@ class Layout(ABC):
     def test(self) -> list[TestImage]:
         """The labelled images to evaluate on, sorted. Raises DataError."""
 
+    def training_judge(self) -> Judge:
+        """Who says whether to train on an image. Raises DataError."""
+        normal = {path.relative_to(self.tree.root) for path in self.training()}
+
+        def judge(file: Path, included: bool) -> Verdict:
+            if included or file in normal:
+                return taken(*file.parts[:-1])
+            return left_out(*file.parts[:-1], why=f"no training image of {self.name}")
+
+        return judge
+
+    def test_judge(self) -> Judge:
+        """Who says whether to evaluate on an image, which takes a label. Raises DataError."""
+        labelled = self._labelled
+
+        def judge(file: Path, _: bool) -> Verdict:
+            if image := labelled.get(self.tree.root / file):
+                return taken(*file.parts[:-1], why="anomalous" if image.anomalous else "normal")
+            return left_out(*file.parts[:-1], why=f"no test image of {self.name}")
+
+        return judge
+
+    def test_image(self, file: Path) -> TestImage | None:
+        """An image, relative to the root, with its label; None where it has none."""
+        return self._labelled.get(self.tree.root / file)
+
+    @cached_property
+    def _labelled(self) -> dict[Path, TestImage]:
+        return {image.path: image for image in self.test()}
+
     def product_of(self, path: Path) -> str:
         """The folders above that of the split, without one the first folder below the root.
 
         The root's own name where there is none.
         """
         folders = path.relative_to(self.tree.root).parts[:-1]
-        above = next((folders[:i] for i, f in enumerate(folders) if f in SPLITS), folders[:1])
-        return "/".join(above) or self.tree.root.resolve().name
+        splits = (i for i, folder in enumerate(folders) if role_of_folder(folder) & SPLIT)
+        return "/".join(folders[: next(splits, 1)]) or self.tree.root.resolve().name
 
     def labelled(self, path: Path, defect: str, mask: Path | None) -> TestImage:
         """The test image of `path`; the mask of a normal one says nothing and is dropped."""

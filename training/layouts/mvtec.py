@@ -10,31 +10,28 @@ Detection" (CVPR 2019):
 
 MPDD (Jezek et al., ICUMT 2021) has the same folders and mask names. VisA as its authors' script
 rearranges it calls the one defect `bad` and gives a mask the bare stem of its image. Both names of
-masks are read.
+masks are read, and so are trees that plants arrange by names of their own: see `names`.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
-from training.layouts.layout import GOOD, Layout, TestImage, Tree
-
-# Of any layout, so that no mixture of trees lets a defective image into training.
-NOT_FOR_TRAINING = {"test", "ground_truth", "test_public", "test_private", "test_private_mixed"}
+from training.layouts.arrangement import Arrangement, is_normal
+from training.layouts.layout import GOOD, Judge, Layout, TestImage, Tree
+from training.layouts.names import SPLIT, Role, role_of_folder
+from training.layouts.verdict import Verdict, taken
 
 
 class Mvtec(Layout):
     """`<product>/train/*`, `<product>/test/<good or a defect>` and `<product>/ground_truth`.
 
     Products may lie at any depth, or the root may be one. Without folders of these names the tree
-    is a plain folder of images, all of them normal.
+    is a plain folder of images, of which those are normal that no name calls otherwise.
     """
 
     name = "MVTec AD"
-    split: ClassVar[str] = "test"
-    normal: ClassVar[str] = GOOD
-    masks: ClassVar[tuple[str, ...]] = ("ground_truth",)  # below the product
 
     @classmethod
     def fits(cls, tree: Tree) -> bool:
@@ -44,19 +41,55 @@ class Mvtec(Layout):
         return ("test", GOOD) in ends or (("train", GOOD) in ends and not second)
 
     def training(self) -> list[Path]:
-        """Every image outside the folders of tests and masks."""
-        root = self.tree.root
-        return [root / f for f in self.tree.images if not NOT_FOR_TRAINING & set(f.parts[:-1])]
+        """Every image that no name calls a defect, a test or a mask."""
+        judge = self.training_judge()
+        return [self.tree.root / f for f in self.tree.images if judge(f, False).is_taken]
 
     def test(self) -> list[TestImage]:
-        """`<product>/test/<good or a defect>/*`, each with the mask of its own stem."""
-        masks = {(*file.parts[:-1], file.stem): self.tree.root / file for file in self.tree.images}
-        found = []
-        for file in self.tree.images:
-            if file.parts[-3:-2] == (self.split,):
-                label = file.parts[-2]
-                folder = (*file.parts[:-3], *self.masks, label)
-                mask = masks.get((*folder, f"{file.stem}_mask")) or masks.get((*folder, file.stem))
-                defect = GOOD if label == self.normal else label
-                found.append(self.labelled(self.tree.root / file, defect, mask))
-        return found
+        """`<product>/test/<good or a defect>/**`, each with the mask of its own stem."""
+        judge = self.test_judge()
+        tested = (self.test_image(f) for f in self.tree.images if judge(f, False).is_taken)
+        return [image for image in tested if image]
+
+    def training_judge(self) -> Judge:
+        """The names of folders and files."""
+
+        def judge(file: Path, included: bool) -> Verdict:
+            return taken(*file.parts[:-1]) if included else self._arrangement.for_training(file)
+
+        return judge
+
+    def test_judge(self) -> Judge:
+        """The names of folders."""
+
+        def judge(file: Path, included: bool) -> Verdict:
+            return self._arrangement.for_test(file, self._split(file), included=included)
+
+        return judge
+
+    def test_image(self, file: Path) -> TestImage | None:
+        """An image with the label that its folders give it."""
+        label = self._arrangement.label_of(file, self._split(file))
+        if label is None:
+            return None
+        defect = GOOD if is_normal(label) else label
+        mask = self._arrangement.mask_of(file)
+        return self.labelled(self.tree.root / file, defect, mask and self.tree.root / mask)
+
+    def product_of(self, path: Path) -> str:
+        """The folders above that of the split; without one those above the labels."""
+        product = self._arrangement.product_of(path.relative_to(self.tree.root))
+        return product or self.tree.root.resolve().name
+
+    def is_split(self, folder: str) -> bool:
+        """Whether a folder of this name has test images."""
+        return Role.TEST in role_of_folder(folder)
+
+    def _split(self, file: Path) -> int | None:
+        """Which of the folders above an image has the test images, None where none does."""
+        splits = [i for i, f in enumerate(file.parts[:-1]) if role_of_folder(f) & SPLIT]
+        return splits[-1] if splits and self.is_split(file.parts[splits[-1]]) else None
+
+    @cached_property
+    def _arrangement(self) -> Arrangement:
+        return Arrangement(self.tree.images)

@@ -17,15 +17,19 @@ from __future__ import annotations
 from training.layouts.layout import Tree
 from training.layouts.mvtec import Mvtec
 
+SPLIT = "test_public"
+
 
 class MvtecAd2(Mvtec):
     """Trains on `train` and `validation`, both flawless, and evaluates on `test_public`."""
 
     name = "MVTec AD 2"
-    split = "test_public"
-    masks = ("test_public", "ground_truth")
 
     @classmethod
     def fits(cls, tree: Tree) -> bool:
         """Whether any folder is called `test_public`."""
-        return any(cls.split in folders for folders in tree.folders)
+        return any(SPLIT in folders for folders in tree.folders)
+
+    def is_split(self, folder: str) -> bool:
+        """Whether a folder has test images with labels."""
+        return folder == SPLIT

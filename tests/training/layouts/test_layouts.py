@@ -1,10 +1,13 @@
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from training.errors import DataError
 from training.layouts import recognise
 
+NOBODY = 65534
 SIGNS = {
     "Mvtec": "bottle/test/good/000.png",
     "MvtecAd2": "can/test_public/good/000.png",
@@ -57,5 +60,24 @@ def test_products_that_only_train_are_not_lost_beside_a_data_set_that_lists_its_
 
 
 def test_what_is_no_folder_is_named(tmp_path):
+    touch(tmp_path, "a.png")
     with pytest.raises(DataError, match="absent is not a folder"):
         recognise(tmp_path / "absent")
+    with pytest.raises(DataError, match=r"a\.png is a file, not a folder"):
+        recognise(tmp_path / "a.png")
+    with pytest.raises(DataError, match="x" * 300):
+        recognise(tmp_path / ("x" * 300))
+
+
+def test_a_folder_that_may_not_be_read_is_named():
+    me = os.geteuid()
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        (Path(folder) / "locked").mkdir(0o000)
+        try:
+            if me == 0:  # who may read everything
+                os.seteuid(NOBODY)
+            with pytest.raises(DataError, match=f"cannot read the folder {folder}/locked"):
+                recognise(Path(folder))
+        finally:
+            os.seteuid(me)
