@@ -17,6 +17,13 @@ DetectorName = Literal["patchcore", "revdist", "recontrast", "uniad", "dinomaly"
 Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by onegauge train")]
 Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
+Include = Annotated[
+    list[str] | None, typer.Option(help="Glob below --data, taken whatever names say; repeatable")
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="Glob below --data, left out in any case; repeatable")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what is taken from --data")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 BackboneName = Annotated[str, typer.Option(help="starter, or a model of timm")]
 BackboneWeights = Annotated[Path | None, typer.Option(help="A safetensors file")]
@@ -103,6 +110,9 @@ def train(
         int, typer.Option(help="Images kept at most for others to be compared with")
     ] = 4_000,
     batch_size: Annotated[int, typer.Option()] = 16,
+    include: Include = None,
+    exclude: Exclude = None,
+    dry_run: DryRun = False,
     allow_unreadable: Annotated[bool, typer.Option("--allow-unreadable")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped")] = False,
     device: Device = "auto",
@@ -110,7 +120,6 @@ def train(
 ) -> None:
     """Learn what normal images look like; product names are never needed."""
     from training.config import TrainConfig
-    from training.train import train as run_training
 
     config = TrainConfig(
         data=data,
@@ -133,11 +142,20 @@ def train(
         bank_size=bank_size,
         references=references,
         batch_size=batch_size,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
         allow_unreadable=allow_unreadable,
         resume=resume,
         device=device,
         seed=seed,
     )
+    if dry_run:
+        from training.dataset import training_selection
+
+        training_selection(data, config.choice).show()
+        return
+    from training.train import train as run_training
+
     run_training(config)
 
 
@@ -162,14 +180,25 @@ def evaluate(
         str | None, typer.Option(help="Of runs, to compare; by default none and the run's own")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="File for the figures")] = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    dry_run: DryRun = False,
     false_alarm_rate: AnotherPromise = None,
     device: Device = "auto",
 ) -> None:
     """Measure on labelled images: pooled, per product, by pixel, and at the one threshold."""
+    from training.choice import Choice
+
+    choice = Choice(tuple(include or ()), tuple(exclude or ()))
+    if dry_run:
+        from training.dataset import labelled_selection
+
+        labelled_selection(data, choice)[0].show()
+        return
     from training.evaluation.evaluate import evaluate as run_evaluation
 
     names = _names(alignments) if alignments else None
-    run_evaluation(targets, data, names, json, device, false_alarm_rate)
+    run_evaluation(targets, data, names, json, device, false_alarm_rate, choice)
 
 
 @app.command()
@@ -177,13 +206,17 @@ def report(
     target: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a published model")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for report.html, plots and tables")],
+    include: Include = None,
+    exclude: Exclude = None,
     false_alarm_rate: AnotherPromise = None,
     device: Device = "auto",
 ) -> None:
     """Show how a run decides on labelled images: a page to look at, and to send."""
+    from training.choice import Choice
     from training.report.report import report as write
 
-    typer.echo(f"wrote {write(target, data, out, device, false_alarm_rate)}")
+    choice = Choice(tuple(include or ()), tuple(exclude or ()))
+    typer.echo(f"wrote {write(target, data, out, device, false_alarm_rate, choice)}")
 
 
 @app.command()
@@ -200,6 +233,8 @@ def benchmark(
     image_size: ImageSize = 256,
     false_alarm_rate: Promise = 0.05,
     epochs: Epochs = None,
+    include: Include = None,
+    exclude: Exclude = None,
     device: Device = "auto",
 ) -> None:
     """Train and evaluate every detector with every alignment; goes on where it stopped."""
@@ -215,6 +250,8 @@ def benchmark(
         image_size=image_size,
         false_alarm_rate=false_alarm_rate,
         epochs=epochs,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
         resume=True,
         device=device,
     )

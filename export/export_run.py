@@ -33,6 +33,7 @@ from export.verify import verify
 from service.contract import IMAGE
 from service.repository import MODEL, Verification
 from training.checkpoint import Checkpoint, load, load_verification_images
+from training.choice import NO_CHOICE
 from training.config import TrainConfig
 from training.gauge import Gauge
 from training.progress import Progress
@@ -133,7 +134,8 @@ def _write(
 
 def _write_smaller(traced: Path, model: Path, flavour: Flavour, config: TrainConfig) -> Effect:
     """Write the traced graph in a smaller precision; raises VerificationError if it costs much."""
-    sample = sample_of(flavour.images or config.data, config.image_size, config.tiling)
+    folder, choice = (flavour.images, NO_CHOICE) if flavour.images else (config.data, config.choice)
+    sample = sample_of(folder, config.image_size, config.tiling, choice)
     computed = model
     if flavour.precision == "fp16":
         graph = onnx.load(traced)

@@ -273,8 +273,8 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _config(record: dict[str, Any], run: Path) -> TrainConfig:
     known = {f.name for f in fields(TrainConfig)}
     values = {k: Path(v) if k in PATHS and v else v for k, v in record.items() if k in known}
-    stages = values["stages"] and tuple(values["stages"])
-    return TrainConfig(**{**values, "stages": stages, "out": run})
+    lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+    return TrainConfig(**{**values, **lists, "out": run})
 
 
 def _digest(path: Path) -> str:

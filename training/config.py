@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.tiles import Tiling
+from training.choice import Choice
 from training.errors import ConfigError
 
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
@@ -36,6 +37,8 @@ class TrainConfig:
     bank_size: int = 10_000  # memories of a memory bank
     references: int = 4_000  # images at most that the alignment looks among for what is alike
     batch_size: int = 16
+    include: tuple[str, ...] = ()  # globs below `data`, of images to train on in any case
+    exclude: tuple[str, ...] = ()  # and of images not to train on
     allow_unreadable: bool = False  # go on where more than 5 % of the files cannot be read
     resume: bool = False
     device: str = "auto"
@@ -45,6 +48,11 @@ class TrainConfig:
     def tiling(self) -> Tiling | None:
         """How pictures are cut, None where they are not."""
         return None if self.tile is None else Tiling(self.tile, self.overlap)
+
+    @property
+    def choice(self) -> Choice:
+        """What is taken from `data` against the names there."""
+        return Choice(self.include, self.exclude)
 
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot work, before anything is read."""

@@ -52,7 +52,7 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
     Raises DataError when nothing is readable, or too much is not and that is not allowed, and
     CheckpointError when the images are not those that were read before or `state` is damaged.
     """
-    paths = training_images(config.data)
+    paths = training_images(config.data, config.choice)
     if not (state / "corpus.json").exists():
         _write_corpus(paths, config, backbone, state, progress)
     try:

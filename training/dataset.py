@@ -12,43 +12,52 @@ from pathlib import Path
 import numpy as np
 
 from service.errors import ImageError
-from service.files import IMAGE_SUFFIXES
 from service.image import open_image, read_image
 from service.tiles import Box, Tiles, Tiling
+from training.choice import NO_CHOICE, Choice
 from training.errors import DataError
 from training.layouts import LAYOUTS, TestImage, recognise
 from training.masks import MAX_PIXELS, marked, scaled
+from training.selection import Selection
 
 MAX_UNREADABLE = 0.05
 
 
-def training_images(root: Path) -> list[Path]:
+def training_selection(root: Path, choice: Choice) -> Selection:
+    """What to train on below `root`, by whichever layout it has. Raises DataError."""
+    layout = recognise(root)
+    return Selection.of(layout.tree, layout.training_judge(), choice, "image to train on")
+
+
+def training_images(root: Path, choice: Choice = NO_CHOICE) -> list[Path]:
     """The normal images to train on below `root`, sorted, by whichever layout it has.
 
-    Of a folder that is no data set, every image outside `test/` and `ground_truth/`. Raises
-    DataError when the folder does not exist or holds no image.
+    Of a folder that is no data set, every image that no name calls a test, a mask or a defect.
+    Raises DataError when the folder does not exist or holds none, or where `choice` has to decide.
     """
-    paths = recognise(root).training()
-    if not paths:
-        raise DataError(
-            f"no images in {root}: expected {', '.join(sorted(IMAGE_SUFFIXES))} files, flat or "
-            "nested, outside of test/ and ground_truth/"
-        )
-    return paths
+    return training_selection(root, choice).images()
 
 
-def test_images(root: Path) -> list[TestImage]:
+def labelled_selection(root: Path, choice: Choice) -> tuple[Selection, list[TestImage]]:
+    """What to evaluate on below `root`, and its images with their labels. Raises DataError."""
+    layout = recognise(root)
+    wanted = (
+        "test image, such as <product>/test/<good or a defect>/*, or as in "
+        f"{', '.join(layout.name for layout in LAYOUTS)} as it is published,"
+    )
+    selection = Selection.of(layout.tree, layout.test_judge(), choice, wanted)
+    found = (layout.test_image(file) for file in selection.taken)
+    return selection, [image for image in found if image]
+
+
+def test_images(root: Path, choice: Choice = NO_CHOICE) -> list[TestImage]:  # noqa: PT028
     """The labelled images below `root`, sorted, by whichever layout it has.
 
     Raises DataError when there are none.
     """
-    found = recognise(root).test()
-    if not found:
-        raise DataError(
-            f"no test images in {root}: expected <product>/test/<good or a defect>/*, or one of "
-            f"{', '.join(layout.name for layout in LAYOUTS)} as it is published"
-        )
-    return found
+    selection, images = labelled_selection(root, choice)
+    selection.images()
+    return images
 
 
 def products_of(paths: Sequence[Path], root: Path) -> list[str]:

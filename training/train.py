@@ -26,7 +26,7 @@ from training.calibration import images_needed
 from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
 from training.config import TrainConfig
 from training.corpus import corrupted_deviations, read_corpus
-from training.dataset import products_of, training_images
+from training.dataset import products_of, training_selection
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
 from training.errors import CheckpointError, DataError, TrainingError
 from training.features import Features
@@ -63,7 +63,7 @@ def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
 
 def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     started, device = time.monotonic(), choose_device(config.device)
-    require_enough(len(training_images(config.data)), config)
+    require_enough(len(training_selection(config.data, config.choice).show()), config)
     torch.manual_seed(config.seed)
     backbone = load_backbone(
         config.backbone,

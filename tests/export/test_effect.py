@@ -8,6 +8,8 @@ from PIL import Image
 
 from export.effect import Allowance, Sample, measure_effect, sample_of
 from export.errors import VerificationError
+from training.choice import Choice
+from training.errors import DataError
 
 WIDE = Allowance(margin=10, auroc_loss=1)
 
@@ -74,6 +76,16 @@ def test_sample_has_normal_images_others_with_anomalies_and_others_for_scales(pr
     assert sample.normal.shape == sample.anomalous.shape
     assert len(sample.normal) == len(sample.scaling) == 30
     assert (sample.normal != sample.anomalous).any(axis=(1, 2, 3)).all()
+
+
+def test_sample_is_chosen_as_the_training_images_are(tmp_path):
+    for name in ("good", "odd"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.new("RGB", (64, 64)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(DataError, match="--exclude"):
+        sample_of(tmp_path, 64)
+    assert len(sample_of(tmp_path, 64, choice=Choice(exclude=("odd",))).normal) == 5
 
 
 def test_folder_with_too_few_images_is_refused(tmp_path):

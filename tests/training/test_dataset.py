@@ -18,7 +18,7 @@ def touch(root: Path, *names: str) -> list[Path]:
 
 def test_a_tree_trains_on_everything_but_test_and_masks(tmp_path):
     wanted = touch(
-        tmp_path, "nut/train/good/0.png", "ring/train/good/0.png", "ring/train/odd/1.png"
+        tmp_path, "nut/train/good/0.png", "ring/train/good/0.png", "ring/validation/good/1.png"
     )
     touch(tmp_path, "nut/test/good/0.png", "nut/test/rust/0.png", "nut/ground_truth/rust/0.png")
     assert training_images(tmp_path) == wanted
@@ -35,7 +35,7 @@ def test_a_folder_below_one_named_test_is_trained_on(tmp_path):
 
 
 def test_the_suffix_tells_what_is_an_image(tmp_path):
-    names = ("a.JPG", "b.bmp", "c.jpeg", "d.png", "e.tif", "f.tiff", "g.webp")
+    names = ("a.JPG", "b.bmp", "c.jpeg", "d.png", "e.tif", "f.tiff", "g.webp", "i.jfif", "j.JPE")
     wanted = touch(tmp_path, *names)
     touch(tmp_path, "notes.txt", "Thumbs.db", "h.gif")
     (tmp_path / "folder.png").mkdir()

@@ -1,3 +1,4 @@
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,12 @@ from training.train import choose_device, split, train
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty small noise images."""
-    folder = tmp_path_factory.mktemp("noise")
-    for i in range(20):
+    return noise(tmp_path_factory.mktemp("noise"), range(20))
+
+
+def noise(folder: Path, seeds: range) -> Path:
+    """The folder with a small image of each seed."""
+    for i in seeds:
         pixels = np.random.default_rng(i).integers(0, 256, (64, 64, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{i:02}.png")
     return folder
@@ -88,6 +93,36 @@ def test_resuming_a_finished_run_gives_it_back_and_says_so(data, tmp_path, capsy
     assert "finished already" in capsys.readouterr().err
     with pytest.raises(CheckpointError, match="another bank_size"):
         train(config(data, tmp_path / "run", resume=True, bank_size=60))
+
+
+def test_what_is_trained_on_is_told_before_and_kept_in_the_run(data, tmp_path, capsys):
+    root = tmp_path / "root"
+    shutil.copytree(data, root / "good")
+    (root / "NG").symlink_to(data)
+    (tmp_path / "share").mkdir()
+    (root / "linked").symlink_to(noise(tmp_path / "share", range(20, 40)))
+    options = {"include": ("linked",), "exclude": ("linked/3*.png",)}
+    finished = train(config(root, tmp_path / "run", **options))
+    told = capsys.readouterr().out
+    assert re.search(r"taken +30  for training: good \(20\), linked \(10\)", told)
+    assert re.search(r"left out +20  the name means defects: NG \(20\)", told)
+    assert load(tmp_path / "run").config.choice == finished.config.choice
+    assert finished.images + finished.calibration_images == 30
+    train(config(root, tmp_path / "run", **options, resume=True))
+    with pytest.raises(CheckpointError, match="another exclude"):
+        train(config(root, tmp_path / "run", **options | {"exclude": ()}, resume=True))
+
+
+def test_a_linked_folder_is_resumed_on(data, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "linked").symlink_to(data)
+    begun = config(tmp_path / "root", tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, "coreset")
+        with pytest.raises(KeyboardInterrupt):
+            train(begun)
+    resumed = train(replace(begun, resume=True))
+    assert resumed.images + resumed.calibration_images == 20
 
 
 def test_images_that_have_changed_meanwhile_are_not_resumed_on(data, tmp_path):

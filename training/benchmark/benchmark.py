@@ -15,6 +15,7 @@ from pathlib import Path
 from training.benchmark.results import Result, Results
 from training.benchmark.tables import tables
 from training.checkpoint import bare_backbone
+from training.choice import Choice
 from training.config import TrainConfig
 from training.detectors import DETECTORS
 from training.errors import ConfigError
@@ -72,7 +73,7 @@ def benchmark(grid: Grid) -> Path:
     Raises CheckpointError where the folder holds runs with other options than these.
     """
     progress = Progress()
-    images = both_kinds(grid.config.data)
+    images = both_kinds(grid.config.data, Choice(exclude=grid.config.exclude))
     results = Results(grid.config.out / "results.jsonl")
     for config, names in grid.runs():
         progress.say(f"{config.out.name}: {', '.join(names)}")

@@ -15,8 +15,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from training.choice import NO_CHOICE, Choice
 from training.config import require_rate
-from training.dataset import TestImage, mask_of, test_images
+from training.dataset import TestImage, labelled_selection, mask_of
 from training.errors import DataError
 from training.evaluation.gateway import evaluate_gateway, is_address
 from training.evaluation.inspected import Subject
@@ -37,6 +38,7 @@ def evaluate(
     json_file: Path | None = None,
     device: str = "auto",
     false_alarm_rate: float | None = None,
+    choice: Choice = NO_CHOICE,
 ) -> dict[str, Any]:
     """Evaluate each target on labelled images, print a table and write the figures as JSON.
 
@@ -47,7 +49,7 @@ def evaluate(
     if false_alarm_rate is not None:
         require_rate("false_alarm_rate", false_alarm_rate)
     progress = Progress()
-    images = both_kinds(data)
+    images = both_kinds(data, choice)
     figures: dict[str, Any] = {"products": sorted({i.product for i in images}), "targets": {}}
     for target in targets:
         for subject in subjects(target, images, alignments, false_alarm_rate, device, progress):
@@ -101,9 +103,13 @@ def subjects(
         yield from evaluate_run(Path(target), images, alignments, alpha, device, progress)
 
 
-def both_kinds(data: Path) -> list[TestImage]:
-    """The test images below `data`. Raises DataError where all are normal or all anomalous."""
-    images = test_images(data)
+def both_kinds(data: Path, choice: Choice = NO_CHOICE) -> list[TestImage]:
+    """The test images below `data`; says what they are and what was left out.
+
+    Raises DataError where all are normal or all anomalous.
+    """
+    selection, images = labelled_selection(data, choice)
+    selection.show()
     if len({image.anomalous for image in images}) < 2:
         kind = "anomalous" if images[0].anomalous else "normal"
         raise DataError(f"the test images are all {kind}: AUROC needs both kinds")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.choice import NO_CHOICE, Choice
 from training.errors import DataError
 from training.evaluation.evaluate import both_kinds, figures_of, subjects
 from training.evaluation.inspected import Inspected
@@ -36,7 +37,12 @@ TYPICAL_PRODUCTS = 60  # shown, so that the page remains small enough to be sent
 
 
 def report(
-    target: str, data: Path, out: Path, device: str = "auto", false_alarm_rate: float | None = None
+    target: str,
+    data: Path,
+    out: Path,
+    device: str = "auto",
+    false_alarm_rate: float | None = None,
+    choice: Choice = NO_CHOICE,
 ) -> Path:
     """Ask a run or a published model about labelled images, write its report, return the page.
 
@@ -44,7 +50,8 @@ def report(
     score 1.0, as of a gateway that moved it.
     """
     progress = Progress()
-    asked = subjects(target, both_kinds(data), None, false_alarm_rate, device, progress)
+    images = both_kinds(data, choice)
+    asked = subjects(target, images, None, false_alarm_rate, device, progress)
     *_, subject = asked  # of a run its own alignment, after none
     if subject.threshold != THRESHOLD:
         raise DataError(

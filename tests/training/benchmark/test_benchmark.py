@@ -79,6 +79,16 @@ def test_what_cannot_work_is_said_before_anything_is_trained(tmp_path, names, er
         Grid(config, **choice)
 
 
+def test_what_is_left_out_is_neither_trained_nor_tested_on(product_tree, tmp_path):
+    choice = {"exclude": ("cloth", "wood"), "include": ("metal/train",)}
+    config = TrainConfig(product_tree, tmp_path, resume=True, device="cpu", **OPTIONS, **choice)
+    grid = Grid(config, ("patchcore",), ("none",), (0,))
+    benchmark(grid)
+    (row,) = measured(grid)
+    assert list(row["figures"]["per_product"]) == ["metal"]
+    assert row["card"]["training images"] == "10"  # half of the product's
+
+
 def test_recentring_is_a_run_of_its_own(tmp_path):
     config = TrainConfig(tmp_path, tmp_path / "out", backbone="vit_tiny_patch16_224", **OPTIONS)
     plain, recentred = Grid(config, ("dinomaly",), ("cada", "recentred"), (0,)).runs()

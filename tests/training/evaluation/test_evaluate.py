@@ -1,8 +1,10 @@
 import json
+import re
 import shutil
 
 import pytest
 
+from training.choice import Choice
 from training.errors import CheckpointError, DataError
 from training.evaluation.evaluate import evaluate
 
@@ -34,6 +36,19 @@ def test_products_without_masks_have_no_figures_by_pixel(trained_run, product_tr
     per_product = figures["targets"][str(trained_run)]["cada"]["per_product"]
     assert set(per_product["wood"]) >= PIXEL
     assert not set(per_product["metal"]) & PIXEL
+
+
+def test_what_is_evaluated_on_is_told_and_may_be_chosen(
+    trained_run, product_tree, tmp_path, capsys
+):
+    tree = shutil.copytree(product_tree, tmp_path / "tree")
+    (tree / "wood" / "test").rename(tree / "wood" / "Test")
+    choice = Choice(exclude=("cloth",))
+    figures = evaluate([str(trained_run)], tree, ("cada",), choice=choice)
+    assert figures["products"] == ["metal", "wood"]
+    told = capsys.readouterr().out
+    assert re.search(r"taken +12  normal: metal/test/good \(6\), wood/Test/good \(6\)", told)
+    assert "--exclude: cloth/" in told
 
 
 def test_several_targets_are_compared(trained_run, product_tree, tmp_path, capsys):
