@@ -1,7 +1,8 @@
 """Training: a folder of normal images of all products → a run that can be exported.
 
 dataset    images on disk, read as the gateway reads an upload
-layouts, masks   the data sets of the field as they are published
+layouts, masks   the data sets of the field as they are published, and trees as plants name them
+selection, choice   what is taken from a folder, what is left out and why
 synthesis  synthetic anomalies on them
 backbone, transformer   frozen pretrained network (starter is our own)
 features   what it sees of every image, cached on disk

@@ -15,6 +15,7 @@ from training.layouts.layout import Judge, Tree
 from training.layouts.verdict import Outcome, Verdict, left_out
 
 NAMED_PLACES = 8  # of a row of the table, or of a sentence
+EXCLUDED = "--exclude"
 NO_FILE = "links that lead nowhere, or pipes"
 
 
@@ -34,7 +35,7 @@ class Selection:
             if not is_image(file):
                 return left_out(*file.parts[:-1], why=_unread(file))
             if choice.excludes(file):
-                return left_out(*file.parts[:-1], why="--exclude")
+                return left_out(*file.parts[:-1], why=EXCLUDED)
             return judge(file, choice.includes(file))
 
         choice.require_use(tree.images, tree.root)
@@ -83,10 +84,9 @@ class Selection:
             others = _told([verdict for _, verdict in self.verdicts]) or "no files"
             suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
             return f"expected {suffixes} files, flat or nested, and there are {others}"
-        return (
-            f"all {len(images)} images are left out, {_told(images)}; --include "
-            f"'/{images[0].where}' takes them all the same"
-        )
+        by_name = [verdict for verdict in images if verdict.why != EXCLUDED]
+        advice = f"; --include '/{by_name[0].where}' takes them all the same" if by_name else ""
+        return f"all {len(images)} images are left out, {_told(images)}{advice}"
 
     def _places(self, outcome: Outcome, why: str) -> Counter[str]:
         alike = (v for _, v in self.verdicts if (v.outcome, v.why) == (outcome, why))

@@ -100,6 +100,12 @@ def test_a_root_of_nothing_but_defects_is_named_with_the_option(tmp_path):
     assert selected(tmp_path, include=("/NG",)).images() == [tmp_path / "NG" / "1.png"]
 
 
+def test_nothing_is_advised_against_the_users_own_choice(tmp_path):
+    touch(tmp_path, "good/1.png")
+    with pytest.raises(DataError, match=r"good \(--exclude\)$"):
+        selected(tmp_path, exclude=("good",)).images()
+
+
 @pytest.mark.parametrize(("names", "told"), [((), "no files"), (("a.gif",), "gif, which is not")])
 def test_a_root_without_images_tells_what_it_has_instead(tmp_path, names, told):
     touch(tmp_path, *names)

@@ -107,15 +107,19 @@ class Arrangement:
         label = next(beside, next(named, only))
         return None if label is None else folders[label]
 
-    def mask_of(self, file: Path, start: int = 0) -> Path | None:
-        """The mask of an image: beside it, or below a folder of masks where it is below another.
+    def mask_of(self, file: Path) -> Path | None:
+        """The mask of an image: beside it, or as far below a folder of masks.
 
-        Only folders of masks below the first `start` folders of the image are looked into.
+        That is one in the place of, or around, a folder that the image is in. In the place of
+        `train` it is not, as masks there are those of `test`.
         """
-        *folders, name = (part.casefold() for part in file.with_suffix("").parts)
-        for depth in range(start, len(folders) + 1):
-            for rest in (folders[depth + 1 :], folders[depth:]):
-                found = self._masks.get((tuple(folders[:depth]), (*rest, name)))
+        folders, roles = _read(file)
+        lower, name = [folder.casefold() for folder in folders], file.stem.casefold()
+        for depth in range(len(folders) + 1):
+            in_place, around = lower[depth + 1 :], lower[depth:]
+            of_train = depth < len(folders) and roles[depth] & Role.TRAIN
+            for rest in [around] if of_train else [in_place, around]:
+                found = self._masks.get((tuple(lower[:depth]), (*rest, name)))
                 if found is not None and found != file:
                     return found
         return None
@@ -152,7 +156,7 @@ class Arrangement:
         normal = self._file_named_normal.get(folders)
         if normal and not role_of_file(file.stem):
             return undecided(*file.parts, why=f"beside {place(*folders, normal)}")
-        if self.mask_of(file, _last(roles, Role.TRAIN) + 1):
+        if self.mask_of(file):
             return left_out(*folders, why="there is a mask of it")
         return taken(*folders)
 

@@ -105,6 +105,7 @@ def role_of_folder(name: str) -> Role:
     return said & EITHER | (Role.DOUBTFUL if said & (Role.TEST | Role.MASK) else Role.NOTHING)
 
 
+@lru_cache(maxsize=1024)
 def role_of_file(stem: str) -> Role:
     """What the name of an image says of it, apart from splits and masks, which folders tell."""
     said, whole = _said(_words(stem))

@@ -100,6 +100,8 @@ def test_names_of_files_that_may_mean_defects_are_told_where_no_other_name_is_a_
         ("1.png", "masks/1.png"),
         ("a/1.png", "a/1_gt.png"),
         ("train/images/1.png", "train/masks/1.png"),
+        ("images/train/1.png", "masks/train/1.png"),
+        ("train/1.png", "masks/train/1.png"),
     ],
 )
 def test_an_image_that_has_a_mask_is_no_normal_one(image, mask):

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from training.layouts.names import (
@@ -147,3 +150,21 @@ def test_a_part_may_be_called_defective_by_its_file(name):
 @pytest.mark.parametrize("name", ["bad_7", "7-broken", "error", "7_ok"])
 def test_a_file_that_is_called_bad_may_be_a_torn_one(name):
     assert not surely_defective(name)
+
+
+@pytest.mark.parametrize(
+    ("meaning", "role"),
+    [
+        ("normal", Role.NORMAL),
+        ("defective", Role.DEFECTIVE),
+        ("tests", Role.TEST),
+        ("masks", Role.MASK),
+        ("training", Role.TRAIN),
+    ],
+)
+def test_the_documented_words_mean_what_is_said_of_them(meaning, role):
+    page = (Path(__file__).parents[3] / "docs" / "training.md").read_text()
+    (row,) = re.findall(rf"^\| {meaning} \| (.+?) \|", page, re.MULTILINE)
+    words = re.split("[,;] ", re.sub(r" \(.*?\)|;[^;]*:.*", "", row))
+    assert len(words) > 5
+    assert {word for word in words if role_of_folder(word) != role} == set()
