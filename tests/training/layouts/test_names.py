@@ -40,6 +40,7 @@ DEFECTIVE = (
     "NG品",
     "불량",
     "ok_and_ng",
+    "OK NG",
 )
 NORMAL = (
     "good",
@@ -121,7 +122,9 @@ def test_splits_and_masks_are_told_by_folders_only(name, role):
     assert not role_of_file(name) & (Role.TEST | Role.TRAIN | Role.MASK)
 
 
-@pytest.mark.parametrize("name", ["crack", "deep scratch", "Kratzer_2", "test_socket", "label gun"])
+@pytest.mark.parametrize(
+    "name", ["crack", "deep scratch", "Kratzer_2", "test_socket", "label gun", "good_crack"]
+)
 def test_what_may_be_a_product_as_well_is_doubtful(name):
     assert role_of_folder(name) == Role.DOUBTFUL
 
