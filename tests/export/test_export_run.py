@@ -1,4 +1,6 @@
+import json
 import re
+import shutil
 from hashlib import sha256
 from importlib.metadata import version
 
@@ -14,7 +16,7 @@ from export.export_run import Flavour, export_run
 from export.to_onnx import trace
 from service.contract import Contract, parse_config
 from training.checkpoint import load, load_verification_images
-from training.errors import CheckpointError
+from training.errors import CheckpointError, DataError
 
 
 def tree(folder):
@@ -129,6 +131,15 @@ def test_half_precision_is_published_in_the_graph_and_decides_alike(
     np.testing.assert_allclose(*scores, rtol=0.02, atol=0.02)
     config = parse_config((tmp_path / "parts" / "config.pbtxt").read_text())
     assert Contract.from_config(config, "1").parameters["precision"] == "fp16"
+
+
+def test_precision_is_measured_on_the_training_images_as_the_run_chose_them(trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    record = json.loads((run / "checkpoint.json").read_text())
+    record["config"]["exclude"] = ["*.jpg"]
+    (run / "checkpoint.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"\(--exclude\)"):
+        export_run(run, tmp_path / "repository", "parts", Flavour(precision="fp16"))
 
 
 def test_precision_that_costs_too_much_is_not_published(

@@ -96,7 +96,7 @@ def test_names_of_files_that_may_mean_defects_are_told_where_no_other_name_is_a_
     ("image", "mask"),
     [
         ("images/1.png", "masks/1.png"),
-        ("images/Day1/A.JPG", "Masks/day1/a_mask.png"),
+        ("Line4/images/Day1/A.JPG", "Line4/Masks/day1/a_mask.png"),
         ("1.png", "masks/1.png"),
         ("a/1.png", "a/1_gt.png"),
         ("train/images/1.png", "train/masks/1.png"),

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from training.choice import Choice
+from training.errors import DataError
 from training.evaluation.inspected import Inspected
 from training.evaluation.metrics import report
 from training.evaluation.promise import uniformity
+from training.report.report import report as ask
 from training.report.report import write_report
 from training.report.verdict import interval, percent
 
@@ -47,6 +50,14 @@ def test_the_page_is_one_file_and_has_all_parts(line, tmp_path):
     assert all(f'<section id="{anchor}">' in page for anchor in anchors)
     for name, value in CARD.items():
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
+
+
+def test_a_report_is_of_the_images_that_are_chosen(tmp_path):
+    for kind in ("good", "NG"):
+        (tmp_path / "test" / kind).mkdir(parents=True)
+        (tmp_path / "test" / kind / "1.png").touch()
+    with pytest.raises(DataError, match="all normal"):
+        ask("run", tmp_path, tmp_path / "out", choice=Choice(exclude=("NG",)))
 
 
 def test_only_images_that_are_shown_are_embedded(line, tmp_path):
