@@ -37,7 +37,7 @@ class Arrangement:
         self._named_normal = {
             path[:-1]: path[-1]
             for path in sorted(folders, reverse=True)
-            if path and Role.NORMAL in role_of_folder(path[-1])
+            if path and role_of_folder(path[-1]) & (Role.NORMAL | Role.TEST) == Role.NORMAL
         }  # of a folder the first folder in it that is
         self._file_named_normal = {
             image.parts[:-1]: image.name

@@ -36,6 +36,7 @@ def outcomes(*names: str) -> dict[str, Outcome]:
         ("good/1.png", "good/NG/1.png"),
         ("val/good/1.png", "val/ng/1.png"),
         ("train_ok/1.png", "test_ok/1.png"),
+        ("images/1.png", "test_good/1.png"),
     ],
 )
 def test_what_names_call_a_defect_a_test_or_a_mask_is_left_out(normal, other):
