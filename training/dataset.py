@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from service.errors import ImageError
+from service.files import IMAGE_SUFFIXES
 from service.image import open_image, read_image
 from service.tiles import Box, Tiles, Tiling
 from training.choice import NO_CHOICE, Choice
@@ -26,7 +27,9 @@ MAX_UNREADABLE = 0.05
 def training_selection(root: Path, choice: Choice) -> Selection:
     """What to train on below `root`, by whichever layout it has. Raises DataError."""
     layout = recognise(root)
-    return Selection.of(layout.tree, layout.training_judge(), choice, "image to train on")
+    expected = f"{', '.join(sorted(IMAGE_SUFFIXES))} files, flat or nested"
+    judge = layout.training_judge()
+    return Selection.of(layout.tree, judge, choice, wanted="images", expected=expected)
 
 
 def training_images(root: Path, choice: Choice = NO_CHOICE) -> list[Path]:
@@ -41,11 +44,12 @@ def training_images(root: Path, choice: Choice = NO_CHOICE) -> list[Path]:
 def labelled_selection(root: Path, choice: Choice) -> tuple[Selection, list[TestImage]]:
     """What to evaluate on below `root`, and its images with their labels. Raises DataError."""
     layout = recognise(root)
-    wanted = (
-        "test image, such as <product>/test/<good or a defect>/*, or as in "
-        f"{', '.join(layout.name for layout in LAYOUTS)} as it is published,"
+    expected = (
+        "<product>/test/<good or a defect>/*, or one of "
+        f"{', '.join(layout.name for layout in LAYOUTS)} as it is published"
     )
-    selection = Selection.of(layout.tree, layout.test_judge(), choice, wanted)
+    judge = layout.test_judge()
+    selection = Selection.of(layout.tree, judge, choice, wanted="test images", expected=expected)
     found = (layout.test_image(file) for file in selection.taken)
     return selection, [image for image in found if image]
 

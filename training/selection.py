@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.files import IMAGE_SUFFIXES, is_hidden, is_image
+from service.files import is_hidden, is_image
 from training.choice import Choice
 from training.errors import DataError
 from training.layouts.layout import Judge, Tree
@@ -25,10 +25,13 @@ class Selection:
 
     root: Path
     wanted: str  # what it is about
+    expected: str  # where that is looked for
     verdicts: tuple[tuple[Path, Verdict], ...]  # of paths relative to the root
 
     @classmethod
-    def of(cls, tree: Tree, judge: Judge, choice: Choice, wanted: str) -> Selection:
+    def of(
+        cls, tree: Tree, judge: Judge, choice: Choice, *, wanted: str, expected: str
+    ) -> Selection:
         """What a judge says of each image, and a choice in its place. Raises DataError."""
 
         def verdict(file: Path) -> Verdict:
@@ -41,7 +44,7 @@ class Selection:
         choice.require_use(tree.images, tree.root)
         judged = [(file, verdict(file)) for file in tree.files]
         lost = [(name, left_out(*name.parts[:-1], why=NO_FILE)) for name in tree.others]
-        return cls(tree.root, wanted, tuple(judged + lost))
+        return cls(tree.root, wanted, expected, tuple(judged + lost))
 
     @property
     def taken(self) -> list[Path]:
@@ -74,16 +77,16 @@ class Selection:
                 f"--include '/{open_[0].where}' if they are normal, --exclude it if not"
             )
         if not self.taken:
-            raise DataError(f"no {self.wanted} in {self.root}: {self._nothing()}")
+            raise DataError(
+                f"no {self.wanted} in {self.root}: expected {self.expected}; {self._nothing()}"
+            )
         return [self.root / file for file in self.taken]
 
     def _nothing(self) -> str:
         """Why nothing is taken: what was left out though it is an image, or that there is none."""
         images = [v for file, v in self.verdicts if is_image(file) and v.why != NO_FILE]
         if not images:
-            others = _told([verdict for _, verdict in self.verdicts]) or "no files"
-            suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-            return f"expected {suffixes} files, flat or nested, and there are {others}"
+            return f"there are {_told([v for _, v in self.verdicts]) or 'no files'}"
         by_name = [verdict for verdict in images if verdict.why != EXCLUDED]
         advice = f"; --include '/{by_name[0].where}' takes them all the same" if by_name else ""
         return f"all {len(images)} images are left out, {_told(images)}{advice}"

@@ -109,7 +109,7 @@ def test_nothing_is_advised_against_the_users_own_choice(tmp_path):
 @pytest.mark.parametrize(("names", "told"), [((), "no files"), (("a.gif",), "gif, which is not")])
 def test_a_root_without_images_tells_what_it_has_instead(tmp_path, names, told):
     touch(tmp_path, *names)
-    with pytest.raises(DataError, match=rf"no image .*{tmp_path}: expected .*\.png.*{told}"):
+    with pytest.raises(DataError, match=rf"no images in {tmp_path}: expected .*\.png.*{told}"):
         selected(tmp_path).images()
 
 
