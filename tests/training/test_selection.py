@@ -162,3 +162,14 @@ def test_labelled_folders_outside_of_tests_are_evaluated_on_when_included(tmp_pa
         ("good", tmp_path.name),
         ("scratch", tmp_path.name),
     ]
+
+
+def test_a_product_that_is_called_as_masks_are_can_be_evaluated_on(tmp_path):
+    touch(tmp_path, "mask/test/good/1.png", "mask/test/NG/2.png", "nut/test/good/3.png")
+    assert len(labelled_selection(tmp_path, Choice())[1]) == 1
+    _, images = labelled_selection(tmp_path, Choice(include=("mask",)))
+    assert [(i.product, i.defect) for i in images] == [
+        ("mask", "NG"),
+        ("mask", "good"),
+        ("nut", "good"),
+    ]
