@@ -1,26 +1,33 @@
-"""HTTP/1.1 as uvicorn speaks it, but a header has to arrive in time and be of a size."""
+"""HTTP/1.1 as uvicorn speaks it, for the clients that there are in plants."""
 
 import asyncio
+from socket import SO_ERROR, SOL_SOCKET
 from typing import Any
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_TIMEOUT_S = 5.0
 MAX_HEADER_BYTES = 2**16
+LOOK_S = 0.1  # between looks at whether a client that sends nothing more still listens
+_FIRST_WORD = b"HTTP/1.1 "  # of every answer
 
 
 class Protocol(HttpToolsProtocol):
-    """Closes a connection that has begun nothing, or a header, and does not go on with it.
+    """Takes a wish for another protocol for none, and the end of what a client sends for no leave.
 
-    uvicorn itself closes what is idle between two requests.
+    Closes a connection that has begun nothing, or a header, and does not go on with it. uvicorn
+    itself closes what is idle between two requests.
     """
 
     _header_timer: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _look_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Expect a header."""
         super().connection_made(transport)
+        self.parse_anew()
         self._expect_header()
 
     def on_message_begin(self) -> None:
@@ -40,13 +47,65 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Expect a body, which is not watched here."""
-        super().on_headers_complete()
+        if not self._is_read_again():
+            super().on_headers_complete()
+            self._stop()
+
+    def on_message_complete(self) -> None:
+        """Expect the next request."""
+        if not self._is_read_again():
+            super().on_message_complete()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Still answer a whole request; returns whether the connection stays open for that.
+
+        A client that ends its sending and one that has gone look the same until they are spoken to:
+        then who has gone resets the connection. So the first word of the answer is said already.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_complete:
+            return False
         self._stop()
+        cycle.keep_alive = False
+        if not (cycle.response_started or self.pipeline):
+            self.transport.write(_FIRST_WORD)
+            cycle.transport = _Begun(self.transport)  # type: ignore[assignment]
+            self._look()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
         super().connection_lost(exc)
         self._stop()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+
+    def parse_anew(self) -> "_Parser":
+        """The parser of what follows."""
+        self.parser = _Parser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        return self.parser
+
+    def header_without_upgrade(self) -> bytes:
+        """The header that was read last, without the wish for another protocol."""
+        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        lines = [name + b": " + value + b"\r\n" for name, value in kept]
+        start = b"%s %s HTTP/%s\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        return b"".join([start, *lines, b"\r\n"])
+
+    def _is_read_again(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _look(self) -> None:
+        """End a connection that was reset, which nothing tells when nothing more is read."""
+        if self.transport.get_extra_info("socket").getsockopt(SOL_SOCKET, SO_ERROR):
+            self.transport.abort()
+        else:
+            self._look_timer = self.loop.call_later(LOOK_S, self._look)
 
     def _expect_header(self) -> None:
         if self._header_timer is None:
@@ -57,3 +116,41 @@ class Protocol(HttpToolsProtocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+
+class _Parser(HttpRequestParser):
+    """Reads a request that wishes for another protocol anew, without the wish.
+
+    A server may ignore it (RFC 9110, 7.8), but the parser takes what follows for that protocol. The
+    HTTP client of the JDK wishes for HTTP/2 in every first request, and so does `curl --http2`.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        super().__init__(protocol)
+        self._protocol = protocol
+
+    def feed_data(self, data: Any) -> None:
+        parser = self
+        while data:
+            try:
+                super(_Parser, parser).feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                data = self._protocol.header_without_upgrade() + data[upgrade.args[0] :]
+                parser = self._protocol.parse_anew()
+            else:
+                return
+
+
+class _Begun:
+    """A transport on which the first word of the answer was said."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._said = _FIRST_WORD
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data.removeprefix(self._said))
+        self._said = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

@@ -1,13 +1,20 @@
 import asyncio
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 
+import pytest
 import uvicorn
 
 from service.protocol import HEADER_TIMEOUT_S, Protocol
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+ABC = b"Content-Length: 3\r\n\r\nabc"
+ABC_IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"
+CLOSE = b"Connection: close\r\n"
 
 
 async def app(_scope: dict, _receive: object, send: object) -> None:
@@ -17,9 +24,25 @@ async def app(_scope: dict, _receive: object, send: object) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+async def echo(scope: dict, receive: object, send: object) -> None:
+    """Answers with the method and the body."""
+    answer = scope["method"].encode() + b" " + await body_of(receive)
+    headers = [(b"content-length", b"%d" % len(answer))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
+
+
+async def body_of(receive: object) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
 @asynccontextmanager
 async def connection(
-    keep_alive: float = 60,
+    keep_alive: float = 60, app: Callable[..., Awaitable[None]] = app
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """To a server that speaks the protocol."""
     config = uvicorn.Config(
@@ -125,3 +148,143 @@ def test_body_is_not_its_business(monkeypatch):
 
     assert asyncio.run(scenario()).startswith(b"HTTP/1.1 200")
     assert HEADER_TIMEOUT_S == 5.0
+
+
+def answers(*sent: bytes, count: int = 1) -> list[bytes]:
+    """What comes back from `echo`, answer by answer, for what is sent in pieces."""
+
+    async def scenario() -> list[bytes]:
+        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
+            for data in sent:
+                writer.write(data)
+                await asyncio.sleep(0)
+            return [await answer(reader) for _ in range(count)]
+
+    return asyncio.run(scenario())
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    header = await reader.readuntil(b"\r\n\r\n")
+    assert header.startswith(b"HTTP/1.1 200"), header
+    length = header.lower().partition(b"content-length: ")[2].split()[0]
+    return await reader.readexactly(int(length))
+
+
+@pytest.mark.parametrize(
+    "request_line", [POST, POST.replace(b"1.1", b"1.0"), POST + CLOSE], ids=["1.1", "1.0", "close"]
+)
+@pytest.mark.parametrize("wish", [H2C, H2C.replace(b"h2c", b"websocket"), H2C.upper()])
+@pytest.mark.parametrize("body", [ABC, ABC_IN_CHUNKS], ids=["length", "chunked"])
+def test_wish_for_another_protocol_is_answered_as_if_there_were_none(request_line, wish, body):
+    assert answers(request_line + wish + body) == [b"POST abc"]
+
+
+def test_wish_for_another_protocol_may_come_in_pieces_and_again():
+    whole = POST + H2C + ABC
+    pieces = [whole[i : i + 7] for i in range(0, len(whole), 7)]
+    assert answers(*pieces, whole + whole, GET + H2C + b"\r\n", count=4) == [
+        *3 * [b"POST abc"],
+        b"GET ",
+    ]
+
+
+@pytest.mark.parametrize("sent", [(), ("-H", "Transfer-Encoding: chunked")])
+def test_curl_that_wishes_for_http_2_is_answered(sent):
+    if (curl := shutil.which("curl")) is None:
+        pytest.skip("curl is not installed")
+
+    async def scenario() -> bytes:
+        async with connection(app=echo) as (_, writer), asyncio.timeout(20):
+            url = "http://{}:{}/".format(*writer.get_extra_info("peername"))
+            command = [curl, "--http2", "--noproxy", "*", "-s", "--data-binary", "abc", *sent, url]
+            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            return (await process.communicate())[0]
+
+    assert asyncio.run(scenario()) == b"POST abc"
+
+
+def uvloop_run(scenario: Awaitable[object]) -> object:
+    return pytest.importorskip("uvloop").run(scenario)
+
+
+class Work:
+    """An application that works until it is let go, or its client has gone."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go, self.given_up = (asyncio.Event() for _ in range(3))
+
+    async def __call__(self, scope: dict, receive: object, send: object) -> None:
+        body = await body_of(receive)
+        self.begun.set()
+        departure, end = (asyncio.create_task(w) for w in (receive(), self.let_go.wait()))
+        await asyncio.wait([departure, end], return_when=asyncio.FIRST_COMPLETED)
+        if departure.done():
+            self.given_up.set()
+            end.cancel()
+            return
+        departure.cancel()
+
+        async def received() -> dict:
+            return {"body": body}
+
+        await echo(scope, received, send)
+
+
+each_loop = pytest.mark.parametrize("run", [asyncio.run, uvloop_run], ids=["asyncio", "uvloop"])
+
+
+@each_loop
+def test_client_that_ends_its_sending_gets_its_answer_and_the_end(run):
+    async def scenario() -> tuple[bytes, bytes, bool]:
+        work = Work()
+        async with connection(app=work) as (reader, writer), asyncio.timeout(5):
+            writer.write(POST + ABC)
+            writer.write_eof()
+            first_word = await reader.readexactly(9)
+            await asyncio.sleep(0.3)  # looks at it meanwhile
+            work.let_go.set()
+            return first_word, await reader.read(), work.given_up.is_set()
+
+    first_word, rest, given_up = run(scenario())
+    assert first_word + rest == (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\nconnection: close\r\n\r\nPOST abc"
+    )
+    assert not given_up
+
+
+@each_loop
+@pytest.mark.parametrize("abort", [False, True], ids=["closed", "reset"])
+def test_work_for_a_client_that_has_gone_is_given_up(run, abort):
+    async def scenario() -> None:
+        work = Work()
+        async with connection(app=work) as (_, writer), asyncio.timeout(5):
+            writer.write(POST + ABC)
+            await work.begun.wait()
+            writer.transport.abort() if abort else writer.close()
+            await work.given_up.wait()
+
+    run(scenario())
+
+
+def test_requests_before_the_end_of_sending_are_all_answered():
+    async def scenario() -> bytes:
+        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
+            writer.write(2 * (POST + ABC) + POST + H2C + ABC)
+            writer.write_eof()
+            return await reader.read()
+
+    assert asyncio.run(scenario()).count(b"POST abc") == 3
+
+
+@pytest.mark.parametrize("sent", [b"", GET, POST + ABC[:-1]], ids=["nothing", "header", "body"])
+def test_end_of_sending_before_the_end_of_a_request_ends_the_connection(sent):
+    async def scenario() -> bytes:
+        async with (
+            connection(app=Work()) as (reader, writer),
+            asyncio.timeout(HEADER_TIMEOUT_S / 2),
+        ):
+            writer.write(sent)
+            writer.write_eof()
+            return await reader.read()
+
+    assert asyncio.run(scenario()) == b""
