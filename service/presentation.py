@@ -1,5 +1,6 @@
 """An answer in the form that the client asks for: JSON, a picture, an array, or parts."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
@@ -21,30 +22,39 @@ _MAPS: dict[Form, tuple[str, ...]] = {
     "application/x-npy": ("npy",),
 }
 FORMS: tuple[Form, ...] = ("application/json", *_MAPS, "multipart/form-data")
+_WITH_JSON = ("*/*", "*", "application/*", "application/json")  # some Javas say * for */*
+_QUALITY = re.compile(r"0?\.\d+|0\.?|1\.?0*", re.ASCII)
 _HEADERS = ("decision", "score", "threshold", "max_false_alarm_rate", "p_value", "novelty")
 
 
 def wanted_form(accept: str) -> Form:
-    """The form of the highest quality in an `Accept` header; raises NotAcceptable."""
-    ranges = [_media_range(text) for text in accept.split(",") if text.strip()]
-    for _, media_range in sorted(ranges, key=lambda range_: -range_[0]):
+    """The form that an `Accept` header asks for; raises NotAcceptable.
+
+    Another one than JSON is asked for first and by its name, or JSON is not taken at all: what
+    takes everything is often sent with a list of pictures that nobody has thought of.
+    """
+    ranges = [_media_range(text) for text in accept.split(",")]
+    ranges = [(quality, name) for quality, name in ranges if "/" in name or name == "*"]
+    wanted = [name for quality, name in sorted(ranges, key=lambda r: -r[0]) if quality > 0]
+    if not ranges or any(map(_takes_json, wanted)) and wanted[0] not in FORMS:
+        return "application/json"
+    for name in wanted:
         for form in FORMS:
-            if media_range in ("*/*", form, f"{form.partition('/')[0]}/*"):
+            if name in (form, f"{form.partition('/')[0]}/*"):
                 return form
-    if ranges:
-        raise NotAcceptable(f"{accept!r} is none of {', '.join(FORMS)}.")
-    return "application/json"
+    raise NotAcceptable(f"{accept!r} is none of {', '.join(FORMS)}.")
 
 
 def _media_range(text: str) -> tuple[float, str]:
-    """Quality and media range of an element of `Accept`; one of quality 0 matches nothing."""
+    """Quality and media range of an element of `Accept`; 0 for a quality that is none."""
     name, *parameters = (part.strip().lower() for part in text.split(";"))
-    given = (value for key, _, value in (p.partition("=") for p in parameters) if key == "q")
-    try:
-        quality = float(next(given, "1"))
-    except ValueError:
-        quality = 0.0
-    return quality, name if quality > 0 else ""
+    given = (p.partition("=")[2].strip() for p in parameters if p.partition("=")[0].strip() == "q")
+    quality = next(given, "1")
+    return float(quality) if _QUALITY.fullmatch(quality) else 0.0, name
+
+
+def _takes_json(media_range: str) -> bool:
+    return media_range in _WITH_JSON or media_range.endswith("+json")
 
 
 def options_for(form: Form, options: Options, images: int) -> Options:

@@ -70,7 +70,7 @@ async def inspect(request: Request) -> Response:
     await allow(request, "inspect")
     gateway = await gateway_of(request)
     async with gateway.admission.visit(read_timeout(request)) as visit:
-        form = wanted_form(request.headers.get("accept", ""))
+        form = wanted_form(",".join(request.headers.getlist("accept")))
         inquiry = await _read(request, gateway, visit, form)
         answer = await while_connected(request, _answer(gateway, inquiry))
         return _respond(request, answer, form)

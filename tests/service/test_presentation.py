@@ -28,6 +28,26 @@ PROBLEM = "application/problem+json"
         ("multipart/form-data", "multipart/form-data"),
         ("image/png;q=0, application/json;q=0.1", "application/json"),
         ("image/png;q=high, */*;q=0.1", "application/json"),
+        # Java's HttpURLConnection, then browsers: a page, a picture, an old one
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "application/json"),
+        ("text/html,application/xml;q=0.9,image/avif,image/png,*/*;q=0.8", "application/json"),
+        ("image/avif,image/webp,image/png,image/*;q=0.8,*/*;q=0.5", "application/json"),
+        ("image/gif, image/jpeg, image/pjpeg, application/x-ms-xbap, */*", "application/json"),
+        ("application/json, text/plain, */*", "application/json"),
+        ("application/json, image/png", "application/json"),
+        ("image/*, */*;q=0.5", "application/json"),
+        ("application/problem+json", "application/json"),
+        ("application/*;q=0.5, image/*", "application/json"),
+        ("image/png, */*;q=0.5", "image/png"),
+        ("image/jpeg; q = 0.9, */*; q = 0.95", "application/json"),
+        ("text/html, image/jpeg", "image/jpeg"),
+        ("*/*;q=0.5, multipart/form-data", "multipart/form-data"),
+        # not well formed
+        (",;, ;q=1,", "application/json"),
+        ("json", "application/json"),
+        ("image/png;q=nan, image/jpeg;q=inf, */*;q=0.001", "application/json"),
+        ("image/png;q=1_0, image/jpeg;q=0.5", "image/jpeg"),
+        ("image/png;q, image/jpeg;=;q=1.000", "image/jpeg"),
     ],
 )
 def test_form_is_the_best_that_the_client_takes(accept, form):
@@ -43,6 +63,12 @@ def test_forms_that_there_are_not_are_refused(accept):
 def post(client, *images: bytes, accept: str, **options: object):
     files = [("image", image) for image in images]
     return client.post("/v1/inspect", files=files, params=options, headers={"Accept": accept})
+
+
+def test_several_accept_headers_are_one(client, normal):
+    headers = [("Accept", "text/html"), ("Accept", "*/*"), ("Content-Type", "image/png")]
+    response = client.post("/v1/inspect", content=normal, headers=headers)
+    assert response.json()["results"][0]["decision"] == "normal"
 
 
 @pytest.mark.parametrize(
