@@ -38,12 +38,18 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Append the fields to the message."""
         fields = getattr(record, "fields", {})
-        values = (f"{key}={json.dumps(value)}" for key, value in fields.items())
+        values = (f"{key}={_told(value)}" for key, value in fields.items())
         return " ".join([super().formatMessage(record), *values])
 
     def formatException(self, exc_info: Any) -> str:
         """The cause on one line, as in JSON."""
         return json.dumps(cause(exc_info[1]))
+
+
+def _told(value: object) -> str:
+    """As JSON, with letters of any script as they are, but for what would disturb a terminal."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)
 
 
 def cause(error: BaseException) -> str:

@@ -1,12 +1,12 @@
 """Prometheus metrics of one gateway, in a registry of its own."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from math import nan
 from time import perf_counter
 from typing import Literal
+from unicodedata import category
 
 from prometheus_client import (
     CollectorRegistry,
@@ -208,9 +208,15 @@ class Metrics:
     def _line(self, line: str | None) -> str:
         if line is None:
             return NO_LINE
-        if not re.fullmatch(rf"[\w .:-]{{1,{LINE_MAX_LENGTH}}}", line, re.ASCII):
-            return OTHER_LINE
-        if line not in self._lines and len(self._lines) >= MAX_LINES:
+        if line in self._lines:
+            return line
+        if not _is_label(line) or len(self._lines) >= MAX_LINES:
             return OTHER_LINE
         self._lines.add(line)
         return line
+
+
+def _is_label(line: str) -> bool:
+    """Whether it has letters, with their marks, and digits of any script, and ` _.:-`, only."""
+    fits = 0 < len(line) <= LINE_MAX_LENGTH
+    return fits and all(c in " _.:-" or category(c)[0] in "LMN" for c in line)

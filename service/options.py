@@ -6,12 +6,14 @@ Read here and not by FastAPI, which finds out anew for every request what a rout
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, TypeAdapter, ValidationError
 
 from service.errors import InvalidOption
+from service.names import text_of
 from service.schemas import Options
 
 TIMEOUT_HEADER = "Request-Timeout"
@@ -29,13 +31,19 @@ _TIMEOUT = TypeAdapter[float](
 
 def read_options(request: Request, form: Mapping[str, str] | None = None) -> Options:
     """Options from the request's query and from form fields; raises InvalidOption."""
-    given = [*request.query_params.multi_items(), *(form or {}).items()]
+    given = [*_queried(request.scope["query_string"]), *(form or {}).items()]
     if twice := [name for name, count in Counter(name for name, _ in given).items() if count > 1]:
         raise InvalidOption(f"Given more than once: {', '.join(twice)}.")
     try:
         return Options.model_validate(dict(given))
     except ValidationError as exc:
         raise invalid_option(exc) from exc
+
+
+def _queried(query: bytes) -> list[tuple[str, str]]:
+    """Names and values of a query, percent-encoded or as they are."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    return [(name, text_of(value.encode("latin-1"))) for name, value in pairs]
 
 
 def read_timeout(request: Request) -> float | None:

@@ -1,8 +1,9 @@
 """The wire format of requests and answers, for gateway and client; see docs/api.md."""
 
 from typing import Annotated, Literal, Self, TypeAlias
+from unicodedata import normalize
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 LINE_MAX_LENGTH = 64
@@ -38,6 +39,11 @@ class Options(BaseModel):
         float | None,
         Field(gt=0, lt=1, description="Decide by the p-value, at this false-alarm rate"),
     ] = None
+
+    @field_validator("line", mode="before")
+    @classmethod
+    def _spelt_in_one_way(cls, line: object) -> object:
+        return normalize("NFC", line) if isinstance(line, str) else line
 
     @model_validator(mode="after")
     def _one_criterion(self) -> Self:

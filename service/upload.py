@@ -24,6 +24,7 @@ from service.errors import (
     TooManyImages,
     UnsupportedBody,
 )
+from service.names import file_name, text_of
 from service.schemas import Options
 from service.settings import Settings
 
@@ -167,7 +168,7 @@ class _Form:
             raise MalformedBody("The form ends before its closing boundary.")
         if not self._images:
             raise MissingImage(f"The form has no part named {IMAGE_FIELD!r}.")
-        options = {k: v.decode(errors="replace") for k, v in self._options.items()}
+        options = {name: text_of(value) for name, value in self._options.items()}
         return Body(self._images, options, self._mask)
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -184,10 +185,10 @@ class _Form:
     def _on_headers_finished(self) -> None:
         """Choose where the part's data goes by its name."""
         _, parameters = parse_options_header(self._disposition)
-        self._disposition = b""
-        name = parameters.get(b"name", b"").decode(errors="replace")
+        name = text_of(parameters.get(b"name", b""))
         if name == IMAGE_FIELD:
-            self._write = self._add_image(parameters.get(b"filename")).write
+            filename = file_name(self._disposition, parameters.get(b"filename"))
+            self._write = self._add_image(filename).write
         elif name == MASK_FIELD and self._mask is None:
             self._mask = Upload(None, self._settings.max_image_bytes)
             self._write = self._mask.write
@@ -199,13 +200,13 @@ class _Form:
                 f"Unexpected field {name!r}: images are sent as {IMAGE_FIELD!r}; a {MASK_FIELD!r} "
                 f"and options, each at most once, are {', '.join(Options.model_fields)}."
             )
+        self._disposition = b""
 
-    def _add_image(self, filename: bytes | None) -> Upload:
+    def _add_image(self, filename: str | None) -> Upload:
         limit = self._settings.max_images
         if len(self._images) == limit:
             raise TooManyImages(f"At most {limit} images are allowed.", limit_images=limit)
-        decoded = None if filename is None else filename.decode(errors="replace")
-        self._images.append(Upload(decoded, self._settings.max_image_bytes))
+        self._images.append(Upload(filename, self._settings.max_image_bytes))
         return self._images[-1]
 
     def _write_option(self, name: str, chunk: bytes) -> None:

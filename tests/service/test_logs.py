@@ -62,6 +62,11 @@ def test_text_line_cannot_be_forged_by_a_value():
     assert text.endswith(r'request line="a\nERROR forged" status=200')
 
 
+def test_text_line_has_letters_of_any_script_as_they_are():
+    text = TextFormatter().format(record(line="工位3", path="/\x9b31m", decisions={"\x9b": 1}))
+    assert text.endswith(r'line="工位3" path="/\u009b31m" decisions={"\u009b": 1}')
+
+
 def test_records_without_fields_are_lines_too():
     plain = logging.LogRecord("uvicorn", logging.INFO, "", 0, "started %d", (1,), None)
     assert TextFormatter().format(plain).endswith("started 1")

@@ -72,7 +72,14 @@ def test_line_labels_are_bounded():
     )
 
 
-@pytest.mark.parametrize("line", ["", "a\nb", 'a"b', "\u00e9", "x" * 65])
+@pytest.mark.parametrize("line", ["Prüfplatz 3", "工位3", "สถานี:๓", "लाइन-३", "ß" * 64])
+def test_letters_and_digits_of_any_script_make_a_label(line):
+    metrics = Metrics()
+    metrics.answered(decision(), line)
+    assert f'onegauge_decisions_total{{decision="normal",line="{line}"}} 1.0' in samples(metrics)
+
+
+@pytest.mark.parametrize("line", ["", "a\nb", 'a"b', "a\u200b", "a\ufffd", "a\u2028", "x" * 65])
 def test_odd_lines_count_as_other(line):
     metrics = Metrics()
     metrics.answered(decision(), line)

@@ -1,4 +1,7 @@
 import pytest
+from starlette.requests import Request
+
+from service.options import read_options
 
 PNG = {"Content-Type": "image/png"}
 INVALID = (422, "/problems/invalid-option")
@@ -15,6 +18,32 @@ def test_options_may_be_form_fields(client, normal):
 def test_options_may_follow_the_images(client, normal):
     parts = [("image", ("a.png", normal)), ("threshold", (None, "0.2"))]
     assert client.post("/inspect", files=parts).json()["results"][0]["threshold"] == 0.2
+
+
+LATIN = "Prüfplatz".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "line"),
+    [
+        ("line=Pr%C3%BCfplatz", {}, "Prüfplatz"),
+        ("line=Pr%FCfplatz", {}, "Prüfplatz"),
+        ("line=Pru%CC%88fplatz", {}, "Prüfplatz"),
+        ("line=%E5%B7%A5%E4%BD%8D+3", {}, "工位 3"),
+        ("", {"line": "工位3"}, "工位3"),
+        ("", {"line": LATIN}, "Prüfplatz"),
+        ("", {"line": "u\u0308" * 64}, "ü" * 64),
+    ],
+)
+def test_line_may_be_written_in_any_script(client, normal, query, fields, line):
+    parts = [("image", normal), *((name, (None, value)) for name, value in fields.items())]
+    assert client.post(f"/inspect?{query}", files=parts).status_code == 200
+    assert f'decision="normal",line="{line}"' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("query", ["line=Prüfplatz".encode(), b"line=" + LATIN])
+def test_line_need_not_be_percent_encoded(query):
+    assert read_options(Request({"type": "http", "query_string": query})).line == "Prüfplatz"
 
 
 @pytest.mark.parametrize(

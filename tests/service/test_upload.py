@@ -132,6 +132,19 @@ def test_filename_is_echoed_as_it_is(client, normal):
     assert response.json()["results"][0]["filename"] == name
 
 
+def form(*parts: bytes) -> dict:
+    """A body of parts, each its headers and data, and the header that says so."""
+    body = b"".join(b"--x\r\n" + part + b"\r\n" for part in parts) + b"--x--\r\n"
+    return {"content": body, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}
+
+
+def test_name_of_dot_net_is_echoed_as_the_file_has_it(client, normal):
+    disposition = b"Content-Disposition: form-data; name=image; filename=%s; filename*=%s\r\n\r\n"
+    names = b'"=?utf-8?B?UHLDvGYuanBn?="', b"utf-8''Pr%C3%BCf.jpg"
+    response = client.post("/inspect", **form(disposition % names + normal))
+    assert response.json()["results"][0]["filename"] == "Prüf.jpg"
+
+
 def test_slow_body_is_given_up(gateway):
     async def receive() -> dict:
         return await asyncio.Future()
