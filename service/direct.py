@@ -23,6 +23,10 @@ class Direct:
         inspection = scope["type"] == "http" and scope["method"] == "POST"
         route = self._routes.get(scope["path"]) if inspection else None
         if route is None:
+            if (
+                inspection
+            ):  # a slash at the end would be redirected, and few clients follow with a body
+                scope["path"] = scope["path"].removesuffix("/")
             await self._app(scope, receive, send)
             return
         scope["route"] = route  # whose path is a label of metrics and the name of a span

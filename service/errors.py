@@ -15,7 +15,7 @@ Problem
 │   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── BodyTooLarge          413
 │   ├── TooManyImages         413
-│   ├── UnsupportedBody       415  neither multipart/form-data nor image/*
+│   ├── UnsupportedBody       415  neither multipart/form-data nor an image, or encoded
 │   ├── MissingImage          422
 │   ├── InvalidOption         422
 │   ├── TooManyRequests       429  more than the API key is good for
@@ -144,7 +144,7 @@ class TooManyImages(RequestError):
 
 
 class UnsupportedBody(RequestError):
-    """The request body is neither a form nor an image."""
+    """The request body is neither a form nor an image, or is encoded."""
 
     status, reason, title = 415, "unsupported-body", "Unsupported request body"
 

@@ -41,6 +41,7 @@ _BODY = {
     "content": {
         "multipart/form-data": {"schema": _FORM},
         **{f"image/{kind}": {"schema": _BINARY} for kind in ("jpeg", "png", "webp", "bmp", "tiff")},
+        "application/octet-stream": {"schema": _BINARY},
     },
 }
 _PICTURE = {"schema": _BINARY}

@@ -29,6 +29,8 @@ from service.schemas import Options
 from service.settings import Settings
 
 IMAGE_FIELD, MASK_FIELD = "image", "mask"
+RAW_TYPES = (b"image/", b"application/octet-stream")  # how the type of a raw image begins
+_AS_IT_IS = ("", "identity", "binary", "8bit", "7bit")  # encodings that are none
 MAX_OPTION_BYTES = 1024
 SMALL_CHUNK = 4096
 
@@ -76,6 +78,7 @@ class Body:
 async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
     """Read a form or a raw image; raises subclasses of `service.errors.RequestError`."""
     media_type, parameters = parse_options_header(request.headers.get("content-type"))
+    _refuse_encoded("body", request.headers.get("content-encoding", ""))
     now = asyncio.get_running_loop().time
     end = now() + settings.read_timeout_s
     try:
@@ -87,7 +90,7 @@ async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
             chunks = _chunks(request, settings, visit, expect_more)
             if media_type == b"multipart/form-data":
                 return await _Form(settings).read(chunks, parameters.get(b"boundary", b""))
-            if media_type.startswith(b"image/"):
+            if media_type.startswith(RAW_TYPES):
                 return await _read_raw(chunks, settings)
     except TimeoutError as exc:
         if not clock.expired():
@@ -128,6 +131,11 @@ async def _chunks(
         visit.hold(received)
         yield chunk
         expect_more()
+
+
+def _refuse_encoded(what: str, encoding: str) -> None:
+    if encoding.strip().lower() not in _AS_IT_IS:
+        raise UnsupportedBody(f"The {what} is encoded as {encoding!r}; send the bytes as they are.")
 
 
 def _too_large(limit: int) -> BodyTooLarge:
@@ -180,6 +188,8 @@ class _Form:
     def _on_header_end(self) -> None:
         if self._name == b"content-disposition":
             self._disposition = self._value
+        elif self._name == b"content-transfer-encoding":
+            _refuse_encoded("part", text_of(self._value))
         self._name = self._value = b""
 
     def _on_headers_finished(self) -> None:

@@ -29,6 +29,13 @@ def test_all_else_does(without_router, method, path):
     assert without_router.request(method, path).status_code == 500
 
 
+@pytest.mark.parametrize("path", ["/inspect/", "/v1/inspect/"])
+def test_slash_at_the_end_is_no_other_address(client, normal, path):
+    answer = client.post(path, content=normal, headers=PNG, follow_redirects=False)
+    assert answer.json()["results"][0]["decision"] == "normal"
+    assert f'path="{path[:-1]}",status="200"' in client.get("/metrics").text
+
+
 @pytest.mark.parametrize("path", ["/inspect", "/v1/inspect"])
 def test_metrics_tell_the_path(client, normal, path):
     client.post(path, content=normal, headers=PNG)
