@@ -41,7 +41,7 @@ def read_options(request: Request, form: Mapping[str, str] | None = None) -> Opt
 
 
 def _queried(query: bytes) -> list[tuple[str, str]]:
-    """Names and values of a query, percent-encoded or as they are."""
+    """Names and values of a query, in UTF-8 or latin-1."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
     return [(name, text_of(value.encode("latin-1"))) for name, value in pairs]
 

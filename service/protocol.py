@@ -1,6 +1,7 @@
 """HTTP/1.1 as uvicorn speaks it, for the clients that there are in plants."""
 
 import asyncio
+import sys
 from socket import SO_ERROR, SOL_SOCKET
 from typing import Any
 
@@ -72,6 +73,11 @@ class Protocol(HttpToolsProtocol):
             cycle.transport = _Begun(self.transport)  # type: ignore[assignment]
             self._look()
         return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Say what is wrong with a request that cannot be parsed, too."""
+        reason = sys.exception()
+        super().send_400_response(f"{msg} {reason}" if reason else msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""

@@ -1,7 +1,4 @@
 import pytest
-from starlette.requests import Request
-
-from service.options import read_options
 
 PNG = {"Content-Type": "image/png"}
 INVALID = (422, "/problems/invalid-option")
@@ -39,11 +36,6 @@ def test_line_may_be_written_in_any_script(client, normal, query, fields, line):
     parts = [("image", normal), *((name, (None, value)) for name, value in fields.items())]
     assert client.post(f"/inspect?{query}", files=parts).status_code == 200
     assert f'decision="normal",line="{line}"' in client.get("/metrics").text
-
-
-@pytest.mark.parametrize("query", ["line=Prüfplatz".encode(), b"line=" + LATIN])
-def test_line_need_not_be_percent_encoded(query):
-    assert read_options(Request({"type": "http", "query_string": query})).line == "Prüfplatz"
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,42 @@ def test_curl_that_wishes_for_http_2_is_answered(sent):
     assert asyncio.run(scenario()) == b"POST abc"
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (POST.replace(b"/ ", "/?line=工 ".encode()), "in url"),
+        (POST.lower(), "Invalid method"),
+        (POST + 2 * b"Content-Length: 3\r\n", "Content-Length"),
+    ],
+)
+def test_request_that_cannot_be_parsed_is_refused_with_the_reason(sent, reason):
+    async def scenario() -> bytes:
+        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
+            writer.write(sent + b"\r\n")
+            return await reader.read()
+
+    answer = asyncio.run(scenario()).decode()
+    assert answer.startswith("HTTP/1.1 400")
+    header, _, text = answer.partition("\r\n\r\n")
+    assert f"content-length: {len(text)}" in header
+    assert reason in text
+
+
+@pytest.mark.parametrize(
+    "request_line", [POST.replace(b"/", b"http://a:8000/", 1), POST + b"Expect: 100-Continue\r\n"]
+)
+def test_proxies_and_clients_that_ask_before_they_send_are_answered(request_line):
+    async def scenario() -> bytes:
+        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
+            writer.write(request_line + ABC[:-3])
+            if b"Expect" in request_line:
+                assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"abc")
+            return await answer(reader)
+
+    assert asyncio.run(scenario()) == b"POST abc"
+
+
 def uvloop_run(scenario: Awaitable[object]) -> object:
     return pytest.importorskip("uvloop").run(scenario)
 
