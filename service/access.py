@@ -12,8 +12,8 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from service.errors import Forbidden, TooManyRequests, Unauthorized
-from service.keys import KeyFile, Scope
+from service.errors import Forbidden, KeysUnreadable, TooManyRequests, Unauthorized
+from service.keys import KeyFile, KeyFileError, Scope
 from service.settings import Settings
 
 SCHEME = "HTTPBearer"  # as OpenAPI calls it
@@ -32,13 +32,25 @@ class Access:
         self._limit: RateLimitItem | None = parse(limit) if limit else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
+    def keys_unreadable(self) -> bool:
+        """Whether the file of the keys cannot be used now."""
+        return self._keys is not None and not self._keys.usable()
+
     def check(self, secret: str | None, scope: Scope) -> str | None:
-        """The name of the key; raises Unauthorized, Forbidden or TooManyRequests."""
+        """The name of the key.
+
+        Raises Unauthorized, Forbidden, TooManyRequests or KeysUnreadable.
+        """
         if self._keys is None:
             return None
         if secret is None:
             raise Unauthorized("Send an API key as 'Authorization: Bearer KEY'.")
-        key = self._keys.find(secret)
+        try:
+            key = self._keys.find(secret)
+        except KeyFileError as exc:
+            raise KeysUnreadable(
+                "The gateway cannot read its API keys and accepts none until it can; see its log."
+            ) from exc
         if key is None:
             raise Unauthorized("The API key is not known, or was revoked.")
         if scope not in key.scopes:

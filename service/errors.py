@@ -20,6 +20,7 @@ Problem
 │   ├── InvalidOption         422
 │   ├── TooManyRequests       429  more than the API key is good for
 │   ├── GatewayBusy           503  as many requests or bytes as allowed are under way
+│   ├── KeysUnreadable        503  the gateway cannot tell which API keys are good
 │   ├── ShuttingDown          503  the gateway has been told to stop
 │   └── DeadlineExceeded      504  the time that the request was given is over
 └── BackendError            the model cannot answer now
@@ -171,6 +172,12 @@ class GatewayBusy(RequestError):
     """As much as allowed is under way; come back after `retry_after` seconds."""
 
     status, reason, title = 503, "gateway-busy", "Gateway busy"
+
+
+class KeysUnreadable(RequestError):
+    """The file of the API keys cannot be used, so that none of them is accepted."""
+
+    status, reason, title = 503, "keys-unreadable", "API keys unreadable"
 
 
 class ShuttingDown(RequestError):

@@ -22,6 +22,7 @@ class Gateway:
         self.metrics = metrics
         self.versions = versions
         self.access = Access(settings)
+        metrics.keys_unreadable.set_function(self.access.keys_unreadable)
         self.admission = Admission(settings, metrics)
         self.inspector = Inspector(settings, versions, metrics)
         self.shutting_down = False

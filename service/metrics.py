@@ -117,6 +117,9 @@ class Metrics:
             "Score of the shadow version less that of the version that answers",
             buckets=DIFFERENCES,
         )
+        self.keys_unreadable = gauge(
+            "onegauge_api_keys_unreadable", "1 while the file of the API keys cannot be used"
+        )
         self.in_flight = gauge("onegauge_requests_in_flight", "Inspections under way")
         self.waiting = gauge("onegauge_requests_waiting", "Read requests that wait for their turn")
         self.buffered = gauge("onegauge_buffered_bytes", "Bytes of request bodies in memory")

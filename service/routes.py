@@ -12,6 +12,7 @@ from service.connection import while_connected
 from service.errors import (
     BackendError,
     Forbidden,
+    KeysUnreadable,
     Problem,
     ShuttingDown,
     TooManyRequests,
@@ -49,7 +50,7 @@ _FORMS: dict[str, Any] = {
     "description": "The answer, in the form that `Accept` asks for",
     "content": {form: _PICTURE for form in FORMS if form != "application/json"},
 }
-_ACCESS = (Unauthorized, Forbidden, TooManyRequests)
+_ACCESS = (Unauthorized, Forbidden, TooManyRequests, KeysUnreadable)
 
 
 router = APIRouter()

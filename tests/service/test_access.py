@@ -112,3 +112,20 @@ def test_pages_of_other_origins_are_kept_out_unless_they_are_named(gateway):
     assert allowed == origin["Origin"]
     stranger = client.get("/healthz", headers={"Origin": "https://stranger.example"})
     assert "Access-Control-Allow-Origin" not in stranger.headers
+
+
+def test_file_that_is_damaged_for_long_locks_all_out_and_the_metrics_tell(gateway, keys):
+    secret = add_key(keys, "it", ["read"])
+    client = gateway(FakeBackend(), api_keys=keys)
+    assert "onegauge_api_keys_unreadable 0.0" in client.get("/metrics").text
+    keys.write_text("damaged")
+    assert "onegauge_api_keys_unreadable 1.0" in client.get("/metrics").text
+    assert client.get("/v1/model", headers=bearer(secret)).status_code == 200
+    client.app.state.gateway.access._keys._good_at -= 60
+    response = client.get("/v1/model", headers=bearer(secret))
+    assert (response.status_code, response.json()["type"]) == (503, "/problems/keys-unreadable")
+    assert client.get("/v1/model").status_code == 401
+
+
+def test_without_keys_none_is_unreadable(client):
+    assert "onegauge_api_keys_unreadable 0.0" in client.get("/metrics").text
