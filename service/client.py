@@ -15,7 +15,7 @@ import os
 import random
 import time
 from base64 import b64decode
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
+from service.proxy import transport_to, with_proxy
 from service.schemas import Answer, Decision, ModelCard, Options, Readiness
 
 TIMEOUT_S = 60.0  # for a call, with all that is sent again
@@ -33,6 +34,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 AWAY = (502, 503)  # the backend is being restarted, perhaps
 
 A = TypeVar("A", bound=BaseModel)
+T = TypeVar("T")
 _DEFAULT = Options()
 
 
@@ -86,7 +88,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._calls = _Calls(url, api_key, timeout_s, retries)
-        self._http = httpx.Client(transport=transport)
+        self._http = httpx.Client(transport=transport or self._calls.way(httpx.HTTPTransport))
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +151,8 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._calls = _Calls(url, api_key, timeout_s, retries)
-        self._http = httpx.AsyncClient(transport=transport)
+        way = transport or self._calls.way(httpx.AsyncHTTPTransport)
+        self._http = httpx.AsyncClient(transport=way)
 
     async def __aenter__(self) -> Self:
         return self
@@ -220,6 +223,12 @@ class _Calls:
         self._headers = {"Accept": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        self._asked = self._url  # as messages tell it
+
+    def way(self, kind: Callable[..., T]) -> T:
+        """A transport to the gateway; raises ClientError for a proxy that cannot be used."""
+        self._asked = with_proxy(self._url)
+        return transport_to(self._url, kind, ClientError)
 
     def inspect(
         self, images: Sequence[Picture], options: Options, mask: bytes | None
@@ -259,16 +268,16 @@ class _Calls:
 
     def _read(self, wanted: type[A], found: Found) -> A:
         if not isinstance(found, httpx.Response):
-            raise Unreachable(f"no answer from {self._url}: {found or repr(found)}") from found
+            raise Unreachable(f"no answer from {self._asked}: {found or repr(found)}") from found
         if not found.is_success:
             problem = _problem(found)
             said = problem.get("detail", f"{found.reason_phrase}; is it a onegauge gateway?")
-            message = f"{self._url} answered {found.status_code}: {said}"
+            message = f"{self._asked} answered {found.status_code}: {said}"
             raise Refused(message, found.status_code, problem)
         try:
             return wanted.model_validate_json(found.content)
         except ValidationError as exc:
-            raise NoGateway(f"{self._url} does not answer like a onegauge gateway") from exc
+            raise NoGateway(f"{self._asked} does not answer like a onegauge gateway") from exc
 
 
 def _named(image: Picture) -> Named:

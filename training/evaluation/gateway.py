@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from service.proxy import transport_to, with_proxy
 from training.dataset import TestImage
 from training.errors import DataError
 from training.evaluation.inspected import Inspected, Subject
@@ -65,7 +66,8 @@ def evaluate_gateway(url: str, images: Sequence[TestImage], progress: Progress) 
 
 def _client(url: str) -> httpx.Client:
     try:
-        return httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=_key())
+        transport = transport_to(url, httpx.HTTPTransport, DataError)
+        return httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=_key(), transport=transport)
     except httpx.InvalidURL as exc:
         raise DataError(f"no gateway answers at {url}: {exc}") from exc
 
@@ -82,7 +84,8 @@ def _ask(client: httpx.Client, method: str, path: str, **request: Any) -> dict[s
         response = client.request(method, path, **request)
         answer = response.json()
     except (httpx.HTTPError, ValueError) as exc:
-        raise DataError(f"no gateway answers at {client.base_url}: {exc}") from exc
+        asked = with_proxy(str(client.base_url))
+        raise DataError(f"no gateway answers at {asked}: {exc}") from exc
     if response.is_error and "results" not in answer:
         raise DataError(f"{client.base_url} answered {response.status_code}: {answer}")
     return answer
