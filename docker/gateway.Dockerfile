@@ -34,6 +34,6 @@ WORKDIR /
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python3", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('ONEGAUGE_PORT', '8000') + '/healthz', timeout=2)"]
+    CMD ["python3", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('ONEGAUGE_PORT', '8000') + '/healthz', timeout=2)"]
 ENTRYPOINT ["onegauge"]
 CMD ["serve"]

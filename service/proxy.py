@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Proxy(NamedTuple):
-    """A proxy's address, and in words that it is asked, and how not to."""
+    """A proxy's address, and in words what goes by it, and how not to."""
 
     address: str
     told: str
@@ -42,7 +42,7 @@ def proxy_for(url: str) -> Proxy | None:
 
 def with_proxy(url: str) -> str:
     """An address for messages, with the proxy that it is asked by."""
-    return f"{url}, asked {proxy.told}," if (proxy := proxy_for(url)) else url
+    return f"{url} {proxy.told}" if (proxy := proxy_for(url)) else url
 
 
 def transport_to(url: str, kind: Callable[..., T], error: type[Exception]) -> T:

@@ -40,6 +40,7 @@ LOAD_TIMEOUT_S = 120.0  # a first TensorRT engine takes minutes to build
 _GONE = {"StatusCode.UNAVAILABLE", "StatusCode.NOT_FOUND", "StatusCode.CANCELLED"}
 _CHANNEL_OPTIONS = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    ("grpc.enable_http_proxy", 0),  # of the environment: that is for what is outside
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # gRPC's own backoff grows to two minutes, far longer than a restarted server takes

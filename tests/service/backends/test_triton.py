@@ -225,6 +225,12 @@ def test_several_servers_take_turns_and_one_that_is_gone_is_left_out(gauge_repos
     asyncio.run(scenario())
 
 
+def test_server_is_not_asked_by_a_proxy_of_the_environment(server, monkeypatch):
+    for name in ("http_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert session(server, lambda b: b.served()).version == "1"
+
+
 def test_server_that_is_not_there_is_unavailable():
     async def ask() -> None:
         backend = TritonBackend("127.0.0.1:9", "onegauge")
