@@ -1,6 +1,5 @@
 """The gateway's settings, read from the environment (`ONEGAUGE_*`) and passed in explicitly."""
 
-import os
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,6 +8,8 @@ from limits import parse
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.cores import cores
+
 MEBI = 2**20
 
 
@@ -16,14 +17,6 @@ def default_repository() -> Path:
     """`model_repository` of the current directory, else the one beside the installed package."""
     here = Path("model_repository")
     return here if here.is_dir() else Path(__file__).parents[1] / "model_repository"
-
-
-def cores() -> int:
-    """The cores that this process may run on, which may be few of the machine's."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 class Settings(BaseSettings):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.cores import cores
 from service.errors import ImageError
 from service.files import IMAGE_SUFFIXES
 from service.image import open_image, read_image
@@ -163,5 +164,5 @@ def readable(
         except (ImageError, OSError) as exc:
             return Unreadable(path, str(exc))
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(cores() + 4) as pool:  # some wait for the disk
         yield from zip(paths, pool.map(read, paths), strict=True)

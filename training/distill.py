@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from service.cores import cores
 from training.backbone import IMAGENET_MEAN, IMAGENET_STD, load_backbone
 from training.errors import BackboneError
 from training.progress import Progress
@@ -59,7 +60,10 @@ def render(recipe: Recipe, folder: Path, progress: Progress) -> np.ndarray:
     pool = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (total, side, side, 3))
     generators = [np.random.default_rng((recipe.seed, number)) for number in range(total)]
     spawn = get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(mp_context=spawn) as workers, progress.step("render", total) as step:
+    with (
+        ProcessPoolExecutor(cores(), mp_context=spawn) as workers,
+        progress.step("render", total) as step,
+    ):
         images = workers.map(procedural_image, generators, repeat(side), chunksize=32)
         for row, image in enumerate(images):
             pool[row] = image

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from service.cores import cores
 from training.alignments import ALIGNMENTS
 from training.backbone import Backbone, load_backbone
 from training.calibration import images_needed
@@ -128,7 +129,11 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises TrainingError for a device that there is not."""
+    """`auto` is CUDA where there is one. Raises TrainingError for a device that there is not.
+
+    torch has no more threads than there are cores to use, which it does not find out by itself.
+    """
+    torch.set_num_threads(min(torch.get_num_threads(), cores()))
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

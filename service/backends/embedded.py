@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from service.backends import Infer, IsClear, Outputs
 from service.contract import Contract
+from service.cores import cores, threads
 from service.decision import DeploymentCriterion
 from service.errors import BackendTimeout, ContractError
 from service.repository import StoredVersion, Verification, served_version, stored_version
-from service.settings import Settings, cores
+from service.settings import Settings
 
 SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and the one that exported
 SMALLER_TOLERANCE = 0.1  # the same for smaller precisions, which machines round differently
@@ -137,7 +138,7 @@ class EmbeddedBackend:
         """Compile, warm and verify a version."""
         settings, contract = self._settings, stored.contract
         DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(contract)
-        compiled = self._compile(stored.model_file(), settings.inference_threads)
+        compiled = self._compile(stored.model_file(), settings.inference_threads or threads())
         verification = stored.verification()
         full = contract.parameters.get("precision", "fp32") == "fp32"
         for look in filter(None, (compiled.exact, compiled.quick)):

@@ -15,8 +15,8 @@ from openvino import opset13
 from service.backends import OUTPUTS
 from service.backends.embedded import Compiled, Look, Run
 from service.contract import IMAGE, QUICK
+from service.cores import cores
 from service.errors import BackendFailed, BackendUnavailable, ContractError, for_clients
-from service.settings import cores
 
 
 def compile_model(model_file: Path, threads: int, *, quick: bool = False) -> Compiled:

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "training": {
         "service",
+        "service.cores",
         "service.errors",
         "service.files",
         "service.image",
@@ -17,6 +18,7 @@ ALLOWED = {
     },
     "export": {
         "service",
+        "service.cores",
         "service.files",
         "service.image",
         "service.proxy",

@@ -264,6 +264,17 @@ def test_a_device_that_there_is_not_is_named():
         choose_device("abacus")
 
 
+def test_torch_computes_on_the_cores_that_it_may_use(monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5}, raising=False)
+    try:
+        torch.set_num_threads(3)
+        choose_device("cpu")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_no_more_references_are_kept_than_asked_for(data, tmp_path, capsys):
     run = train(config(data, tmp_path / "run", references=8))
     assert len(run.evidence.maps) == len(run.products) == 8

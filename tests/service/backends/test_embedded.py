@@ -66,6 +66,23 @@ def levels(*greys: int) -> np.ndarray:
     return np.array(greys, np.uint8)[:, None, None, None].repeat(32, 1).repeat(48, 2).repeat(3, 3)
 
 
+def test_where_not_all_cores_may_be_used_the_library_is_told(gauge_repository, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5})
+    told = []
+
+    def compile_model(_file: Path, threads: int) -> Compiled:
+        told.append(threads)
+        raise ContractError("enough")
+
+    for wanted in (0, 7):
+        with pytest.raises(ContractError, match="enough"):
+            EmbeddedBackend(
+                Settings(repository=gauge_repository, inference_threads=wanted), compile_model
+            )
+    assert told == [1, 7]
+
+
 def test_runs_the_graph(settings):
     outputs = running(load_backend(settings), lambda b: infer(b, levels(0, 128, 192)))
     np.testing.assert_allclose(outputs.score, [0, 1, 1.5], atol=1e-6)
