@@ -6,6 +6,7 @@ installed and `--help` is instant.
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,6 +39,7 @@ Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradie
 
 
 PACKAGES = ("service", "training", "export")
+ON_WINDOWS = ("inspect", "watch", "key")  # the commands that run there
 
 
 class AnomaliesFound(Exception):
@@ -46,6 +48,8 @@ class AnomaliesFound(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a subcommand; exit status 1 on error, 130 on Ctrl-C, 2 when `inspect` finds anomalies."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a log of Windows cannot hold the name of every file
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(arguments)
     except AnomaliesFound:
@@ -74,6 +78,19 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from training.errors import TrainingError
 
     return ClientError, ExportError, KeyFileError, Problem, TrainingError
+
+
+@app.callback()
+def refuse_windows(context: typer.Context) -> None:
+    """From a folder of images to a model, and from that to decisions."""
+    command = context.invoked_subcommand
+    if sys.platform == "win32" and command not in ON_WINDOWS:
+        typer.echo(
+            f"onegauge: {command} needs Linux or macOS: on Windows run it in WSL or a container; "
+            f"{', '.join(ON_WINDOWS)} run on Windows itself",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,3 +1,4 @@
+import os
 import re
 import signal
 import subprocess
@@ -165,3 +166,53 @@ def test_a_package_is_imported_only_by_its_command():
         "sys.exit(f'imported: {loaded}' if loaded else 0)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("command", ["serve", "train", "evaluate", "export", "publish"])
+def test_what_does_not_run_on_windows_says_so(command, monkeypatch, capsys):
+    status("serve", "--help")  # imports what goes by the platform
+    monkeypatch.setattr("sys.platform", "win32")
+    assert status(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"onegauge: {command} needs Linux or macOS")
+    assert error.count("\n") == 1
+
+
+AS_ON_WINDOWS = """
+import asyncio, logging, os, signal, sys, zoneinfo
+import httpx, numpy, pydantic, rich.console, rich.progress, rich.table, typer
+
+BLOCKED = {"fcntl", "grp", "posix", "pwd", "resource", "termios", "uvloop"}
+
+class Blocker:
+    def find_spec(name, *_):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(name)
+
+for name in BLOCKED:
+    sys.modules.pop(name, None)
+sys.meta_path.insert(0, Blocker)
+for name in ("fork", "fchmod", "geteuid", "getuid", "posix_fallocate", "sched_getaffinity"):
+    delattr(os, name)
+for name in ("SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "pthread_sigmask"):
+    delattr(signal, name)
+sys.platform = "win32"
+
+import onegauge, service.watch
+from service.client import AsyncClient, Client
+onegauge.main(sys.argv[1:])
+"""
+
+
+def test_clients_need_nothing_that_windows_lacks(url, tmp_path):
+    image = grey_image(tmp_path / "工位.png", 0)
+    found = subprocess.run(
+        [sys.executable, "-c", AS_ON_WINDOWS, "inspect", image, "--url", url],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252:strict", "COLUMNS": "300"},
+        capture_output=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert rb"\u5de5\u4f4d.png" in found.stdout
+    assert b"inspected 1: 1 normal" in found.stdout
