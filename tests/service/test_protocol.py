@@ -190,17 +190,46 @@ def test_wish_for_another_protocol_may_come_in_pieces_and_again():
 
 @pytest.mark.parametrize("sent", [(), ("-H", "Transfer-Encoding: chunked")])
 def test_curl_that_wishes_for_http_2_is_answered(sent):
-    if (curl := shutil.which("curl")) is None:
-        pytest.skip("curl is not installed")
+    curl = ("curl", "--http2", "--noproxy", "*", "-s", "--data-binary", "abc", *sent)
+    assert told_by(*curl) == b"POST abc"
+
+
+JAVA = """
+import java.net.URI;
+import java.net.http.*;
+class Client {
+    public static void main(String[] arguments) throws Exception {
+        var client = HttpClient.newHttpClient();
+        for (String body : new String[] {"abc", "de"}) {
+            var request = HttpRequest.newBuilder(URI.create(arguments[0]))
+                .POST(HttpRequest.BodyPublishers.ofString(body)).build();
+            System.out.print(client.send(request, HttpResponse.BodyHandlers.ofString()).body());
+        }
+    }
+}
+"""
+
+
+def test_http_client_of_the_jdk_is_answered(tmp_path):
+    source = tmp_path / "Client.java"
+    source.write_text(JAVA)
+    assert told_by("java", source) == b"POST abcPOST de"
+
+
+def told_by(program: str, *arguments: object) -> bytes:
+    """What another client, which is given the address last, prints of the answers of `echo`."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
 
     async def scenario() -> bytes:
-        async with connection(app=echo) as (_, writer), asyncio.timeout(20):
+        async with connection(app=echo) as (_, writer), asyncio.timeout(60):
             url = "http://{}:{}/".format(*writer.get_extra_info("peername"))
-            command = [curl, "--http2", "--noproxy", "*", "-s", "--data-binary", "abc", *sent, url]
-            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(
+                program, *arguments, url, stdout=asyncio.subprocess.PIPE
+            )
             return (await process.communicate())[0]
 
-    assert asyncio.run(scenario()) == b"POST abc"
+    return asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
