@@ -1,7 +1,6 @@
 """Names as clients write them: text of an unknown encoding, and the file names of forms."""
 
 import re
-from binascii import Error as NotBase64
 from email.errors import HeaderParseError
 from email.header import decode_header
 from urllib.parse import unquote_to_bytes
@@ -42,6 +41,6 @@ def _plain_name(name: str) -> str:
         return re.sub("%(?:22|0[AaDd])", lambda escaped: _ESCAPED[escaped[0]], name)
     try:
         words = decode_header(name)
-    except (HeaderParseError, NotBase64):
+    except HeaderParseError:
         return name
     return "".join(word if isinstance(word, str) else text_of(word) for word, _ in words)

@@ -46,7 +46,13 @@ async def connection(
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """To a server that speaks the protocol."""
     config = uvicorn.Config(
-        app, port=0, http=Protocol, lifespan="off", log_config=None, timeout_keep_alive=keep_alive
+        app,
+        port=0,
+        http=Protocol,
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=keep_alive,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     config.load()
@@ -238,6 +244,7 @@ def told_by(program: str, *arguments: object) -> bytes:
         (POST.replace(b"/ ", "/?line=工 ".encode()), "in url"),
         (POST.lower(), "Invalid method"),
         (POST + 2 * b"Content-Length: 3\r\n", "Content-Length"),
+        (GET.replace(b"GET /", b"CONNECT a:80"), "error"),
     ],
 )
 def test_request_that_cannot_be_parsed_is_refused_with_the_reason(sent, reason):
@@ -339,6 +346,32 @@ def test_requests_before_the_end_of_sending_are_all_answered():
             return await reader.read()
 
     assert asyncio.run(scenario()).count(b"POST abc") == 3
+
+
+@pytest.mark.parametrize("requests", [1, 2], ids=["answer begun", "request waits"])
+def test_end_of_sending_adds_nothing_to_an_answer_that_is_not_the_next(requests):
+    part = b"HTTP/1.1 "  # as an answer, and what comes early of one, begins
+
+    async def app(_scope: dict, receive: object, send: object) -> None:
+        await body_of(receive)
+        headers = [(b"content-length", b"%d" % (2 * len(part)))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await end_is_seen.wait()
+        await send({"type": "http.response.body", "body": part})
+
+    async def scenario() -> bytes:
+        async with connection(app=app) as (reader, writer), asyncio.timeout(5):
+            writer.write(requests * (POST + ABC))
+            begun = await reader.readuntil(b"\r\n\r\n" + part)
+            writer.write_eof()
+            await asyncio.sleep(0.05)
+            end_is_seen.set()
+            return begun + await reader.read()
+
+    end_is_seen = asyncio.Event()
+    answers = asyncio.run(scenario()).split(b"HTTP/1.1 200 OK")[1:]
+    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == requests * [2 * part]
 
 
 @pytest.mark.parametrize("sent", [b"", GET, POST + ABC[:-1]], ids=["nothing", "header", "body"])
