@@ -17,7 +17,7 @@ def cores(root: Path = Path("/")) -> int:
         runs_on = len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         runs_on = os.cpu_count() or 1
-    return max(1, min([runs_on, *(ceil(quota) for quota in _quotas(root))]))
+    return min([runs_on, *(ceil(quota) for quota in _quotas(root))])
 
 
 def threads() -> int:

@@ -28,7 +28,7 @@ SCOPES: tuple[str, ...] = get_args(Scope)
 _LINE = re.compile(r"(?P<name>[\w.:-]{1,64})\s+(?P<scopes>[a-z,]+)\s+(?P<digest>[0-9a-fA-F]{64})")
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}  # of Windows
 READ_S = 10.0  # after which a file is read though it looks unchanged
-KEEP_S = 50.0  # how long keys outlive a file that cannot be used: with READ_S, a minute at most
+KEEP_S = 60.0  # how long keys are good after they were read
 
 _log = logging.getLogger("onegauge.keys")
 
@@ -54,15 +54,15 @@ class KeyFile:
         self._clock = clock  # seconds
         self._problem: str | None = None  # why the file cannot be used now
         self._stamp: Stamp = None
-        self._read_at = self._good_at = clock()
+        self._read_at = clock()
         self._read(self._look())
 
     def find(self, secret: str) -> Key | None:
         """The key that `secret` is, None when it is none, in a time that does not tell which.
 
-        Raises KeyFileError when the file could not be used for longer than KEEP_S.
+        Raises KeyFileError when the file could last be read longer than KEEP_S ago.
         """
-        if not self.usable() and self._clock() - self._good_at > KEEP_S:
+        if not self.usable() and self._clock() - self._read_at >= KEEP_S:
             raise KeyFileError(self._problem)
         digest = sha256(secret.encode()).hexdigest()
         found = [key for key in self._keys if compare_digest(key.digest, digest)]
@@ -73,7 +73,6 @@ class KeyFile:
         stamp = self._look()
         same = stamp is not None and stamp == self._stamp
         if same and self._clock() - self._read_at < READ_S:
-            self._good_at = self._clock()
             return True
         try:
             self._read(stamp)
@@ -92,7 +91,7 @@ class KeyFile:
         """Read the file, whose stamp was taken before: it may change meanwhile."""
         self._keys = read_keys(self._path)
         self._stamp, self._problem = stamp, None
-        self._good_at = self._read_at = self._clock()
+        self._read_at = self._clock()
 
     def _look(self) -> Stamp:
         try:

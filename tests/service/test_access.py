@@ -121,7 +121,7 @@ def test_file_that_is_damaged_for_long_locks_all_out_and_the_metrics_tell(gatewa
     keys.write_text("damaged")
     assert "onegauge_api_keys_unreadable 1.0" in client.get("/metrics").text
     assert client.get("/v1/model", headers=bearer(secret)).status_code == 200
-    client.app.state.gateway.access._keys._good_at -= 60
+    client.app.state.gateway.access._keys._read_at -= 60
     response = client.get("/v1/model", headers=bearer(secret))
     assert (response.status_code, response.json()["type"]) == (503, "/problems/keys-unreadable")
     assert client.get("/v1/model").status_code == 401

@@ -81,7 +81,7 @@ def test_file_that_cannot_be_used_any_more_leaves_the_keys_as_they_were(file, sp
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
-@pytest.mark.parametrize("asked_at", [(0, 30, 60), (60,)], ids=["often", "seldom"])
+@pytest.mark.parametrize("asked_at", [(0, 30, 50, 60), (60,)], ids=["often", "seldom"])
 def test_no_key_outlives_a_file_that_cannot_be_used_by_more_than_a_minute(file, spoil, asked_at):
     secret, clock = add_key(file, "press-3", ["inspect"]), Clock()
     keys = KeyFile(file, clock)
