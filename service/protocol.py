@@ -141,8 +141,10 @@ class _Parser(HttpRequestParser):
             try:
                 super(_Parser, parser).feed_data(data)
             except HttpParserUpgrade as upgrade:
-                data = self._protocol.header_without_upgrade() + data[upgrade.args[0] :]
+                data = memoryview(data)[upgrade.args[0] :]
+                header = self._protocol.header_without_upgrade()
                 parser = self._protocol.parse_anew()
+                super(_Parser, parser).feed_data(header)
             else:
                 return
 
