@@ -5,8 +5,9 @@ import sys
 from socket import SO_ERROR, SOL_SOCKET
 from typing import Any
 
-from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.parser import Parser
 
 HEADER_TIMEOUT_S = 5.0
 MAX_HEADER_BYTES = 2**16
@@ -15,12 +16,13 @@ _FIRST_WORD = b"HTTP/1.1 "  # of every answer
 
 
 class Protocol(HttpToolsProtocol):
-    """Takes a wish for another protocol for none, and the end of what a client sends for no leave.
+    """Takes the end of what a client sends for no leave, and a wish for another protocol for none.
 
     Closes a connection that has begun nothing, or a header, and does not go on with it. uvicorn
     itself closes what is idle between two requests.
     """
 
+    parser: Parser
     _header_timer: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _look_timer: asyncio.TimerHandle | None = None
@@ -28,7 +30,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Expect a header."""
         super().connection_made(transport)
-        self.parse_anew()
+        self.parser = Parser(self)
         self._expect_header()
 
     def on_message_begin(self) -> None:
@@ -48,13 +50,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Expect a body, which is not watched here."""
-        if not self._is_read_again():
+        if not self.parser.tells_anew():
             super().on_headers_complete()
             self._stop()
 
     def on_message_complete(self) -> None:
         """Expect the next request."""
-        if not self._is_read_again():
+        if not self.parser.tells_anew():
             super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -86,26 +88,6 @@ class Protocol(HttpToolsProtocol):
         if self._look_timer is not None:
             self._look_timer.cancel()
 
-    def parse_anew(self) -> "_Parser":
-        """The parser of what follows."""
-        self.parser = _Parser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        return self.parser
-
-    def header_without_upgrade(self) -> bytes:
-        """The header that was read last, without the wish for another protocol."""
-        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
-        lines = [name + b": " + value + b"\r\n" for name, value in kept]
-        start = b"%s %s HTTP/%s\r\n" % (
-            self.parser.get_method(),
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
-        return b"".join([start, *lines, b"\r\n"])
-
-    def _is_read_again(self) -> bool:
-        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-
     def _look(self) -> None:
         """End a connection that was reset, which nothing tells when nothing more is read."""
         if self.transport.get_extra_info("socket").getsockopt(SOL_SOCKET, SO_ERROR):
@@ -122,31 +104,6 @@ class Protocol(HttpToolsProtocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
-
-
-class _Parser(HttpRequestParser):
-    """Reads a request that wishes for another protocol anew, without the wish.
-
-    A server may ignore it (RFC 9110, 7.8), but the parser takes what follows for that protocol. The
-    HTTP client of the JDK wishes for HTTP/2 in every first request, and so does `curl --http2`.
-    """
-
-    def __init__(self, protocol: Protocol) -> None:
-        super().__init__(protocol)
-        self._protocol = protocol
-
-    def feed_data(self, data: Any) -> None:
-        parser = self
-        while data:
-            try:
-                super(_Parser, parser).feed_data(data)
-            except HttpParserUpgrade as upgrade:
-                data = memoryview(data)[upgrade.args[0] :]
-                header = self._protocol.header_without_upgrade()
-                parser = self._protocol.parse_anew()
-                super(_Parser, parser).feed_data(header)
-            else:
-                return
 
 
 class _Begun:

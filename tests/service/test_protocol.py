@@ -1,70 +1,11 @@
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from time import monotonic
 
 import pytest
-import uvicorn
 
-from service.protocol import HEADER_TIMEOUT_S, Protocol
-
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
-H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
-ABC = b"Content-Length: 3\r\n\r\nabc"
-ABC_IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"
-CLOSE = b"Connection: close\r\n"
-
-
-async def app(_scope: dict, _receive: object, send: object) -> None:
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
-    )
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def echo(scope: dict, receive: object, send: object) -> None:
-    """Answers with the method and the body."""
-    answer = scope["method"].encode() + b" " + await body_of(receive)
-    headers = [(b"content-length", b"%d" % len(answer))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": answer})
-
-
-async def body_of(receive: object) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-    return body
-
-
-@asynccontextmanager
-async def connection(
-    keep_alive: float = 60, app: Callable[..., Awaitable[None]] = app
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """To a server that speaks the protocol."""
-    config = uvicorn.Config(
-        app,
-        port=0,
-        http=Protocol,
-        lifespan="off",
-        log_config=None,
-        timeout_keep_alive=keep_alive,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        server.should_exit = True
-        await server.shutdown()
+from service.protocol import HEADER_TIMEOUT_S
+from tests.service.spoken import ABC, GET, POST, body_of, connection, echo
 
 
 def seconds_until_closed(monkeypatch, *sent: bytes) -> float:
@@ -156,125 +97,6 @@ def test_body_is_not_its_business(monkeypatch):
     assert HEADER_TIMEOUT_S == 5.0
 
 
-def answers(*sent: bytes, count: int = 1) -> list[bytes]:
-    """What comes back from `echo`, answer by answer, for what is sent in pieces."""
-
-    async def scenario() -> list[bytes]:
-        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
-            for data in sent:
-                writer.write(data)
-                await asyncio.sleep(0)
-            return [await answer(reader) for _ in range(count)]
-
-    return asyncio.run(scenario())
-
-
-async def answer(reader: asyncio.StreamReader) -> bytes:
-    header = await reader.readuntil(b"\r\n\r\n")
-    assert header.startswith(b"HTTP/1.1 200"), header
-    length = header.lower().partition(b"content-length: ")[2].split()[0]
-    return await reader.readexactly(int(length))
-
-
-@pytest.mark.parametrize(
-    "request_line", [POST, POST.replace(b"1.1", b"1.0"), POST + CLOSE], ids=["1.1", "1.0", "close"]
-)
-@pytest.mark.parametrize("wish", [H2C, H2C.replace(b"h2c", b"websocket"), H2C.upper()])
-@pytest.mark.parametrize("body", [ABC, ABC_IN_CHUNKS], ids=["length", "chunked"])
-def test_wish_for_another_protocol_is_answered_as_if_there_were_none(request_line, wish, body):
-    assert answers(request_line + wish + body) == [b"POST abc"]
-
-
-def test_wish_for_another_protocol_may_come_in_pieces_and_again():
-    whole = POST + H2C + ABC
-    pieces = [whole[i : i + 7] for i in range(0, len(whole), 7)]
-    assert answers(*pieces, whole + whole, GET + H2C + b"\r\n", count=4) == [
-        *3 * [b"POST abc"],
-        b"GET ",
-    ]
-
-
-@pytest.mark.parametrize("sent", [(), ("-H", "Transfer-Encoding: chunked")])
-def test_curl_that_wishes_for_http_2_is_answered(sent):
-    curl = ("curl", "--http2", "--noproxy", "*", "-s", "--data-binary", "abc", *sent)
-    assert told_by(*curl) == b"POST abc"
-
-
-JAVA = """
-import java.net.URI;
-import java.net.http.*;
-class Client {
-    public static void main(String[] arguments) throws Exception {
-        var client = HttpClient.newHttpClient();
-        for (String body : new String[] {"abc", "de"}) {
-            var request = HttpRequest.newBuilder(URI.create(arguments[0]))
-                .POST(HttpRequest.BodyPublishers.ofString(body)).build();
-            System.out.print(client.send(request, HttpResponse.BodyHandlers.ofString()).body());
-        }
-    }
-}
-"""
-
-
-def test_http_client_of_the_jdk_is_answered(tmp_path):
-    source = tmp_path / "Client.java"
-    source.write_text(JAVA)
-    assert told_by("java", source) == b"POST abcPOST de"
-
-
-def told_by(program: str, *arguments: object) -> bytes:
-    """What another client, which is given the address last, prints of the answers of `echo`."""
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-
-    async def scenario() -> bytes:
-        async with connection(app=echo) as (_, writer), asyncio.timeout(60):
-            url = "http://{}:{}/".format(*writer.get_extra_info("peername"))
-            process = await asyncio.create_subprocess_exec(
-                program, *arguments, url, stdout=asyncio.subprocess.PIPE
-            )
-            return (await process.communicate())[0]
-
-    return asyncio.run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("sent", "reason"),
-    [
-        (POST.replace(b"/ ", "/?line=工 ".encode()), "in url"),
-        (POST.lower(), "Invalid method"),
-        (POST + 2 * b"Content-Length: 3\r\n", "Content-Length"),
-        (GET.replace(b"GET /", b"CONNECT a:80"), "error"),
-    ],
-)
-def test_request_that_cannot_be_parsed_is_refused_with_the_reason(sent, reason):
-    async def scenario() -> bytes:
-        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
-            writer.write(sent + b"\r\n")
-            return await reader.read()
-
-    answer = asyncio.run(scenario()).decode()
-    assert answer.startswith("HTTP/1.1 400")
-    header, _, text = answer.partition("\r\n\r\n")
-    assert f"content-length: {len(text)}" in header
-    assert reason in text
-
-
-@pytest.mark.parametrize(
-    "request_line", [POST.replace(b"/", b"http://a:8000/", 1), POST + b"Expect: 100-Continue\r\n"]
-)
-def test_proxies_and_clients_that_ask_before_they_send_are_answered(request_line):
-    async def scenario() -> bytes:
-        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
-            writer.write(request_line + ABC[:-3])
-            if b"Expect" in request_line:
-                assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-            writer.write(b"abc")
-            return await answer(reader)
-
-    assert asyncio.run(scenario()) == b"POST abc"
-
-
 def uvloop_run(scenario: Awaitable[object]) -> object:
     return pytest.importorskip("uvloop").run(scenario)
 
@@ -341,7 +163,7 @@ def test_work_for_a_client_that_has_gone_is_given_up(run, abort):
 def test_requests_before_the_end_of_sending_are_all_answered():
     async def scenario() -> bytes:
         async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
-            writer.write(2 * (POST + ABC) + POST + H2C + ABC)
+            writer.write(3 * (POST + ABC))
             writer.write_eof()
             return await reader.read()
 
