@@ -171,11 +171,15 @@ def test_requests_before_the_end_of_sending_are_all_answered():
 
 
 @pytest.mark.parametrize("requests", [1, 2], ids=["answer begun", "request waits"])
-def test_end_of_sending_adds_nothing_to_an_answer_that_is_not_the_next(requests):
-    part = b"HTTP/1.1 "  # as an answer, and what comes early of one, begins
+@pytest.mark.parametrize("part", [b"HTTP/1.1 abc", b"abc"])
+@pytest.mark.parametrize("early", [True, False], ids=["before the answer", "within it"])
+def test_end_of_sending_leaves_every_answer_as_it_is(requests, part, early):
+    end_is_seen = asyncio.Event()
 
     async def app(_scope: dict, receive: object, send: object) -> None:
         await body_of(receive)
+        if early:
+            await end_is_seen.wait()
         headers = [(b"content-length", b"%d" % (2 * len(part)))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -185,13 +189,12 @@ def test_end_of_sending_adds_nothing_to_an_answer_that_is_not_the_next(requests)
     async def scenario() -> bytes:
         async with connection(app=app) as (reader, writer), asyncio.timeout(5):
             writer.write(requests * (POST + ABC))
-            begun = await reader.readuntil(b"\r\n\r\n" + part)
+            begun = b"" if early else await reader.readuntil(b"\r\n\r\n" + part)
             writer.write_eof()
             await asyncio.sleep(0.05)
             end_is_seen.set()
             return begun + await reader.read()
 
-    end_is_seen = asyncio.Event()
     answers = asyncio.run(scenario()).split(b"HTTP/1.1 200 OK")[1:]
     assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == requests * [2 * part]
 
