@@ -208,7 +208,7 @@ def anomaly_map(found: Decision) -> NDArray[np.float32]:
 
 def key_of_environment() -> str | None:
     """The API key that the command line uses."""
-    return os.environ.get("ONEGAUGE_API_KEY")
+    return os.environ.get("ONEGAUGE_API_KEY", "").strip("\ufeff \t\r\n") or None  # of a file
 
 
 class _Calls:
@@ -222,6 +222,8 @@ class _Calls:
         self._retries = retries
         self._headers = {"Accept": "application/json"}
         if api_key:
+            if not (api_key.isascii() and api_key.isprintable()):
+                raise ClientError("the API key has a character that no key has: copy it anew")
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._asked = self._url  # as messages tell it
 

@@ -59,7 +59,7 @@ def read_admin_key(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise BackendUnavailable(f"ONEGAUGE_TRITON_ADMIN_KEY cannot be read: {exc}") from exc
 

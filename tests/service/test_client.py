@@ -18,6 +18,7 @@ from service.client import (
     Refused,
     Unreachable,
     anomaly_map,
+    key_of_environment,
 )
 from service.schemas import Answer, Decision, Options, Rejection
 from tests.service.served import served
@@ -195,3 +196,23 @@ def test_it_needs_nothing_of_the_server():
     blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in SERVER_ONLY)
     code = f"import sys\n{blocked}import service.client, service.bulk, service.watch"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("written", ["og_x", "og_x\r\n", "\ufeffog_x", " og_x "])
+def test_key_of_the_environment_is_one_however_it_was_written(monkeypatch, written):
+    monkeypatch.setenv("ONEGAUGE_API_KEY", written)
+    assert key_of_environment() == "og_x"
+
+
+def test_no_key_in_the_environment_is_none(monkeypatch):
+    monkeypatch.setenv("ONEGAUGE_API_KEY", " ")
+    assert key_of_environment() is None
+    monkeypatch.delenv("ONEGAUGE_API_KEY")
+    assert key_of_environment() is None
+
+
+@pytest.mark.parametrize("key", ["og_ü", "og_\r\nX: y"])
+def test_key_that_cannot_be_one_is_refused_without_being_told(key):
+    with pytest.raises(ClientError, match="character") as raised:
+        Client("http://gateway", api_key=key)
+    assert "og_" not in str(raised.value)

@@ -74,7 +74,9 @@ def _client(url: str) -> httpx.Client:
 
 def _key() -> dict[str, str]:
     """The API key of the environment, for a gateway that asks for one."""
-    key = os.environ.get("ONEGAUGE_API_KEY")
+    key = os.environ.get("ONEGAUGE_API_KEY", "").strip("\ufeff \t\r\n")
+    if not (key.isascii() and key.isprintable()):
+        raise DataError("ONEGAUGE_API_KEY has a character that no key has: copy it anew")
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 

@@ -259,8 +259,9 @@ def test_foreign_model_is_refused(server):
 
 def test_admin_key_is_read_without_its_line_break(tmp_path):
     assert read_admin_key(None) is None
-    (tmp_path / "key").write_text("sesame\n")
-    assert read_admin_key(tmp_path / "key") == "sesame"
+    for written in (b"sesame\n", b"\xef\xbb\xbfsesame \r\n"):
+        (tmp_path / "key").write_bytes(written)
+        assert read_admin_key(tmp_path / "key") == "sesame"
     with pytest.raises(BackendUnavailable, match="ONEGAUGE_TRITON_ADMIN_KEY"):
         read_admin_key(tmp_path / "none")
 

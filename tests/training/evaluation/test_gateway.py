@@ -80,3 +80,10 @@ def test_an_image_that_the_gateway_cannot_read_is_named_and_left_out(
 def test_where_no_gateway_answers_the_address_is_named(address, product_tree):
     with pytest.raises(DataError, match=f"no gateway answers at {re.escape(address)}"):
         evaluate_gateway(address, labelled_images(product_tree), Progress())
+
+
+def test_a_key_that_cannot_be_one_is_refused_without_being_told(monkeypatch):
+    monkeypatch.setenv("ONEGAUGE_API_KEY", "og_ü")
+    with pytest.raises(DataError, match="character") as raised:
+        evaluate_gateway(ABSENT, [], Progress())
+    assert "og_" not in str(raised.value)
