@@ -164,5 +164,5 @@ def readable(
         except (ImageError, OSError) as exc:
             return Unreadable(path, str(exc))
 
-    with ThreadPoolExecutor(cores() + 4) as pool:  # some wait for the disk
+    with ThreadPoolExecutor(min(32, cores() + 4)) as pool:  # some wait for the disk
         yield from zip(paths, pool.map(read, paths), strict=True)
