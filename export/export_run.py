@@ -152,17 +152,21 @@ def _write_smaller(traced: Path, model: Path, flavour: Flavour, config: TrainCon
 def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
     """What it takes to score a part of a picture, or one that is cut.
 
-    Of tiles `tile_size` and `tile_overlap`; else `score_pixels`, and `calibration_scores` as base64
-    of float32 in rising order.
+    Of tiles `tile_size` and `tile_overlap`; else `score_pixels`, `calibration_scores` as base64 of
+    float32 in rising order, and of a model with a mask `inspected`, base64 of its bits row by row.
     """
     if tiling := checkpoint.config.tiling:
         return tiling.parameters()
     maps = checkpoint.evidence.maps
     scores = gauge.calibration.scores.numpy().astype("<f4")
-    return {
+    told = {
         "score_pixels": str(gauge.scoring.pixels(maps)),
         "calibration_scores": b64encode(scores.tobytes()).decode(),
     }
+    if gauge.scoring.inspected is not None:
+        packed = np.packbits(gauge.scoring.inspected.numpy())
+        told["inspected"] = b64encode(packed.tobytes()).decode()
+    return told
 
 
 def _verification(model: Path, images: Tensor) -> Verification:

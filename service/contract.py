@@ -20,6 +20,7 @@ from service.tiles import Tiling
 IMAGE = "image"
 ANOMALY_MAP = "anomaly_map"
 QUICK = "quick."  # begins the names of tensors up to which a first look may be less precise
+_DATA = {"calibration_scores", "inspected"}  # parameters in base64
 SCALARS = ("score", "p_value", "raw_score", "normal_location", "normal_scale", "novelty")
 
 
@@ -91,13 +92,28 @@ class Contract:
         None when the model does not say.
         """
         pixels = self.parameters.get("score_pixels", "")
-        if not pixels.isdecimal():
+        if not pixels.isdecimal() or not 0 < int(pixels) <= self.map_height * self.map_width:
             return None
         try:
             scores = np.frombuffer(b64decode(self.parameters["calibration_scores"]), "<f4")
         except (KeyError, ValueError):
             return None
         return int(pixels), scores
+
+    @property
+    def inspected(self) -> NDArray[np.bool_] | None:
+        """The part (h, w) of a map that the model scores, None for all, or when it does not say."""
+        shape = self.map_height, self.map_width
+        try:
+            packed = np.frombuffer(b64decode(self.parameters["inspected"]), np.uint8)
+            return np.unpackbits(packed)[: shape[0] * shape[1]].reshape(shape).astype(bool)
+        except (KeyError, ValueError):
+            return None
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The parameters that people read: all but what is data."""
+        return {k: v for k, v in self.parameters.items() if k not in _DATA}
 
 
 def parse_config(text: str) -> ModelConfig:

@@ -43,9 +43,8 @@ class Gateway:
         """What is served, and the criterion that holds unless a request brings its own."""
         criterion = deployment_criterion(self.settings)
         contract = self.versions.current().contract
-        told = {k: v for k, v in contract.parameters.items() if k != "calibration_scores"}
         return ModelCard(
-            **{**vars(contract), "parameters": told},
+            **{**vars(contract), "parameters": contract.told},
             threshold=criterion.score_threshold,
             max_false_alarm_rate=criterion.max_false_alarm_rate,
         )

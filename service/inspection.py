@@ -12,15 +12,11 @@ from numpy.typing import NDArray
 from service.anomaly_map import encode_map, fitting_size
 from service.backends import Infer, Model, Outputs, infer_all
 from service.contract import Contract
-from service.decision import (
-    NOVELTY_THRESHOLD,
-    Criterion,
-    DeploymentCriterion,
-    decimal,
-)
+from service.decision import NOVELTY_THRESHOLD, Criterion, DeploymentCriterion, decimal
 from service.errors import BackendFailed, BackendUnavailable, ImageError
 from service.image import InputImage, read_image, read_original
-from service.mask import inspect_only, inspected_part
+from service.judge import Judge
+from service.mask import inspected_part
 from service.measured import MeasuredModel, MeasuredModelAtHand
 from service.metrics import Metrics
 from service.regions import find_regions
@@ -68,32 +64,6 @@ class Inquiry:
     mask: Upload | None = None  # of all images
 
 
-@dataclass(frozen=True)
-class _Judge:
-    """How one request wants its images decided and its maps encoded."""
-
-    contract: Contract
-    criterion: Criterion
-    options: Options
-    map_pixels: int  # at most, for each image
-    lossless: bool
-    inspected: NDArray[np.bool_] | None  # (h, w), the part of the map that counts; None: all
-    margin: float  # of scores, within which a quick look does not decide
-
-    def looked_at(self, outputs: Outputs) -> Outputs:
-        """What is to be decided on of the outputs: those of the part that counts."""
-        if self.inspected is None:
-            return outputs
-        return inspect_only(self.inspected, outputs, self.contract)
-
-    def is_clear(self, outputs: Outputs) -> bool:
-        """Whether the outputs (1,) of a quick look decide as a thorough one would."""
-        _, calibration = self.contract.rescoring or (0, None)
-        score, novelty = self.looked_at(outputs).score[0], outputs.novelty[0]
-        known = abs(float(novelty) - NOVELTY_THRESHOLD) > self.margin
-        return known and self.criterion.is_clear(float(score), self.margin, calibration)
-
-
 class Inspector:
     """Answers for images by the model version that is served."""
 
@@ -119,7 +89,7 @@ class Inspector:
                 raise
             answer = await self._inspect(inquiry, self._versions.current())
         for result in answer.results:
-            self._metrics.answered(result, inquiry.options.line)
+            self._metrics.answered(result, inquiry.options.line, masked=inquiry.mask is not None)
         return answer
 
     async def _inspect(self, inquiry: Inquiry, model: MeasuredModel) -> Answer:
@@ -129,7 +99,7 @@ class Inspector:
         pixels = self._settings.max_map_pixels // len(inquiry.uploads)
         inspected = await self._read_mask(inquiry, contract)
         margin = self._settings.quick_look or 0.0
-        judge = _Judge(contract, criterion, options, pixels, inquiry.lossless, inspected, margin)
+        judge = Judge(contract, criterion, options, pixels, inquiry.lossless, inspected, margin)
         results: Sequence[Decision | Rejection]
         if contract.tiling or self._versions.shadow or not isinstance(model, MeasuredModelAtHand):
             results = await self._step_by_step(inquiry, model, judge)
@@ -140,7 +110,7 @@ class Inspector:
         )
 
     async def _image_by_image(
-        self, inquiry: Inquiry, model: MeasuredModelAtHand, judge: _Judge
+        self, inquiry: Inquiry, model: MeasuredModelAtHand, judge: Judge
     ) -> list[Decision | Rejection]:
         """Read, infer and decide in one of the model's threads.
 
@@ -164,7 +134,7 @@ class Inspector:
         index: int,
         upload: Upload,
         timing_ms: Mapping[str, float],
-        judge: _Judge,
+        judge: Judge,
         infer: Infer,
     ) -> Decision | Rejection:
         item = self._read(index, upload, judge.contract, dict(timing_ms))
@@ -176,7 +146,7 @@ class Inspector:
         return self._decide(item, judge.looked_at(outputs), judge)
 
     async def _step_by_step(
-        self, inquiry: Inquiry, model: Model, judge: _Judge
+        self, inquiry: Inquiry, model: Model, judge: Judge
     ) -> list[Decision | Rejection]:
         """Read all images, infer where the model is, and decide."""
         images = await self._read_all(inquiry, judge.contract)
@@ -198,11 +168,12 @@ class Inspector:
         return sorted(results, key=lambda result: result.index)
 
     async def _read_mask(self, inquiry: Inquiry, contract: Contract) -> NDArray[np.bool_] | None:
-        if inquiry.mask is None:
+        mask, max_pixels = inquiry.mask, self._settings.max_pixels
+        if mask is None:
             return None
-        max_pixels = self._settings.max_pixels
-        read = partial(inspected_part, inquiry.mask.read(), contract, max_pixels=max_pixels)
-        return await self._threads.run(read)
+        return await self._threads.run(
+            lambda: inspected_part(mask.read(), contract, max_pixels=max_pixels)
+        )
 
     async def _read_all(self, inquiry: Inquiry, contract: Contract) -> list[_Readable | Rejection]:
         return await self._threads.run_all(
@@ -258,13 +229,13 @@ class Inspector:
             self._shadow.compare(self._versions.shadow, batch, outputs, criterion)
         return outputs
 
-    def _decide(self, item: _Readable, outputs: Outputs, judge: _Judge) -> Decision:
+    def _decide(self, item: _Readable, outputs: Outputs, judge: Judge) -> Decision:
         score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])
         criterion, anomaly_map = judge.criterion, outputs.anomaly_map[0]  # (h, w)
         with self._metrics.stage("postprocess", item.timing_ms):
             verdict = criterion.judge(score, p_value)
-            # A decision by p-value may fall below the threshold; it has its regions all the same.
-            level = min(criterion.threshold, score) if verdict == "anomalous" else inf
+            level = judge.level(score, anomaly_map) if verdict == "anomalous" else inf
+            anomaly_map = judge.shown(anomaly_map, level)
             size = (item.image.width, item.image.height)
             regions = find_regions(anomaly_map, level, size, contours=judge.options.contours)
         return Decision(
@@ -288,7 +259,7 @@ class Inspector:
         )
 
     def _encode(
-        self, item: _Readable, anomaly_map: NDArray[np.float32], level: float, judge: _Judge
+        self, item: _Readable, anomaly_map: NDArray[np.float32], level: float, judge: Judge
     ) -> MapAnswer | None:
         encoding = judge.options.map
         if encoding == "none":

@@ -12,8 +12,11 @@ from service.errors import ImageError, InvalidOption
 from service.image import read_mask
 
 
-def inspected_part(data: bytes, contract: Contract, *, max_pixels: int) -> NDArray[np.bool_]:
-    """What a mask wants inspected, at the size (h, w) of the maps; raises InvalidOption."""
+def inspected_part(data: bytes, contract: Contract, *, max_pixels: int) -> NDArray[np.bool_] | None:
+    """What a mask leaves to be inspected, at the size (h, w) of the maps; raises InvalidOption.
+
+    None for a mask that leaves all that the model scores.
+    """
     if contract.rescoring is None:
         raise InvalidOption(
             f"Version {contract.version} of {contract.name} cannot score a part of a picture, as "
@@ -26,19 +29,53 @@ def inspected_part(data: bytes, contract: Contract, *, max_pixels: int) -> NDArr
         raise InvalidOption(f"The mask cannot be read: {exc.detail}") from exc
     if not inspected.any():
         raise InvalidOption("The mask leaves nothing to inspect: paint white what is to be.")
-    return inspected
+    scored = _scored(contract)
+    if not (inspected & scored).any():
+        raise InvalidOption(
+            f"The mask leaves nothing to inspect: version {contract.version} of {contract.name} "
+            "was trained to look elsewhere. Paint white some of what it inspects."
+        )
+    return None if inspected[scored].all() else inspected & scored
 
 
 def inspect_only(inspected: NDArray[np.bool_], outputs: Outputs, contract: Contract) -> Outputs:
-    """The outputs as if the map (B, h, w) were that of a typical normal image elsewhere.
+    """The outputs of a part (h, w) of what the model scores, with a map (B, h, w) of 0 elsewhere.
 
-    The score is the mean of as many of the highest pixels as it is of the whole map, so that it
-    cannot exceed that, and the promise about false alarms holds for any mask.
+    The score is the mean of as many of the highest pixels as it is of the whole. Where the part
+    has fewer, those elsewhere help out, but as normal ones: none counts for more than 0. So a
+    part never scores above the whole, and the promise about false alarms holds for any mask.
     """
     assert contract.rescoring is not None
     pixels, calibration = contract.rescoring
-    anomaly_map = np.where(inspected, outputs.anomaly_map, np.float32(0))
-    flat = anomaly_map.reshape(len(anomaly_map), -1)
-    score = np.partition(flat, -pixels, axis=1)[:, -pixels:].mean(1)  # (B,)
-    p_value = p_values(score, calibration)
-    return replace(outputs, score=score, p_value=p_value, anomaly_map=anomaly_map)
+    values = outputs.anomaly_map[:, inspected]  # (B, n)
+    if (missing := pixels - values.shape[1]) > 0:
+        elsewhere = outputs.anomaly_map[:, _scored(contract) & ~inspected].clip(max=0)
+        values = np.concatenate([values, _highest(elsewhere, missing)], axis=1)
+    # The graph adds up in another order: the last bit is to alarm nobody.
+    score = np.minimum(_highest(values, pixels).mean(1), outputs.score)  # (B,)
+    return replace(
+        outputs,
+        score=score,
+        p_value=np.maximum(p_values(score, calibration), outputs.p_value),
+        anomaly_map=np.where(inspected, outputs.anomaly_map, np.float32(0)),
+    )
+
+
+def below_elsewhere(
+    anomaly_map: NDArray[np.float32], inspected: NDArray[np.bool_], level: float
+) -> NDArray[np.float32]:
+    """The map (h, w) with 0 beside the part, or less where a level of 0 or less would show that."""
+    least = np.float32(min(0.0, level))
+    elsewhere = least if least < level else np.nextafter(least, np.float32(-np.inf))
+    return np.where(inspected, anomaly_map, elsewhere)
+
+
+def _scored(contract: Contract) -> NDArray[np.bool_]:
+    """The pixels (h, w) that the score of a whole map is of."""
+    if contract.inspected is not None:
+        return contract.inspected
+    return np.ones((contract.map_height, contract.map_width), bool)
+
+
+def _highest(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    return np.partition(values, -count, axis=1)[:, -count:]  # (B, count)

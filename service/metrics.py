@@ -128,23 +128,29 @@ class Metrics:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def answered(self, result: Decision | Rejection, line: str | None) -> None:
-        """Count an image of an answer."""
+    def answered(
+        self, result: Decision | Rejection, line: str | None, *, masked: bool = False
+    ) -> None:
+        """Count an image of an answer; the p-value of one under a mask is no figure of the line.
+
+        Of a part it is higher than of the whole, and not uniform on normal production.
+        """
         if isinstance(result, Rejection):
             self.rejected(result.problem.type.rpartition("/")[2])
             return
         label = self._line(line)
         self._decisions.labels(label, result.decision).inc()
-        values = (
-            result.score,
-            result.p_value,
-            result.normal.location,
-            result.normal.scale,
-            result.novelty,
-        )
-        for name, value in zip(OF_IMAGES, values, strict=True):
+        values = {
+            "image_score": result.score,
+            "normal_location": result.normal.location,
+            "normal_scale": result.normal.scale,
+            "novelty": result.novelty,
+        }
+        if not masked:
+            values["p_value"] = result.p_value
+            self._drift.observe(label, result.p_value)
+        for name, value in values.items():
             self._of_images[name].labels(label).observe(value)
-        self._drift.observe(label, result.p_value)
         if result.unknown_product:
             self._unknown.labels(label).inc()
 

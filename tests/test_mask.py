@@ -79,3 +79,33 @@ def test_what_is_served_is_what_is_evaluated(run, repository, product_tree):
     mine, published = (figures[str(target)]["cada"] for target in (run, repository))
     assert published["pooled"]["image_auroc"] == pytest.approx(mine["pooled"]["image_auroc"])
     assert published["at_threshold"] == mine["at_threshold"]
+
+
+def white(*box: int) -> bytes:
+    """A mask of another size than the pictures, white in a box of x, y, x, y."""
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, box)
+    return encode(mask)
+
+
+def under(gateway: TestClient, image: bytes, mask: bytes) -> dict:
+    (result,) = gateway.post("/v1/inspect", files=[("image", image), ("mask", mask)]).json()[
+        "results"
+    ]
+    return {**result, "timing_ms": None}
+
+
+def test_a_mask_of_the_request_works_within_that_of_the_training(gateway, product_tree):
+    for picture in sorted(product_tree.glob("*/test/*/0000.jpg")):
+        image = picture.read_bytes()
+        whole = inspect(gateway, image)[0] | {"timing_ms": None}
+        for all_of_it in (white(0, 0, 64, 64), white(0, 0, 32, 64)):
+            assert under(gateway, image, all_of_it) == whole
+        for part in (white(0, 0, 64, 16), white(16, 8, 20, 12), white(28, 0, 64, 64)):
+            found = under(gateway, image, part)
+            assert found["score"] <= whole["score"]
+            assert found["p_value"] >= whole["p_value"]
+    beside = [("image", image), ("mask", white(33, 0, 64, 64))]
+    refused = gateway.post("/v1/inspect", files=beside)
+    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/invalid-option")
+    assert "inspected" not in gateway.get("/v1/model").json()["parameters"]

@@ -73,7 +73,8 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
     readings = dict(zip(("score", "p_value", "raw_score", "novelty", "maps"), columns, strict=True))
     inspected = whole_pictures(kept, readings, layouts, tiling)
     timing = {"time for an image": f"{1000 * seconds / len(kept):.0f} ms in ONNX Runtime"}
-    told = {key: value for key, value in told.items() if key != "calibration_scores"}
+    data = {"calibration_scores", "inspected"}
+    told = {key: value for key, value in told.items() if key not in data}
     card = {"version": version, **told, **timing}
     return Subject(str(model), told.get("alignment", ""), alpha, 1.0, card, inspected)
 
