@@ -207,6 +207,11 @@ class ContractError(BackendError):
 
     status, reason, title = 502, "contract-violated", "Not a gauge model"
 
+    def __init__(self, detail: str, *, passing: bool = False) -> None:
+        """`passing` where it may mend by itself, as a file that is still being copied."""
+        super().__init__(detail)
+        self.passing = passing
+
 
 class LoadFailed(BackendError):
     """A version could not be loaded; the one before it goes on."""

@@ -120,6 +120,11 @@ class Metrics:
         self.keys_unreadable = gauge(
             "onegauge_api_keys_unreadable", "1 while the file of the API keys cannot be used"
         )
+        self.background_failures = counter(
+            "onegauge_background_failures",
+            "Errors of tasks beside the requests, which go on",
+            ["task"],
+        )
         self.in_flight = gauge("onegauge_requests_in_flight", "Inspections under way")
         self.waiting = gauge("onegauge_requests_waiting", "Read requests that wait for their turn")
         self.buffered = gauge("onegauge_buffered_bytes", "Bytes of request bodies in memory")
@@ -174,10 +179,11 @@ class Metrics:
         self._calibrated.set(contract.calibrated_at or nan)
         self._drift.serves(contract)
 
-    def refuses(self, version: str) -> None:
-        """Tell which version was to be served and could not be."""
+    def refuses(self, version: str | None) -> None:
+        """Tell which version was to be served and could not be, None where there is none."""
         self._refused.clear()
-        self._refused.labels(version).set(1)
+        if version is not None:
+            self._refused.labels(version).set(1)
 
     def shadowed(self, *, agreed: bool, difference: float) -> None:
         """Count an image that the shadow version has decided, too; `difference` of the scores."""

@@ -9,6 +9,7 @@
 One file says what is served, so that a version is changed, forth or back, by replacing it.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -52,21 +53,25 @@ class StoredVersion:
             with file.open("rb") as content:
                 digest = file_digest(content, "sha256").hexdigest()
         except OSError as exc:
-            raise ContractError(f"{self._name(MODEL)} cannot be read: {exc.strerror}.") from exc
+            raise _unreadable(self._name(MODEL), exc) from exc
         if digest != self.contract.parameters.get("model_digest", digest):
-            raise ContractError(f"{self._name(MODEL)} is not the file that was published.")
+            raise ContractError(
+                f"{self._name(MODEL)} is not the file that was published.", passing=True
+            )
         return file
 
     def verification(self) -> Verification | None:
         """What to verify a runtime with, None where the version brings nothing."""
-        file = self.folder / VERIFICATION
-        if not file.is_file():
-            return None
         try:
-            with np.load(file) as arrays:
+            # NumPy leaves a file open that it opened and finds damaged
+            with (self.folder / VERIFICATION).open("rb") as file, np.load(file) as arrays:
                 return Verification(arrays["images"], arrays["score"], arrays["novelty"])
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as exc:
-            raise ContractError(f"{self._name(VERIFICATION)} cannot be read.") from exc
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise _unreadable(self._name(VERIFICATION), exc) from exc
+        except (ValueError, KeyError, EOFError, BadZipFile, zlib.error) as exc:
+            raise ContractError(f"{self._name(VERIFICATION)} is damaged.", passing=True) from exc
 
     def _name(self, file: str) -> str:
         """A file as its name in the repository: where that lies is nobody's business."""
@@ -76,7 +81,10 @@ class StoredVersion:
 def served_version(folder: Path) -> StoredVersion:
     """The version that a model's folder says is served; raises ContractError."""
     config = read_config(folder, CONFIG)
-    version = chosen_version(config, stored_versions(folder))
+    try:
+        version = chosen_version(config, stored_versions(folder))
+    except OSError as exc:
+        raise _unreadable(folder.name, exc) from exc
     return StoredVersion(Contract.from_config(config, version), folder / version)
 
 
@@ -98,7 +106,7 @@ def chosen_version(config: ModelConfig, present: Sequence[int]) -> str:
 
 
 def stored_versions(folder: Path) -> list[int]:
-    """The numbers of all versions in a model's folder, in rising order."""
+    """The numbers of all versions in a model's folder, in rising order; raises OSError."""
     return sorted(int(v.name) for v in folder.iterdir() if v.name.isdecimal())
 
 
@@ -107,8 +115,12 @@ def read_config(folder: Path, file: str) -> ModelConfig:
     try:
         config = parse_config((folder / file).read_text(encoding="utf-8"))
     except OSError as exc:
-        raise ContractError(f"{folder.name}/{file} cannot be read: {exc.strerror}.") from exc
+        raise _unreadable(f"{folder.name}/{file}", exc) from exc
     except UnicodeDecodeError as exc:
         raise ContractError(f"{folder.name}/{file} is no text.") from exc
     config.name = config.name or folder.name
     return config
+
+
+def _unreadable(name: str, error: OSError) -> ContractError:
+    return ContractError(f"{name} cannot be read: {error.strerror or error}.", passing=True)

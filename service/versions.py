@@ -3,9 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from math import inf
+from time import monotonic
 
 from service.backends import Backend, Model, Refusal
+from service.background import MAX_PAUSE_S, Background
 from service.contract import Contract
 from service.errors import (
     BackendError,
@@ -29,15 +32,19 @@ class Versions:
     """Follows what the backend says is served, and keeps the last version that proved itself."""
 
     def __init__(self, backend: Backend, metrics: Metrics, shadow: str | None = None) -> None:
-        self.refused: Refusal | None = None
         self.shadow: Model | None = None
+        self._refusal: Refusal | None = None
+        self._unreadable: Refusal | None = None  # while nobody can tell what is served
         self._backend = backend
         self._metrics = metrics
+        self._watch = Background("versions", metrics)
         self._shadow_version = shadow
-        self._shadow_due = False
+        self._shadow_again = _Again(never=True)
         self._shadow_error: str | None = None
         self._model: MeasuredModel | None = None
         self._seen: Contract | None = None  # the last that was loaded or refused
+        self._again = _Again(never=True)
+        self._told: Refusal | None = None
         self._error: BackendError = BackendUnavailable("No model has been loaded yet.")
         self._lock = asyncio.Lock()
 
@@ -48,16 +55,19 @@ class Versions:
         self._seen = None
         try:
             await self.refresh()
-            watch = asyncio.create_task(self._watch())
+            self._watch.repeat(self.refresh, WATCH_S)
             try:
                 yield
             finally:
-                watch.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watch
+                await self._watch.stop()
         finally:
             self._model = self.shadow = None
             await self._backend.stop()
+
+    @property
+    def refused(self) -> Refusal | None:
+        """What was to be served and could not be, None where what is asked for answers."""
+        return self._unreadable or self._refusal
 
     def current(self) -> MeasuredModel:
         """The version that answers; raises why there is none."""
@@ -92,12 +102,16 @@ class Versions:
                 contract = await self._backend.served()
             except ContractError as exc:
                 self._error = exc
-                self._refuse(Refusal("unknown", exc.detail))
+                self._unreadable = Refusal("unknown", exc.detail)
+                self._tell()
             except BackendError as exc:
                 self._error = exc  # the version that answered may be there again in a moment
             else:
+                if self._unreadable:
+                    self._unreadable = None
+                    self._tell()
                 await self._follow(contract)
-            if self._shadow_version and self._shadow_due:
+            if self._shadow_version and self._shadow_again.due:
                 await self._load_shadow(self._shadow_version)
 
     async def _follow(self, contract: Contract) -> None:
@@ -105,6 +119,9 @@ class Versions:
             if contract != self._seen:
                 self._pardon()  # back from a version that was refused
         elif contract != self._seen:
+            self._again = _Again()
+            await self._take(contract)
+        elif self._again.due:
             await self._take(contract)
 
     async def _take(self, contract: Contract) -> None:
@@ -116,39 +133,63 @@ class Versions:
         except BackendError as exc:
             self._error = exc
             self._seen = contract
+            self._again.failed(exc)
             self._refuse(Refusal(contract.version, exc.detail))
             return
         self._model = measured(model, self._metrics)
         self._pardon()
-        self._shadow_due = self._shadow_version is not None
+        self._shadow_again = _Again()
         _log.info("serving", extra={"fields": {"version": contract.version}})
 
     def _refuse(self, refusal: Refusal) -> None:
-        if refusal != self.refused:
-            self.refused = refusal
-            self._metrics.refuses(refusal.version)
-            _log.error("version refused", extra={"fields": vars(refusal)})
+        self._refusal = refusal
+        self._tell()
 
     def _pardon(self) -> None:
         """Nothing else is asked for than what answers, as far as we know."""
-        self.refused = None
+        self._refusal = self._seen = None
         if self._model:
             self._seen = self._model.contract
             self._metrics.serves(self._seen)
+        self._tell()
+
+    def _tell(self) -> None:
+        refused = self.refused
+        self._metrics.refuses(refused.version if refused else None)
+        if refused and refused != self._told:
+            _log.error("version refused", extra={"fields": vars(refused)})
+        self._told = refused
 
     async def _load_shadow(self, version: str) -> None:
         try:
             self.shadow = await self._backend.load(await self._backend.version(version))
         except BackendError as exc:
-            self._shadow_due = isinstance(exc, _PASSING)
+            self._shadow_again.failed(exc)
             if exc.detail != self._shadow_error:  # once, not every second
                 fields = {"version": version, "detail": exc.detail}
                 _log.error("shadow refused", extra={"fields": fields})
             self._shadow_error = exc.detail
         else:
-            self._shadow_due, self._shadow_error = False, None
+            self._shadow_again, self._shadow_error = _Again(never=True), None
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_S)
-            await self.refresh()
+
+class _Again:
+    """Whether to try once more what failed: files that may mend by themselves, ever more seldom."""
+
+    def __init__(self, *, never: bool = False) -> None:
+        self._at = inf if never else -inf
+        self._pause = WATCH_S / 2
+
+    @property
+    def due(self) -> bool:
+        return monotonic() >= self._at
+
+    def failed(self, error: BackendError) -> None:
+        """Wait as the error suggests."""
+        if isinstance(error, _PASSING):
+            self._at = -inf
+        elif isinstance(error, ContractError) and error.passing:
+            self._pause = min(2 * self._pause, MAX_PAUSE_S)
+            self._at = monotonic() + self._pause
+        else:
+            self._at = inf

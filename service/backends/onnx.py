@@ -22,6 +22,7 @@ _ERRORS = (  # onnxruntime gives its exceptions no base class of their own
     state.InvalidArgument,
     state.InvalidGraph,
     state.InvalidProtobuf,
+    state.NoSuchFile,
     state.NotImplemented,
     state.RuntimeException,
 )

@@ -1,9 +1,14 @@
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from service.backends import Refusal
+from export.repository import publish
+from service.backends import Backend, Refusal, load_backend
 from service.contract import Contract
 from service.errors import (
     BackendError,
@@ -14,12 +19,14 @@ from service.errors import (
     LoadFailed,
 )
 from service.metrics import Metrics
+from service.repository import Verification
+from service.settings import Settings
 from service.versions import Versions
 from tests.service.fake_backend import FakeBackend
 
 
 def running(
-    backend: FakeBackend, use: Callable[[Versions], Awaitable[None]], shadow: str | None = None
+    backend: Backend, use: Callable[[Versions], Awaitable[None]], shadow: str | None = None
 ) -> str:
     """The metrics after `use` of versions that follow the backend."""
     metrics = Metrics()
@@ -173,6 +180,151 @@ def test_configuration_that_cannot_be_read_is_a_refusal():
     running(backend, damage)
 
 
+async def until(fulfilled: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not fulfilled():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at what is served much more often than every second."""
+    monkeypatch.setattr("service.versions.WATCH_S", 0.01)
+
+
+@pytest.mark.usefixtures("often")
+def test_no_error_ends_the_watch():
+    backend = FakeBackend()
+    served, left = backend.served, [RuntimeError("out of the blue"), OSError("stale"), KeyError(1)]
+
+    async def surprising() -> Contract:
+        if left:
+            raise left.pop()
+        return await served()
+
+    async def go_on(versions: Versions) -> None:
+        backend.served, backend.serving = surprising, "2"
+        await until(lambda: versions.current().contract.version == "2")
+
+    found = running(backend, go_on)
+    assert 'onegauge_background_failures_total{task="versions"} 3.0' in found
+
+
+@pytest.mark.usefixtures("often")
+def test_refusal_of_what_could_not_be_read_ends_when_it_can():
+    backend = FakeBackend()
+
+    async def pass_by(versions: Versions) -> None:
+        old = versions.current()
+        backend.away = ContractError("config.pbtxt is half there")
+        await until(lambda: versions.refused is not None)
+        backend.away = None
+        await until(lambda: versions.refused is None)
+        assert versions.current() is old
+
+    assert "onegauge_model_refused{" not in running(backend, pass_by)
+
+
+def test_refusal_from_before_outlives_what_could_not_be_read():
+    backend = FakeBackend()
+
+    async def pass_by(versions: Versions) -> None:
+        backend.serving, backend.unloadable = "2", ContractError("it is broken")
+        await versions.refresh()
+        backend.away = ContractError("config.pbtxt is half there")
+        await versions.refresh()
+        assert versions.refused.version == "unknown"
+        backend.away = None
+        await versions.refresh()
+        assert versions.refused == Refusal("2", "it is broken")
+
+    assert 'onegauge_model_refused{version="2"} 1.0' in running(backend, pass_by)
+
+
+def test_a_version_is_refused_before_there_was_any_and_reload_tries_it_again():
+    backend = FakeBackend()
+    backend.unloadable = ContractError("it is broken")
+
+    async def again(versions: Versions) -> None:
+        assert versions.refused.version == "1"
+        backend.unloadable = None
+        await versions.reload()
+        assert versions.current().contract.version == "1"
+
+    assert "onegauge_model_refused{" not in running(backend, again)
+
+
+@pytest.fixture
+def copied(gauge_repository: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A model's folder that serves version 1, and what it becomes: version 2 is served."""
+    folders = tmp_path / "repository" / "onegauge", tmp_path / "whole" / "onegauge"
+    for folder in folders:
+        shutil.copytree(gauge_repository / "onegauge", folder)
+    shutil.copytree(folders[1] / "1", folders[1] / "2")
+    digest = sha256((folders[1] / "2" / "model.onnx").read_bytes()).hexdigest()
+    with (folders[1] / "2" / "config.pbtxt").open("a") as config:
+        config.write(f'parameters {{ key: "model_digest" value {{ string_value: "{digest}" }} }}')
+    images, zero = np.zeros((1, 32, 48, 3), np.uint8), np.zeros(1, np.float32)
+    Verification(images, zero, zero).save(folders[1] / "2" / "verification.npz")
+    publish(tmp_path / "whole", "onegauge", 2)
+    return folders
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("config.pbtxt", half),
+        ("config.pbtxt", None),
+        ("2/model.onnx", half),
+        ("2/model.onnx", None),
+        ("2/verification.npz", half),
+    ],
+)
+def test_version_whose_files_are_still_being_copied_is_served_once_they_are(copied, file, damage):
+    folder, whole = copied
+    backend = load_backend(Settings(repository=folder.parent, inference_threads=1))
+    content = (whole / file).read_bytes()
+
+    async def copy(versions: Versions) -> None:
+        (folder / "config.pbtxt").unlink()
+        shutil.copytree(whole / "2", folder / "2")
+        (folder / file).unlink(missing_ok=True)
+        if damage:
+            (folder / file).write_bytes(damage(content))
+        if file != "config.pbtxt":
+            shutil.copy(whole / "config.pbtxt", folder)
+        await until(lambda: versions.refused is not None)
+        assert versions.current().contract.version == "1"
+        (folder / file).write_bytes(content)
+        await until(lambda: versions.current().contract.version == "2")
+        assert versions.refused is None
+
+    assert "onegauge_model_refused{" not in running(backend, copy)
+
+
+def test_files_that_stay_damaged_are_read_ever_more_seldom():
+    backend = FakeBackend()
+    tried = 0
+
+    async def count(_contract: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise ContractError("model.onnx cannot be read", passing=True)
+
+    async def look(versions: Versions) -> None:
+        backend.serving, backend.load = "2", count
+        for _ in range(5):
+            await versions.refresh()
+
+    running(backend, look)
+    assert tried == 1
+
+
 def test_backend_that_comes_late_is_taken_when_it_comes():
     backend = FakeBackend()
     backend.away = BackendUnavailable("not there yet")
@@ -216,6 +368,7 @@ def test_shadow_is_the_version_of_the_settings():
     running(FakeBackend(), look, shadow="7")
 
 
+@pytest.mark.usefixtures("often")
 def test_shadow_that_comes_later_is_waited_for_and_a_bad_one_is_not(caplog):
     class Late(FakeBackend):
         error_of_shadow: BackendError | None = BackendUnavailable("not loaded")
@@ -244,6 +397,14 @@ def test_shadow_that_comes_later_is_waited_for_and_a_bad_one_is_not(caplog):
         assert versions.shadow is None
         assert bad.asked == 1
 
+    half_copied = Late()
+    half_copied.error_of_shadow = ContractError("it cannot be read", passing=True)
+
+    async def wait_for_files(versions: Versions) -> None:
+        half_copied.error_of_shadow = None
+        await until(lambda: versions.shadow is not None)
+
     running(late, wait, shadow="7")
+    running(half_copied, wait_for_files, shadow="7")
     running(bad, give_up, shadow="7")
-    assert [r.message for r in caplog.records].count("shadow refused") == 2
+    assert [r.message for r in caplog.records].count("shadow refused") == 3
