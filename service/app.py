@@ -32,11 +32,13 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     tracing = _tracing(settings)
     metrics = Metrics(tracing.span) if tracing else Metrics()
     versions = Versions(backend, metrics, settings.shadow_version)
+    gateway = Gateway(settings, versions, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with versions.running():
             yield
+            await gateway.inspector.stop()
         if tracing:
             await to_thread.run_sync(tracing.close)
 
@@ -48,7 +50,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # names of functions of clients
     )
-    app.state.gateway = Gateway(settings, versions, metrics)
+    app.state.gateway = gateway
     app.add_middleware(Direct)
     if settings.cors_origins:
         app.add_middleware(

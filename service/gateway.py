@@ -7,10 +7,12 @@ from fastapi import Depends, Request
 from service.access import Access
 from service.admission import Admission
 from service.errors import ShuttingDown
-from service.inspection import Inspector, deployment_criterion
+from service.inspection import deployment_criterion
+from service.inspector import Inspector
 from service.metrics import Metrics
 from service.schemas import ModelCard, ModelVersion, Readiness, RefusedVersion
 from service.settings import Settings
+from service.threads import Threads
 from service.versions import Versions
 
 
@@ -24,7 +26,8 @@ class Gateway:
         self.access = Access(settings)
         metrics.keys_unreadable.set_function(self.access.keys_unreadable)
         self.admission = Admission(settings, metrics)
-        self.inspector = Inspector(settings, versions, metrics)
+        self.threads = Threads(settings.decode_threads)
+        self.inspector = Inspector(settings, versions, metrics, self.threads)
         self.shutting_down = False
 
     async def ready(self) -> Readiness:

@@ -13,7 +13,7 @@ from service.anomaly_map import encode_map, fitting_size
 from service.backends import Infer, Model, Outputs, infer_all
 from service.contract import Contract
 from service.decision import NOVELTY_THRESHOLD, Criterion, DeploymentCriterion, decimal
-from service.errors import BackendFailed, BackendUnavailable, ImageError
+from service.errors import ImageError
 from service.image import InputImage, read_image, read_original
 from service.judge import Judge
 from service.mask import inspected_part
@@ -33,12 +33,10 @@ from service.schemas import (
     Scale,
 )
 from service.settings import Settings
-from service.shadow import Shadow
 from service.threads import Threads
 from service.tiled import inspect_tiles
 from service.tiles import Tiles, Tiling
 from service.upload import Upload
-from service.versions import Versions
 
 
 @dataclass(frozen=True)
@@ -64,35 +62,19 @@ class Inquiry:
     mask: Upload | None = None  # of all images
 
 
-class Inspector:
-    """Answers for images by the model version that is served."""
+class Inspection:
+    """The way from images to answers by one version of the model."""
 
-    def __init__(self, settings: Settings, versions: Versions, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, threads: Threads) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._versions = versions
-        self._shadow = Shadow(settings.shadow_share, metrics)
-        self._threads = Threads(settings.decode_threads)
+        self._threads = threads
 
-    async def inspect(self, inquiry: Inquiry) -> Answer:
+    async def answer(self, inquiry: Inquiry, model: MeasuredModel) -> Answer:
         """Inspect images; one that cannot be read gets its problem in its place.
 
-        One version answers for all of them. Raises InvalidOption and BackendError.
+        Raises InvalidOption and BackendError.
         """
-        model = self._versions.current()
-        try:
-            answer = await self._inspect(inquiry, model)
-        except (BackendFailed, BackendUnavailable):
-            # The version may have been replaced under the request: then it begins again.
-            await self._versions.refresh()
-            if self._versions.current() is model:
-                raise
-            answer = await self._inspect(inquiry, self._versions.current())
-        for result in answer.results:
-            self._metrics.answered(result, inquiry.options.line, masked=inquiry.mask is not None)
-        return answer
-
-    async def _inspect(self, inquiry: Inquiry, model: MeasuredModel) -> Answer:
         contract, options = model.contract, inquiry.options
         criterion = requested_criterion(options) or deployment_criterion(self._settings)
         criterion.check(contract)
@@ -101,7 +83,7 @@ class Inspector:
         margin = self._settings.quick_look or 0.0
         judge = Judge(contract, criterion, options, pixels, inquiry.lossless, inspected, margin)
         results: Sequence[Decision | Rejection]
-        if contract.tiling or self._versions.shadow or not isinstance(model, MeasuredModelAtHand):
+        if contract.tiling or not isinstance(model, MeasuredModelAtHand):
             results = await self._step_by_step(inquiry, model, judge)
         else:
             results = await self._image_by_image(inquiry, model, judge)
@@ -155,7 +137,7 @@ class Inspector:
         if tiling := judge.contract.tiling:
             read = await self._infer_tiles(readable, model, tiling, inquiry.deadline)
         elif readable:
-            outputs = await self._infer(readable, model, judge.criterion, inquiry.deadline)
+            outputs = await self._infer(readable, model, inquiry.deadline)
             read = [(item, outputs.row(row)) for row, item in enumerate(readable)]
         else:
             read = []
@@ -215,9 +197,7 @@ class Inspector:
                 found.append((item, outputs))
         return found
 
-    async def _infer(
-        self, readable: Sequence[_Readable], model: Model, criterion: Criterion, deadline: float
-    ) -> Outputs:
+    async def _infer(self, readable: Sequence[_Readable], model: Model, deadline: float) -> Outputs:
         pixels = [item.image.pixels for item in readable if isinstance(item.image, InputImage)]
         batch = np.stack(pixels)  # (B, H, W, 3)
         timing_ms: dict[str, float] = {}
@@ -225,8 +205,6 @@ class Inspector:
             outputs = await infer_all(model, batch, deadline)
         for item in readable:
             item.timing_ms.update(timing_ms)
-        if self._versions.shadow:
-            self._shadow.compare(self._versions.shadow, batch, outputs, criterion)
         return outputs
 
     def _decide(self, item: _Readable, outputs: Outputs, judge: Judge) -> Decision:

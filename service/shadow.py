@@ -2,54 +2,62 @@
 
 import asyncio
 import random
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.backends import Model, Outputs, infer_all
-from service.decision import Criterion, decimal
-from service.errors import BackendError
+from service.backends import Model
+from service.background import Background
+from service.errors import Problem
+from service.inspection import Inquiry, Inspection
+from service.measured import measured
 from service.metrics import Metrics
+from service.schemas import Answer, Decision, Rejection
+from service.settings import Settings
+from service.threads import Threads
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0  # for an image
 
 
 class Shadow:
-    """Runs a share of requests through another version, one at a time, and counts agreement.
+    """Has another version answer a share of the requests, too, and counts agreement.
 
-    No answer waits for it: a request that finds it busy is left out.
+    It goes their whole way, with pictures of its own size, image by image. No answer waits for it:
+    a request that finds it busy is left out. What it takes is in no other metrics.
     """
 
-    def __init__(self, share: float, metrics: Metrics) -> None:
-        self._share = share
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._share = settings.shadow_share
         self._metrics = metrics
-        self._task: asyncio.Task[None] | None = None
+        self._task = Background("shadow", metrics)
+        self._unseen = Metrics()
+        self._inspection = Inspection(settings, self._unseen, Threads(1))
 
-    def compare(
-        self, model: Model, batch: NDArray[np.uint8], answered: Outputs, criterion: Criterion
-    ) -> None:
-        """Perhaps inspect a batch (B, H, W, 3) again, after it has been `answered`."""
-        fits = batch.shape[1:3] == (model.contract.height, model.contract.width)
-        if not fits or random.random() >= self._share:
+    def compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
+        """Perhaps inspect the images again, after they have been answered for."""
+        if random.random() >= self._share:
             return
-        if self._task and not self._task.done():
+        if self._task.busy:
             self._metrics.shadow_skipped()
-            return
-        self._task = asyncio.create_task(self._compare(model, batch, answered, criterion))
+        else:
+            self._task.begin(partial(self._compare, model, inquiry, answer))
 
-    async def _compare(
-        self, model: Model, batch: NDArray[np.uint8], answered: Outputs, criterion: Criterion
-    ) -> None:
-        deadline = asyncio.get_running_loop().time() + TIMEOUT_S
-        try:
-            outputs = await infer_all(model, batch, deadline)
-        except BackendError:
-            self._metrics.shadow_skipped()
-            return
-        for i in range(len(batch)):
-            said, says = (
-                criterion.judge(decimal(found.score[i]), decimal(found.p_value[i]))
-                for found in (answered, outputs)
-            )
-            difference = float(outputs.score[i] - answered.score[i])
-            self._metrics.shadowed(agreed=said == says, difference=difference)
+    async def stop(self) -> None:
+        """Give up what goes on."""
+        await self._task.stop()
+
+    async def _compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
+        options = inquiry.options.model_copy(update={"map": "none", "contours": False})
+        own, now = measured(model, self._unseen), asyncio.get_running_loop().time
+        for upload, said in zip(inquiry.uploads, answer.results, strict=True):
+            if isinstance(said, Rejection):
+                continue
+            alone = Inquiry([upload], options, {}, now() + TIMEOUT_S, mask=inquiry.mask)
+            try:
+                (says,) = (await self._inspection.answer(alone, own)).results
+            except Problem:
+                self._metrics.shadow_skipped()
+                return
+            if isinstance(says, Decision):
+                agreed = said.decision == says.decision
+                self._metrics.shadowed(agreed=agreed, difference=says.score - said.score)
+            else:
+                self._metrics.shadow_skipped()
