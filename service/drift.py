@@ -75,14 +75,15 @@ class Drift(Collector):
         self._windows.setdefault(line, deque(maxlen=WINDOW)).append(p_value)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Every figure of every line."""
+        """Every figure of every line; may run in a thread beside the others."""
+        reference, windows = self._reference, self._windows.copy()
         families = {
             name: GaugeMetricFamily(f"onegauge_drift_{name}", text, labels=["line"])
             for name, text in FIGURES.items()
         }
-        for line, window in self._windows.items() if self._reference else ():
-            assert self._reference
-            for name, value in self._reference.figures(window).items():
+        for line, window in windows.items() if reference else ():
+            assert reference
+            for name, value in reference.figures(tuple(window)).items():
                 families[name].add_metric([line], value)
         yield from families.values()
 

@@ -199,10 +199,9 @@ class Inspection:
 
     async def _infer(self, readable: Sequence[_Readable], model: Model, deadline: float) -> Outputs:
         pixels = [item.image.pixels for item in readable if isinstance(item.image, InputImage)]
-        batch = np.stack(pixels)  # (B, H, W, 3)
         timing_ms: dict[str, float] = {}
         with self._metrics.stage("infer", timing_ms):
-            outputs = await infer_all(model, batch, deadline)
+            outputs = await infer_all(model, pixels, deadline)
         for item in readable:
             item.timing_ms.update(timing_ms)
         return outputs

@@ -9,6 +9,7 @@ Source: AWS, "Amazon Lookout for Vision API Reference", DetectAnomalies and Dete
 """
 
 from base64 import b64encode
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from typing import Annotated, Any
@@ -115,8 +116,8 @@ async def detect_anomalies(
         return _error(problem.status, problem.detail)
     if isinstance(result, Rejection):
         return _error(result.problem.status, result.problem.detail)
-    answer = DetectAnomaliesResponse(DetectAnomalyResult=_result(result))
-    return Response(answer.model_dump_json(), media_type="application/json")
+    content = await gateway.threads.run(partial(_content, result))
+    return Response(content, media_type="application/json")
 
 
 async def _inspected(gateway: Gateway, inquiry: Inquiry) -> Decision | Rejection:
@@ -125,6 +126,11 @@ async def _inspected(gateway: Gateway, inquiry: Inquiry) -> Decision | Rejection
     async with gateway.admission.turn():
         (result,) = (await gateway.inspector.inspect(inquiry)).results
     return result
+
+
+def _content(decision: Decision) -> bytes:
+    answer = DetectAnomaliesResponse(DetectAnomalyResult=_result(decision))
+    return answer.model_dump_json().encode()
 
 
 def _result(decision: Decision) -> DetectAnomalyResult:

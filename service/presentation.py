@@ -1,12 +1,16 @@
 """An answer in the form that the client asks for: JSON, a picture, an array, or parts."""
 
+import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
 from typing import Literal, TypeAlias
 from uuid import uuid4
 
 from fastapi import Response
+from starlette.types import Receive, Scope, Send
 
 from service.anomaly_map import MEDIA_TYPES
 from service.errors import InvalidOption, NotAcceptable
@@ -24,6 +28,8 @@ _MAPS: dict[Form, tuple[str, ...]] = {
 FORMS: tuple[Form, ...] = ("application/json", *_MAPS, "multipart/form-data")
 _WITH_JSON = ("*/*", "*", "application/*", "application/json")  # some Javas say * for */*
 _QUALITY = re.compile(r"0?\.\d+|0\.?|1\.?0*", re.ASCII)
+PIECE = 2**18  # bytes of a body that go at once; a multiple of 4 for base64
+FEW_REGIONS = 200  # which take less than a millisecond to write
 _HEADERS = ("decision", "score", "threshold", "max_false_alarm_rate", "p_value", "novelty")
 
 
@@ -70,18 +76,78 @@ def options_for(form: Form, options: Options, images: int) -> Options:
     return options
 
 
+def is_heavy(answer: Answer) -> bool:
+    """Whether to present it takes longer than the event loop can wait."""
+    decided = [result for result in answer.results if isinstance(result, Decision)]
+    regions = [region for decision in decided for region in decision.regions]
+    return len(regions) > FEW_REGIONS or any(region.contours for region in regions)
+
+
 def present(form: Form, answer: Answer) -> Response:
     """The answer, with at least one decision, in a form."""
     decided = [result for result in answer.results if isinstance(result, Decision)]
     maps = {d.index: d.anomaly_map for d in decided if d.anomaly_map is not None}
     if form == "multipart/form-data":
-        return _parts(answer, maps)
+        return _form(answer, maps)
     if form != "application/json" and (anomaly_map := maps.get(0)):
-        told = dict(_told(answer, decided[0]))
-        return Response(anomaly_map.content, media_type=form, headers=told)
-    for anomaly_map in maps.values():
-        anomaly_map.data = b64encode(anomaly_map.content).decode()
-    return Response(answer.model_dump_json(), media_type="application/json")
+        return Pieces([anomaly_map.content], form, dict(_told(answer, decided[0])))
+    if not maps:
+        return Response(answer.model_dump_json(), media_type=form)
+    return Pieces(_json(answer, list(maps.values())), "application/json", {})
+
+
+class Pieces(Response):
+    """A body of parts that goes a piece at a time, so that others take turns on the event loop.
+
+    Nothing is joined or turned into base64 before it goes.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence["bytes | Base64"],
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        length = {"Content-Length": str(sum(map(len, parts)))}
+        super().__init__(headers={**(headers or {}), **length}, media_type=media_type)
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send the answer."""
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        for part in self._parts:
+            for offset in range(0, len(part), PIECE):
+                body = part[offset : offset + PIECE]
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await asyncio.sleep(0)  # send waits only while the network is full
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass(frozen=True)
+class Base64:
+    """The base64 of bytes, of which a slice is made when it is asked for."""
+
+    content: bytes
+
+    def __len__(self) -> int:
+        return 4 * ceil(len(self.content) / 3)
+
+    def __getitem__(self, part: slice) -> bytes:
+        """A slice that begins and ends with a whole group of four."""
+        return b64encode(self.content[part.start // 4 * 3 : part.stop // 4 * 3])
+
+
+def _json(answer: Answer, maps: list[MapAnswer]) -> list[bytes | Base64]:
+    """The JSON with the base64 of the maps in its place."""
+    mark = uuid4().hex
+    for anomaly_map in maps:
+        anomaly_map.data = mark
+    first, *texts = answer.model_dump_json().encode().split(mark.encode())
+    parts: list[bytes | Base64] = [first]
+    for anomaly_map, text in zip(maps, texts, strict=True):
+        parts += [Base64(anomaly_map.content), text]
+    return parts
 
 
 def _told(answer: Answer, decision: Decision) -> Iterator[tuple[str, str]]:
@@ -93,23 +159,21 @@ def _told(answer: Answer, decision: Decision) -> Iterator[tuple[str, str]]:
             yield f"X-Onegauge-{name.replace('_', '-').title()}", str(value)
 
 
-def _parts(answer: Answer, maps: dict[int, MapAnswer]) -> Response:
+def _form(answer: Answer, maps: dict[int, MapAnswer]) -> Response:
     """A form of the JSON answer and of each map as a file."""
     boundary = uuid4().hex
     for index, anomaly_map in maps.items():
         anomaly_map.part = f"map-{index}"
-    parts = [(b'name="answer"', "application/json", answer.model_dump_json().encode())]
+    parts = [('name="answer"', "application/json", answer.model_dump_json().encode())]
     for anomaly_map in maps.values():
-        disposition = f'name="{anomaly_map.part}"; filename="{anomaly_map.part}"'.encode()
+        disposition = f'name="{anomaly_map.part}"; filename="{anomaly_map.part}"'
         parts.append((disposition, MEDIA_TYPES[anomaly_map.encoding], anomaly_map.content))
-    lines: list[bytes] = []
+    body: list[bytes | Base64] = []
     for disposition, media_type, content in parts:
-        lines += [
-            b"--" + boundary.encode(),
-            b"Content-Disposition: form-data; " + disposition,
-            b"Content-Type: " + media_type.encode(),
-            b"",
-            content,
-        ]
-    lines += [b"--" + boundary.encode() + b"--", b""]
-    return Response(b"\r\n".join(lines), media_type=f"multipart/form-data; boundary={boundary}")
+        head = (
+            f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n"
+            f"Content-Type: {media_type}\r\n\r\n"
+        )
+        body += [head.encode(), content, b"\r\n"]
+    body.append(f"--{boundary}--\r\n".encode())
+    return Pieces(body, f"multipart/form-data; boundary={boundary}", {})

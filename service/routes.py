@@ -1,6 +1,8 @@
 """The gateway's routes: parse, call, answer."""
 
+import asyncio
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -21,7 +23,7 @@ from service.errors import (
 from service.gateway import Gateway, GatewayDep, gateway_of
 from service.inspection import Inquiry
 from service.options import documented_options, read_options, read_timeout
-from service.presentation import FORMS, Form, options_for, present, wanted_form
+from service.presentation import FORMS, Form, is_heavy, options_for, present, wanted_form
 from service.problems import documented, problem_response
 from service.schemas import Answer, Decision, ModelCard, Readiness
 from service.upload import IMAGE_FIELD, MASK_FIELD, read_body
@@ -75,6 +77,8 @@ async def inspect(request: Request) -> Response:
         form = wanted_form(",".join(request.headers.getlist("accept")))
         inquiry = await _read(request, gateway, visit, form)
         answer = await while_connected(request, _answer(gateway, inquiry))
+        if is_heavy(answer):
+            return await gateway.threads.run(partial(_respond, request, answer, form))
         return _respond(request, answer, form)
 
 
@@ -164,4 +168,5 @@ async def readyz(gateway: GatewayDep) -> Readiness:
 )
 async def metrics(gateway: GatewayDep) -> Response:
     """Prometheus metrics."""
-    return Response(gateway.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    exposition = await asyncio.to_thread(gateway.metrics.exposition)
+    return Response(exposition, media_type=CONTENT_TYPE_LATEST)

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.backends import Model, Outputs
 from service.threads import Threads
@@ -23,19 +24,26 @@ async def inspect_tiles(
     """
     contract = model.contract
     sides = contract.map_height, contract.map_width
-    mosaic = Mosaic(tiles.width, tiles.height, tiling, sides)
+    mosaic = await threads.run(partial(Mosaic, tiles.width, tiles.height, tiling, sides))
     coming, batches = iter(tiles), []
     take = partial(_take, coming, contract.max_batch_size)
-    while batch := await threads.run(take):
-        outputs = await model.infer(np.stack([pixels for _, pixels in batch]), deadline)
-        for (box, _), anomaly_map in zip(batch, outputs.anomaly_map, strict=True):
-            mosaic.add(box, anomaly_map)
+    while taken := await threads.run(take):
+        boxes, pixels = taken
+        outputs = await model.infer(pixels, deadline)
+        await threads.run(partial(_lay, mosaic, boxes, outputs.anomaly_map))
         batches.append(replace(outputs, anomaly_map=outputs.anomaly_map[:0].copy()))
-    return _joined(batches, mosaic)
+    return await threads.run(partial(_joined, batches, mosaic))
 
 
-def _take(coming: Iterator[tuple[Box, Pixels]], count: int) -> list[tuple[Box, Pixels]]:
-    return list(islice(coming, count))
+def _take(coming: Iterator[tuple[Box, Pixels]], count: int) -> tuple[list[Box], Pixels] | None:
+    """The next tiles, a batch (B, H, W, 3) in one piece, None where there are no more."""
+    some = list(islice(coming, count))
+    return ([box for box, _ in some], np.stack([pixels for _, pixels in some])) if some else None
+
+
+def _lay(mosaic: Mosaic, boxes: list[Box], maps: NDArray[np.float32]) -> None:
+    for box, anomaly_map in zip(boxes, maps, strict=True):
+        mosaic.add(box, anomaly_map)
 
 
 def _joined(batches: list[Outputs], mosaic: Mosaic) -> Outputs:

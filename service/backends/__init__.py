@@ -4,6 +4,7 @@ embedded  a model of the repository in this process, by ONNX Runtime (onnx) or O
 triton    a Triton Inference Server
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -131,14 +132,19 @@ class Backend(Protocol):
         """Return when the backend answers, raise otherwise."""
 
 
-async def infer_all(model: Model, images: NDArray[np.uint8], deadline: float) -> Outputs:
-    """Inspect any number of images (N, H, W, 3), in batches that the model accepts.
+async def infer_all(model: Model, images: Sequence[NDArray[np.uint8]], deadline: float) -> Outputs:
+    """Inspect any number of images (H, W, 3), in batches that the model accepts.
 
-    One after the other, so that a large request alone cannot fill the backend's queue.
+    One after the other, so that a large request alone cannot fill the backend's queue. What is
+    copied for a batch is copied beside the event loop.
     """
-    size = model.contract.max_batch_size
-    starts = range(0, len(images), size)
-    return Outputs.joined([await model.infer(images[i : i + size], deadline) for i in starts])
+    if len(images) == 1:
+        return await model.infer(images[0][np.newaxis], deadline)
+    size, batches = model.contract.max_batch_size, []
+    for start in range(0, len(images), size):
+        batch = await asyncio.to_thread(np.stack, images[start : start + size])  # (B, H, W, 3)
+        batches.append(await model.infer(batch, deadline))
+    return await asyncio.to_thread(Outputs.joined, batches)
 
 
 def load_backend(settings: Settings) -> Backend:

@@ -1,0 +1,211 @@
+"""No request holds the event loop, on which all others wait, for longer than a moment."""
+
+import asyncio
+import gc
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from threading import Thread, get_ident
+from time import thread_time
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+
+from service.app import create_app
+from service.backends import Backend, Outputs, load_backend
+from service.contract import Contract
+from service.drift import WINDOW
+from service.metrics import MAX_LINES, Metrics
+from service.protocol import Protocol
+from service.settings import Settings
+from tests.service.fake_backend import FakeBackend, FakeModel
+from tests.service.pictures import encode
+from tests.service.test_metrics import decision
+
+MOMENT_S = 5e-3  # of the loop's thread; time that others take from it does not count
+ATTEMPTS = 3  # a machine may stumble, but what blocks the loop blocks it each time
+SIZE = 3000, 2000
+
+
+@dataclass
+class Watched:
+    """A gateway on a port of its own, and the longest callback of its event loop."""
+
+    url: str
+    thread: int
+    metrics: Metrics
+    longest: tuple[float, str] = (0.0, "")
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+
+    def held(self, method: str, path: str, **request: object) -> tuple[float, str]:
+        """How long such a request holds the loop in one piece, and where."""
+        found = []
+        for _ in range(1 + ATTEMPTS):  # the first one is for warmth
+            self.longest = (0.0, "")
+            response = self.client.request(method, self.url + path, **request)
+            assert response.status_code in (200, 415), response.text
+            self.client.get(self.url + "/healthz")  # by when the callback that answered has ended
+            found.append(self.longest)
+            if self.longest[0] < MOMENT_S and len(found) > 1:
+                break
+        return min(found[1:])
+
+
+@contextmanager
+def watched(backend: Backend, settings: Settings) -> Iterator[Watched]:
+    app = create_app(settings, backend)
+    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, log_config=None))
+    run = asyncio.Handle._run
+    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.MonkeyPatch.context() as patch:
+        loop = Thread(target=lambda: asyncio.run(server.serve([listening])))
+        loop.start()
+        gateway = Watched(
+            f"http://127.0.0.1:{listening.getsockname()[1]}",
+            loop.ident or 0,
+            app.state.gateway.metrics,
+        )
+        gateway.client.get(gateway.url + "/healthz")
+
+        def timed(handle: asyncio.Handle) -> None:
+            begun, about = thread_time(), repr(handle)
+            run(handle)
+            if get_ident() == gateway.thread:
+                gateway.longest = max(gateway.longest, (thread_time() - begun, about))
+
+        patch.setattr(asyncio.Handle, "_run", timed)
+        gc.collect()
+        gc.disable()  # which stops whatever thread it falls on
+        try:
+            yield gateway
+        finally:
+            gc.enable()
+            server.should_exit = True
+            loop.join()
+            gateway.client.close()
+
+
+def settings(repository: Path, **options: object) -> Settings:
+    return Settings(repository=repository, inference_threads=1, **options)
+
+
+@pytest.fixture(scope="module")
+def gateway(gauge_repository: Path) -> Iterator[Watched]:
+    chosen = settings(gauge_repository)
+    with watched(load_backend(chosen), chosen) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    """A picture whose regions are many, with outlines that are long."""
+    spots = np.random.default_rng(0).integers(0, 2, (8, 12), np.uint8) * 255
+    grey = Image.fromarray(spots).resize(SIZE, Image.Resampling.NEAREST)
+    return encode(grey.convert("RGB"), "JPEG")
+
+
+@pytest.mark.parametrize("encoding", ["none", "png", "png16", "npy", "mask", "overlay"])
+def test_json(gateway, large, encoding):
+    files = [("image", large)]
+    assert gateway.held("POST", "/v1/inspect", files=files, params={"map": encoding})[0] < MOMENT_S
+
+
+@pytest.mark.parametrize(
+    ("accept", "encoding"),
+    [
+        ("image/png", "overlay"),
+        ("image/png", "png16"),
+        ("image/jpeg", "overlay"),
+        ("application/x-npy", "npy"),
+        ("multipart/form-data", "npy"),
+    ],
+)
+def test_other_forms(gateway, large, accept, encoding):
+    request = {"headers": {"Accept": accept}, "params": {"map": encoding}}
+    files = [("image", large)]
+    assert gateway.held("POST", "/v1/inspect", files=files, **request)[0] < MOMENT_S
+
+
+def test_raw_body(gateway):
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 3000, 3), np.uint8)
+    body = encode(Image.fromarray(noise), "BMP")
+    request = {"content": body, "headers": {"Content-Type": "image/bmp"}}
+    assert gateway.held("POST", "/v1/inspect", **request)[0] < MOMENT_S
+
+
+def test_mask_of_a_request(gateway, large):
+    mask = encode(Image.new("L", SIZE, 255), "BMP")
+    files = [("image", large), ("mask", mask)]
+    assert gateway.held("POST", "/v1/inspect", files=files)[0] < MOMENT_S
+
+
+@pytest.mark.parametrize("options", [{}, {"contours": True}, {"map": "npy"}], ids=str)
+def test_many_images(gateway, large, options):
+    small = encode(Image.open(BytesIO(large)).resize((640, 480)))
+    files = [("image", small)] * 64
+    assert gateway.held("POST", "/v1/inspect", files=files, params=options)[0] < MOMENT_S
+
+
+def test_many_images_that_cannot_be_read(gateway):
+    assert gateway.held("POST", "/v1/inspect", files=[("image", b"text")] * 64)[0] < MOMENT_S
+
+
+def test_lookout(gateway, large):
+    path = "/2020-11-20/projects/press-3/models/1/detect"
+    request = {"content": large, "headers": {"Content-Type": "image/jpeg"}}
+    assert gateway.held("POST", path, **request)[0] < MOMENT_S
+
+
+@pytest.mark.parametrize("path", ["/v1/model", "/readyz", "/healthz", "/docs"])
+def test_what_is_small(gateway, path):
+    assert gateway.held("GET", path)[0] < MOMENT_S
+
+
+def test_reload(gateway):
+    assert gateway.held("POST", "/v1/model/reload")[0] < MOMENT_S
+
+
+def test_metrics_of_many_lines(gauge_repository):
+    chosen = settings(gauge_repository)
+    with watched(load_backend(chosen), chosen) as gateway:
+        for number in range(MAX_LINES):
+            for _ in range(WINDOW):
+                gateway.metrics.answered(decision(), f"line {number}")
+        assert gateway.held("GET", "/metrics")[0] < MOMENT_S
+
+
+class Large(FakeBackend):
+    """A model of large inputs in large batches, which is not at hand."""
+
+    def __init__(self, **parameters: str) -> None:
+        super().__init__()
+        self.parameters = parameters
+
+    async def version(self, number: str) -> Contract:
+        sides = (512, 512, 256, 256)
+        return Contract("large", number, *sides, 8, "onnxruntime", self.parameters)
+
+    async def load(self, contract: Contract) -> "LargeModel":
+        return LargeModel(contract, self)
+
+
+class LargeModel(FakeModel):
+    async def infer(self, images: np.ndarray, _deadline: float) -> Outputs:
+        zero = np.zeros(len(images), np.float32)
+        return Outputs(*[zero] * 6, np.zeros((len(images), 256, 256), np.float32))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"tile_size": "512", "tile_overlap": "64"}], ids=str)
+def test_large_batches_and_tiles(gauge_repository, large, parameters):
+    if parameters:
+        pytest.importorskip("pyvips")
+    chosen = settings(gauge_repository)
+    small = encode(Image.open(BytesIO(large)).resize((640, 480)))
+    files = [("image", large)] if parameters else [("image", small)] * 64
+    with watched(Large(**parameters), chosen) as gateway:
+        assert gateway.held("POST", "/v1/inspect", files=files)[0] < MOMENT_S
