@@ -1,6 +1,5 @@
 """One request's images, from encoded bytes to answers; the heavy work leaves the event loop."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +32,7 @@ from service.schemas import (
     Scale,
 )
 from service.settings import Settings
-from service.threads import Threads
+from service.threads import Threads, beside
 from service.tiled import inspect_tiles
 from service.tiles import Tiles, Tiling
 from service.upload import Upload
@@ -108,7 +107,7 @@ class Inspection:
         size = model.contract.max_batch_size
         for start in range(0, len(jobs), size):
             some = (model.work(job, inquiry.deadline) for job in jobs[start : start + size])
-            results += await asyncio.gather(*some)
+            results += await beside(some)
         return results
 
     def _whole(

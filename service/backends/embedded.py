@@ -20,6 +20,7 @@ from service.decision import DeploymentCriterion
 from service.errors import BackendTimeout, ContractError
 from service.repository import StoredVersion, Verification, served_version, stored_version
 from service.settings import Settings
+from service.threads import beside, outcome
 
 SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and the one that exported
 SMALLER_TOLERANCE = 0.1  # the same for smaller precisions, which machines round differently
@@ -112,7 +113,7 @@ class EmbeddedBackend:
         future = self._workers.submit(copy_context().run, self._timed, compiled, job)
         try:
             async with asyncio.timeout_at(deadline):
-                return await asyncio.wrap_future(future)  # who gives up gives up the turn, too
+                return await outcome(future)  # who gives up gives up the turn, too
         except TimeoutError as exc:
             raise BackendTimeout("The model did not answer before the deadline.") from exc
 
@@ -174,7 +175,7 @@ class EmbeddedModelOnCores(EmbeddedModel):
         """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
         one_by_one = super().infer
         singles = (one_by_one(images[i : i + 1], deadline) for i in range(len(images)))
-        return Outputs.joined(await asyncio.gather(*singles))
+        return Outputs.joined(await beside(singles))
 
     async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
         """Do a job, which may infer, in one of the workers; raises as `infer` does."""

@@ -1,5 +1,8 @@
 import random
+import sys
+from itertools import count
 from math import inf
+from threading import Event, Thread
 
 import pytest
 
@@ -106,3 +109,28 @@ def test_a_model_that_does_not_say_how_it_was_calibrated_has_no_drift():
     drift.serves(contract(calibration_images="?"))
     drift.observe("a", 0.5)
     assert shown(drift) == {}
+
+
+def test_figures_are_collected_while_images_are_observed():
+    drift, enough = Drift(), Event()
+    drift.serves(contract())
+    for _ in range(WINDOW):
+        drift.observe("line 0", 0.5)
+
+    def observe() -> None:
+        for number in count():
+            drift.observe(f"line {number % 3}", 0.5)
+            if enough.is_set():
+                return
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    line = Thread(target=observe)
+    line.start()
+    try:
+        for _ in range(30):
+            assert shown(drift)["line 0", "images"] == WINDOW
+    finally:
+        enough.set()
+        line.join()
+        sys.setswitchinterval(interval)

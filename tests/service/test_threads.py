@@ -1,11 +1,14 @@
 import asyncio
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
 from threading import Event
 
 import pytest
 
-from service.threads import Threads
+from service.errors import BackendFailed
+from service.threads import Threads, beside, outcome
 
 current: ContextVar[str] = ContextVar("current")
 
@@ -55,3 +58,58 @@ def test_what_nobody_waits_for_is_not_begun():
 
     asyncio.run(scenario())
     assert begun == ["first", "third"]
+
+
+def test_error_of_what_nobody_waits_for_any_more_is_logged(caplog):
+    release, ended = Event(), Event()
+
+    def fail() -> None:
+        release.wait(5)
+        raise RuntimeError("too late")
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            job: Future[None] = pool.submit(fail)
+            waiting = asyncio.create_task(outcome(job))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            job.add_done_callback(lambda _: ended.set())
+            release.set()
+
+    asyncio.run(scenario())
+    assert ended.wait(5)
+    (record,) = caplog.records
+    assert (record.levelno, str(record.exc_info[1])) == (logging.ERROR, "too late")
+
+
+def test_error_reaches_who_waits_and_no_log(caplog):
+    def fail() -> None:
+        raise RuntimeError("in time")
+
+    with pytest.raises(RuntimeError, match="in time"):
+        asyncio.run(Threads(1).run(fail))
+    assert not caplog.records
+
+
+def test_first_error_of_many_is_raised_with_its_cause_and_no_other_is_lost(caplog):
+    gone: list[str] = []
+
+    async def fail(error: Exception) -> None:
+        raise error from ValueError("the cause")
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gone.append("given up")
+
+    async def scenario() -> None:
+        await beside([wait(), fail(BackendFailed("first")), fail(RuntimeError("second"))])
+
+    with pytest.raises(BackendFailed, match="first") as raised:
+        asyncio.run(scenario())
+    assert str(raised.value.__cause__) == "the cause"
+    assert gone == ["given up"]
+    assert [str(record.exc_info[1]) for record in caplog.records] == ["second"]

@@ -208,6 +208,26 @@ def test_no_answer_in_time_is_a_timeout(gauge_repository):
     release.set()
 
 
+def test_error_of_a_batch_whose_request_has_gone_is_logged(gauge_repository, caplog):
+    release = Event()
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        if images.any():
+            release.wait(5)
+            raise RuntimeError("a bug")
+        return zeros(len(images))
+
+    async def give_up(backend: Backend) -> None:
+        with pytest.raises(BackendTimeout):
+            await infer(backend, levels(9), timeout=0.05)
+        release.set()
+        await infer(backend, levels(0))  # by the only worker, which is done with the other
+
+    settings = Settings(repository=gauge_repository, inference_workers=1)
+    running(EmbeddedBackend(settings, compiling(run)), give_up)
+    assert [str(record.exc_info[1]) for record in caplog.records] == ["a bug"]
+
+
 def test_batches_run_beside_each_other(gauge_repository):
     both = Barrier(2, timeout=5)
 
