@@ -30,7 +30,7 @@ from tests.service.test_metrics import decision
 
 MOMENT_S = 5e-3  # of the loop's thread; time that others take from it does not count
 ATTEMPTS = 3  # a machine may stumble, but what blocks the loop blocks it each time
-SIZE = 3000, 2000
+SIZE = 2400, 1600
 
 
 @dataclass
@@ -40,19 +40,19 @@ class Watched:
     url: str
     thread: int
     metrics: Metrics
-    longest: tuple[float, str] = (0.0, "")
+    longest: float = 0.0
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
 
-    def held(self, method: str, path: str, **request: object) -> tuple[float, str]:
-        """How long such a request holds the loop in one piece, and where."""
+    def held(self, method: str, path: str, **request: object) -> float:
+        """For how many seconds such a request holds the loop in one piece."""
         found = []
         for _ in range(1 + ATTEMPTS):  # the first one is for warmth
-            self.longest = (0.0, "")
+            self.longest = 0.0
             response = self.client.request(method, self.url + path, **request)
             assert response.status_code in (200, 415), response.text
             self.client.get(self.url + "/healthz")  # by when the callback that answered has ended
             found.append(self.longest)
-            if self.longest[0] < MOMENT_S and len(found) > 1:
+            if self.longest < MOMENT_S and len(found) > 1:
                 break
         return min(found[1:])
 
@@ -73,10 +73,10 @@ def watched(backend: Backend, settings: Settings) -> Iterator[Watched]:
         gateway.client.get(gateway.url + "/healthz")
 
         def timed(handle: asyncio.Handle) -> None:
-            begun, about = thread_time(), repr(handle)
+            begun = thread_time()
             run(handle)
             if get_ident() == gateway.thread:
-                gateway.longest = max(gateway.longest, (thread_time() - begun, about))
+                gateway.longest = max(gateway.longest, thread_time() - begun)
 
         patch.setattr(asyncio.Handle, "_run", timed)
         gc.collect()
@@ -109,10 +109,14 @@ def large() -> bytes:
     return encode(grey.convert("RGB"), "JPEG")
 
 
+def small(large: bytes) -> bytes:
+    return encode(Image.open(BytesIO(large)).resize((640, 480)))
+
+
 @pytest.mark.parametrize("encoding", ["none", "png", "png16", "npy", "mask", "overlay"])
 def test_json(gateway, large, encoding):
     files = [("image", large)]
-    assert gateway.held("POST", "/v1/inspect", files=files, params={"map": encoding})[0] < MOMENT_S
+    assert gateway.held("POST", "/v1/inspect", files=files, params={"map": encoding}) < MOMENT_S
 
 
 @pytest.mark.parametrize(
@@ -128,46 +132,45 @@ def test_json(gateway, large, encoding):
 def test_other_forms(gateway, large, accept, encoding):
     request = {"headers": {"Accept": accept}, "params": {"map": encoding}}
     files = [("image", large)]
-    assert gateway.held("POST", "/v1/inspect", files=files, **request)[0] < MOMENT_S
+    assert gateway.held("POST", "/v1/inspect", files=files, **request) < MOMENT_S
 
 
 def test_raw_body(gateway):
-    noise = np.random.default_rng(0).integers(0, 256, (2000, 3000, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (1600, 2400, 3), np.uint8)
     body = encode(Image.fromarray(noise), "BMP")
     request = {"content": body, "headers": {"Content-Type": "image/bmp"}}
-    assert gateway.held("POST", "/v1/inspect", **request)[0] < MOMENT_S
+    assert gateway.held("POST", "/v1/inspect", **request) < MOMENT_S
 
 
 def test_mask_of_a_request(gateway, large):
     mask = encode(Image.new("L", SIZE, 255), "BMP")
     files = [("image", large), ("mask", mask)]
-    assert gateway.held("POST", "/v1/inspect", files=files)[0] < MOMENT_S
+    assert gateway.held("POST", "/v1/inspect", files=files) < MOMENT_S
 
 
-@pytest.mark.parametrize("options", [{}, {"contours": True}, {"map": "npy"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"map": "npy"}], ids=str)
 def test_many_images(gateway, large, options):
-    small = encode(Image.open(BytesIO(large)).resize((640, 480)))
-    files = [("image", small)] * 64
-    assert gateway.held("POST", "/v1/inspect", files=files, params=options)[0] < MOMENT_S
+    files = [("image", small(large))] * 24
+    assert gateway.held("POST", "/v1/inspect", files=files, params=options) < MOMENT_S
 
 
 def test_many_images_that_cannot_be_read(gateway):
-    assert gateway.held("POST", "/v1/inspect", files=[("image", b"text")] * 64)[0] < MOMENT_S
+    assert gateway.held("POST", "/v1/inspect", files=[("image", b"text")] * 64) < MOMENT_S
 
 
 def test_lookout(gateway, large):
     path = "/2020-11-20/projects/press-3/models/1/detect"
     request = {"content": large, "headers": {"Content-Type": "image/jpeg"}}
-    assert gateway.held("POST", path, **request)[0] < MOMENT_S
+    assert gateway.held("POST", path, **request) < MOMENT_S
 
 
 @pytest.mark.parametrize("path", ["/v1/model", "/readyz", "/healthz", "/docs"])
 def test_what_is_small(gateway, path):
-    assert gateway.held("GET", path)[0] < MOMENT_S
+    assert gateway.held("GET", path) < MOMENT_S
 
 
 def test_reload(gateway):
-    assert gateway.held("POST", "/v1/model/reload")[0] < MOMENT_S
+    assert gateway.held("POST", "/v1/model/reload") < MOMENT_S
 
 
 def test_metrics_of_many_lines(gauge_repository):
@@ -176,7 +179,11 @@ def test_metrics_of_many_lines(gauge_repository):
         for number in range(MAX_LINES):
             for _ in range(WINDOW):
                 gateway.metrics.answered(decision(), f"line {number}")
-        assert gateway.held("GET", "/metrics")[0] < MOMENT_S
+        assert gateway.held("GET", "/metrics") < MOMENT_S
+
+
+SPOTS = np.zeros((256, 256), np.float32)
+SPOTS[::4, ::4] = 2
 
 
 class Large(FakeBackend):
@@ -196,16 +203,25 @@ class Large(FakeBackend):
 
 class LargeModel(FakeModel):
     async def infer(self, images: np.ndarray, _deadline: float) -> Outputs:
-        zero = np.zeros(len(images), np.float32)
-        return Outputs(*[zero] * 6, np.zeros((len(images), 256, 256), np.float32))
+        score = np.full(len(images), 2, np.float32)
+        return Outputs(score, *[0 * score] * 5, np.stack([SPOTS] * len(images)))
 
 
-@pytest.mark.parametrize("parameters", [{}, {"tile_size": "512", "tile_overlap": "64"}], ids=str)
-def test_large_batches_and_tiles(gauge_repository, large, parameters):
-    if parameters:
-        pytest.importorskip("pyvips")
-    chosen = settings(gauge_repository)
-    small = encode(Image.open(BytesIO(large)).resize((640, 480)))
-    files = [("image", large)] if parameters else [("image", small)] * 64
-    with watched(Large(**parameters), chosen) as gateway:
-        assert gateway.held("POST", "/v1/inspect", files=files)[0] < MOMENT_S
+def test_large_batches(gauge_repository, large):
+    request = {"files": [("image", small(large))] * 40, "params": {"threshold": 3}}
+    with watched(Large(), settings(gauge_repository)) as gateway:
+        assert gateway.held("POST", "/v1/inspect", **request) < MOMENT_S
+
+
+def test_tiles(gauge_repository, large):
+    pytest.importorskip("pyvips")
+    backend = Large(tile_size="256", tile_overlap="16")
+    with watched(backend, settings(gauge_repository)) as gateway:
+        request = {"files": [("image", large)], "params": {"threshold": 3}}
+        assert gateway.held("POST", "/v1/inspect", **request) < MOMENT_S
+
+
+def test_many_regions(gauge_repository, large):
+    files = [("image", small(large))]
+    with watched(Large(), settings(gauge_repository)) as gateway:
+        assert gateway.held("POST", "/v1/inspect", files=files) < MOMENT_S

@@ -1,4 +1,6 @@
+import asyncio
 import json
+from base64 import b64decode
 from email import message_from_bytes
 from email.policy import HTTP
 from io import BytesIO
@@ -8,7 +10,9 @@ import pytest
 from PIL import Image
 
 from service.errors import NotAcceptable
-from service.presentation import wanted_form
+from service.presentation import FEW_REGIONS, PIECE, Pieces, is_heavy, present, wanted_form
+from service.schemas import Answer, MapAnswer, ModelVersion, RegionAnswer
+from tests.service.test_metrics import decision
 
 PROBLEM = "application/problem+json"
 
@@ -151,3 +155,66 @@ def test_form_that_there_is_not_is_refused_before_the_body_is_read(client):
 
     response = client.post("/v1/inspect", content=body(), headers={"Accept": "text/html"})
     assert response.status_code == 406
+
+
+def answer(*maps: bytes | None, regions: int = 0, contours: bool = False) -> Answer:
+    """An answer for an image for each map."""
+    outlines = [[(0.0, 0.0), (1.0, 1.0)]] if contours else []
+    region = RegionAnswer(box=(0, 0, 1, 1), area=1, peak=1, mean=1, contours=outlines)
+    results = [
+        decision().model_copy(
+            update={
+                "index": index,
+                "regions": [region] * regions,
+                "anomaly_map": content
+                and MapAnswer(encoding="npy", width=1, height=1, scale=None, content=content),
+            }
+        )
+        for index, content in enumerate(maps)
+    ]
+    return Answer(model=ModelVersion(name="gauge", version="1"), results=results)
+
+
+def sent(response: Pieces) -> tuple[dict[bytes, bytes], list[bytes]]:
+    """Headers and pieces of a response."""
+    messages: list[dict] = []
+
+    async def send(message: dict) -> None:
+        messages.append(message)
+
+    asyncio.run(response({"type": "http"}, None, send))
+    start, *pieces = messages
+    assert [p.get("more_body", False) for p in pieces] == [True] * (len(pieces) - 1) + [False]
+    return dict(start["headers"]), [piece["body"] for piece in pieces]
+
+
+@pytest.mark.parametrize("form", ["application/json", "application/x-npy", "multipart/form-data"])
+@pytest.mark.parametrize("extra", [0, 1, 2, 3])
+def test_large_answers_go_in_small_pieces(form, extra):
+    content = np.random.default_rng(0).bytes(3 * PIECE + extra)
+    headers, pieces = sent(present(form, answer(content)))
+    body = b"".join(pieces)
+    assert int(headers[b"content-length"]) == len(body)
+    assert max(map(len, pieces)) <= PIECE
+    if form == "application/json":
+        (result,) = Answer.model_validate_json(body).results
+        assert b64decode(result.anomaly_map.data) == content
+    else:
+        assert content in body
+
+
+def test_maps_are_in_their_places_and_others_may_have_none():
+    _, pieces = sent(present("application/json", answer(b"one", None, b"three")))
+    read = Answer.model_validate_json(b"".join(pieces))
+    assert [r.anomaly_map and b64decode(r.anomaly_map.data) for r in read.results] == [
+        b"one",
+        None,
+        b"three",
+    ]
+
+
+def test_answers_of_many_regions_or_with_outlines_are_heavy():
+    assert not is_heavy(answer(None, regions=FEW_REGIONS))
+    assert is_heavy(answer(None, None, regions=FEW_REGIONS))
+    assert is_heavy(answer(None, regions=1, contours=True))
+    assert not is_heavy(answer(*[None] * 64))
