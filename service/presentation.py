@@ -106,10 +106,10 @@ class Pieces(Response):
         self,
         parts: Sequence["bytes | Base64"],
         media_type: str,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str],
     ) -> None:
         length = {"Content-Length": str(sum(map(len, parts)))}
-        super().__init__(headers={**(headers or {}), **length}, media_type=media_type)
+        super().__init__(headers={**headers, **length}, media_type=media_type)
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002

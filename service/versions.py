@@ -150,15 +150,19 @@ class Versions:
         self._refusal = self._seen = None
         if self._model:
             self._seen = self._model.contract
-            self._metrics.serves(self._seen)
+            self._metrics.serves(self._seen)  # and with it that nothing is refused
+            self._told = None
         self._tell()
 
     def _tell(self) -> None:
+        """Tell of what is refused when that has changed."""
         refused = self.refused
-        self._metrics.refuses(refused.version if refused else None)
-        if refused and refused != self._told:
-            _log.error("version refused", extra={"fields": vars(refused)})
+        if refused == self._told:
+            return
         self._told = refused
+        self._metrics.refuses(refused.version if refused else None)
+        if refused:
+            _log.error("version refused", extra={"fields": vars(refused)})
 
     async def _load_shadow(self, version: str) -> None:
         try:

@@ -1,5 +1,7 @@
+from base64 import b64encode
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
@@ -30,6 +32,29 @@ def test_calibration_images_may_be_unknown(config, text):
     contract = Contract.from_config(config, "1")
     assert contract.calibration_images is None
     assert ("calibration_images" in contract.parameters) == (text is not None)
+
+
+def test_inspected_part_is_a_bit_for_each_pixel_of_a_map(config):
+    part = np.random.default_rng(0).random((8, 12)) < 0.5
+    bits = b64encode(np.packbits(part).tobytes()).decode()
+    config.parameters["inspected"].string_value = bits
+    contract = Contract.from_config(config, "1")
+    assert np.array_equal(contract.inspected, part)
+    assert not {"inspected", "calibration_scores"} & set(contract.told)
+    assert contract.told["detector"] == "brightness"
+
+
+@pytest.mark.parametrize("text", ["", "oA==", "no base64"])
+def test_inspected_part_of_another_size_is_not_told(config, text):
+    config.parameters["inspected"].string_value = text
+    assert Contract.from_config(config, "1").inspected is None
+
+
+@pytest.mark.parametrize("pixels", ["", "0", "-1", "97", "many"])
+def test_a_score_is_of_no_more_pixels_than_a_map_has(config, pixels):
+    assert Contract.from_config(config, "1").rescoring is not None
+    config.parameters["score_pixels"].string_value = pixels
+    assert Contract.from_config(config, "1").rescoring is None
 
 
 def no_batches(config: ModelConfig) -> None:
