@@ -54,7 +54,9 @@ class Background:
     async def _attempt(self, work: Work) -> bool:
         try:
             await work()
-        except Exception as exc:  # the one place: a task that ends for an error is missed by nobody
+        except (Exception, asyncio.CancelledError) as exc:  # the one place: nobody misses a task
+            if isinstance(exc, asyncio.CancelledError) and _stopped():
+                raise
             self._failed.inc()
             if repr(exc) != self._told:  # once, not every second
                 _log.exception("background task failed", extra={"fields": {"task": self._name}})
@@ -62,3 +64,9 @@ class Background:
             return False
         self._told = None
         return True
+
+
+def _stopped() -> bool:
+    """Whether it is the task itself that is cancelled, and not something that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -56,6 +56,27 @@ def test_an_error_that_comes_back_is_logged_again(caplog):
     assert len(caplog.records) == 2
 
 
+def test_what_it_waits_for_may_be_cancelled():
+    async def scenario() -> int:
+        task, calls, enough = Background("cleaning", Metrics()), [], asyncio.Event()
+
+        async def work() -> None:
+            calls.append(1)
+            if len(calls) > 1:
+                enough.set()
+            other = asyncio.ensure_future(asyncio.sleep(60))
+            other.cancel()
+            await other
+
+        task.repeat(work, 0.001)
+        async with asyncio.timeout(10):
+            await enough.wait()
+        await task.stop()
+        return len(calls)
+
+    assert asyncio.run(scenario()) >= 2
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_it_can_be_stopped_at_any_time(begun):
     async def scenario() -> None:
