@@ -119,6 +119,7 @@ def test_figures_are_collected_while_images_are_observed():
     def observe() -> None:
         for number in range(50_000):
             drift.observe(f"line {number // 1000}", 0.5)
+            drift.observe("line 0", 0.5)
         others.set()
 
     interval = sys.getswitchinterval()

@@ -1,5 +1,6 @@
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -121,6 +122,22 @@ def test_pixels_that_a_small_part_lacks_count_as_normal():
     dot[0, 0] = True
     found = inspect_only(dot, outputs_of(maps, np.ones((8, 12), bool)), RESCORING)
     assert found.score.tolist() == [(2 - 3) / 4, 2 / 4]
+
+
+def test_pixels_that_a_small_part_lacks_are_of_what_the_model_was_trained_to_inspect():
+    left, dot = np.zeros((8, 12), bool), np.zeros((8, 12), bool)
+    left[:, :6] = dot[7, 0] = True
+    maps = np.full((1, 8, 12), -1, np.float32)
+    maps[0, 0, 0] = 4
+    found = inspect_only(dot, outputs_of(maps, left), calibrated(inspected=own(left)))
+    assert found.score.tolist() == [(-1 + 0 - 1 - 1) / 4]
+
+
+def test_p_value_is_never_below_what_the_graph_says_of_the_whole():
+    maps = np.full((1, 8, 12), 2, np.float32)
+    whole = replace(outputs_of(maps, np.ones((8, 12), bool)), p_value=np.array([0.3], np.float32))
+    top = np.arange(8)[:, None].repeat(12, 1) == 0
+    assert inspect_only(top, whole, RESCORING).p_value == np.float32(0.3)
 
 
 def test_p_value_is_that_of_the_score_of_the_part():

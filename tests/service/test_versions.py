@@ -225,6 +225,18 @@ def test_refusal_of_what_could_not_be_read_ends_when_it_can():
     assert "onegauge_model_refused{" not in running(backend, pass_by)
 
 
+def test_reload_cannot_help_what_cannot_be_read():
+    backend = FakeBackend()
+
+    async def reload(versions: Versions) -> None:
+        backend.away = ContractError("config.pbtxt is half there")
+        for _ in range(2):
+            with pytest.raises(LoadFailed, match="config.pbtxt is half there"):
+                await versions.reload()
+
+    assert 'onegauge_model_refused{version="unknown"} 1.0' in running(backend, reload)
+
+
 def test_refusal_from_before_outlives_what_could_not_be_read():
     backend = FakeBackend()
 
