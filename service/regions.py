@@ -62,9 +62,11 @@ def _contours(
     """The lines between the pixels of a component (N, 2) and all others, where the map crosses
     the level as it is enlarged: linearly between the pixels' centres."""
     below = np.nextafter(level, -np.inf)
-    inside = np.zeros(anomaly_map.shape, bool)
-    inside[tuple(component.T)] = True
-    heights = np.where(inside, anomaly_map.astype(np.float64), np.minimum(anomaly_map, below))
+    corner = np.maximum(component.min(0) - 1, 0)  # of all that the lines touch: y, x
+    part = anomaly_map[tuple(map(slice, corner, component.max(0) + 2))]
+    inside = np.zeros(part.shape, bool)
+    inside[tuple((component - corner).T)] = True
+    heights = np.where(inside, part.astype(np.float64), np.minimum(part, below))
     # mirrored beyond the border, so that the line of a part that is cut off runs along it
     rim = np.pad(heights, 1, mode="edge")  # (h + 2, w + 2)
     framed = np.minimum(2 * below - rim, below)
@@ -72,7 +74,8 @@ def _contours(
     scale = np.array(size) / anomaly_map.shape[::-1]  # x, y
     polygons = []
     for line in contour_generator(z=framed).lines(below):
-        corners = ((np.asarray(line, np.float64) - 0.5) * scale).clip(0, size)  # (N, 2)
+        places = np.asarray(line, np.float64) - 0.5 + corner[::-1]
+        corners = (places * scale).clip(0, size)  # (N, 2)
         polygons.append([(round(x, 1), round(y, 1)) for x, y in corners.tolist()])
     return polygons
 
