@@ -6,6 +6,7 @@ Problem
 │   ├── TooManyPixels         413  a header that announces more pixels than allowed
 │   ├── UnsupportedImage      415  not JPEG, PNG, WebP, BMP or TIFF, or an exotic pixel format
 │   ├── MultiFrameImage       422  an animation or several pages
+│   ├── BeyondDepth           422  a value above those that the bits of the camera can have
 │   └── UnreadableImage       422  empty, truncated or corrupt
 ├── RequestError            the request as a whole cannot be answered
 │   ├── MalformedBody         400
@@ -90,6 +91,12 @@ class MultiFrameImage(ImageError):
     """The file holds an animation or several pages."""
 
     status, reason, title = 422, "multi-frame-image", "More than one frame"
+
+
+class BeyondDepth(ImageError):
+    """A pixel has a higher value than the bits that the file or the model speaks of can hold."""
+
+    status, reason, title = 422, "beyond-depth", "Value beyond the bit depth"
 
 
 class UnreadableImage(ImageError):

@@ -1,15 +1,12 @@
 """Encoded bytes → RGB pixels: the one way by which uploads, files and training images are read.
 
 Every supported file becomes 8-bit RGB, turned upright by its EXIF orientation, transparency
-composited onto black, 16-bit grey scaled by its full range. Large JPEGs are decoded at a reduced
+composited onto black, more than 8 bits scaled by their depth. Large JPEGs are decoded at a reduced
 scale (never below one and a half times the model's size) before the one antialiased resize to the
 model's height and width, which ignores the aspect ratio.
 """
 
 import re
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -20,19 +17,24 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from service.depth import UNKNOWN, Depth, Samples
 from service.errors import MultiFrameImage, TooManyPixels, UnreadableImage, UnsupportedImage
+from service.formats import bmp, jpeg, png
+from service.formats.decoder import DECODER_ERRORS, decoder_errors
+from service.formats.foreign import foreign_format
+from service.formats.tiff import Tiff
+from service.formats.tiff_samples import tiff_samples
 
 # The plugin is chosen here rather than by Image.open, which warns or raises at a pixel limit of
 # its own and cannot tell a damaged file of a supported format from a foreign one.
-_FORMATS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+_FORMATS: tuple[tuple[bytes, type[ImageFile] | type[Tiff]], ...] = (
     (rb"\xff\xd8\xff", JpegImageFile),
     (rb"\x89PNG\r\n\x1a\n", PngImageFile),
     (rb"RIFF.{4}WEBP", WebPImageFile),
     (rb"BM", BmpImageFile),
-    (rb"II[*+]\0|MM\0[*+]", TiffImageFile),
+    (rb"II[*+]\0|MM\0\*", Tiff),
 )
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,20 +46,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _OPAQUE_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr"}
-_EIGHT_BITS = ((np.arange(2**16) * 255 + 2**15) // (2**16 - 1)).tolist()
-# What Pillow raises on damaged files (a warning where warnings are errors).
-_DECODER_ERRORS = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    Warning,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -69,20 +57,29 @@ class InputImage:
     height: int
 
 
-def read_image(data: bytes, size: tuple[int, int], *, max_pixels: int) -> InputImage:
+def read_image(
+    data: bytes, size: tuple[int, int], *, max_pixels: int, depth: Depth = UNKNOWN
+) -> InputImage:
     """Decode an image and resize it to the model's `size` (height, width).
 
     Raises a subclass of `service.errors.ImageError`.
     """
     height, width = size
-    original, rgb = _decode(data, max_pixels, at_least=3 * max(size) // 2)
+    original, rgb = _decode(data, max_pixels, depth, at_least=3 * max(size) // 2)
     resized = rgb.resize((width, height), Image.Resampling.BILINEAR)
     return InputImage(np.array(resized), *original)
 
 
-def read_original(data: bytes, *, max_pixels: int) -> Image.Image:
+def read_original(data: bytes, *, max_pixels: int, depth: Depth = UNKNOWN) -> Image.Image:
     """Decode an image at its full size, upright and RGB; raises like `read_image`."""
-    return _decode(data, max_pixels)[1]
+    return _decode(data, max_pixels, depth)[1]
+
+
+def read_painted(data: bytes, *, max_pixels: int) -> Image.Image:
+    """Decode a mask like `read_original`, of more than 8 bits by the depth that its white needs."""
+    samples = read_samples(data, max_pixels=max_pixels)
+    depth = UNKNOWN if samples is None else Depth.holding(samples.used)
+    return read_original(data, max_pixels=max_pixels, depth=depth)
 
 
 def read_mask(data: bytes, size: tuple[int, int], *, max_pixels: int) -> NDArray[np.bool_]:
@@ -90,106 +87,146 @@ def read_mask(data: bytes, size: tuple[int, int], *, max_pixels: int) -> NDArray
 
     Raises like `read_image`.
     """
-    picture = read_original(data, max_pixels=max_pixels).convert("L")
+    picture = read_painted(data, max_pixels=max_pixels).convert("L")
     return np.asarray(picture.resize(size[::-1], Image.Resampling.BOX)) >= 128
 
 
+def may_have_samples(start: bytes) -> bool:
+    """Whether a file that starts so, with 26 bytes or more, may have more than 8 bits."""
+    return start[:2] in (b"II", b"MM") or png.is_deep(start)
+
+
+def read_samples(data: bytes, *, max_pixels: int) -> Samples | None:
+    """The samples of an image of more than 8 bits, None of any other; raises like `read_image`."""
+    if not may_have_samples(data):
+        return None
+    return _samples(_open(data, max_pixels), data)
+
+
 def _decode(
-    data: bytes, max_pixels: int, at_least: int | None = None
+    data: bytes, max_pixels: int, depth: Depth, at_least: int | None = None
 ) -> tuple[tuple[int, int], Image.Image]:
     """Return the upright (width, height) of the original, and its pixels at that size or smaller.
 
     A side is reduced only while it stays above `at_least` pixels.
     """
-    with _decoder_errors():
-        file = _open(data, max_pixels)
-        width, height = file.size
-        if at_least is not None:
-            # The same bound for both sides, since the orientation is known only after decoding.
-            file.draft(None, (at_least, at_least))
-        file.load()
-        orientation = _orientation(file)
-        rgb = _rgb(file)
+    file = _open(data, max_pixels)
+    samples = _samples(file, data)
+    if samples is not None:
+        picture = _picture(depth.eight_bits(samples))
+    elif isinstance(file, JpegImageFile):
+        # The same bound for both sides, since the orientation is known only after decoding.
+        picture = jpeg.decode(file, data, at_least)
+    else:
+        picture = _loaded(file, data)
+    width, height = file.size if isinstance(file, JpegImageFile) else picture.size
+    orientation = file.orientation if isinstance(file, Tiff) else _orientation(file)
+    rgb = _rgb(picture)
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
     return ((height, width) if orientation >= 5 else (width, height)), rgb
 
 
-def open_image(data: bytes, max_pixels: int) -> ImageFile:
+def open_image(data: bytes, max_pixels: int) -> ImageFile | Tiff:
     """Read the header alone; raises ImageError."""
-    with _decoder_errors():
-        return _open(data, max_pixels)
+    return _open(data, max_pixels)
 
 
-def is_plain(file: ImageFile, data: bytes) -> bool:
+def is_plain(file: ImageFile | Tiff, data: bytes) -> bool:
     """Whether it is a JPEG or PNG, upright, in 8-bit grey or RGB without transparency."""
     if not isinstance(file, JpegImageFile | PngImageFile) or file.mode not in ("L", "RGB"):
         return False
     if isinstance(file, PngImageFile):  # whose orientation may stand behind the pixels
-        return b"eXIf" not in data and not file.has_transparency_data
+        return data[png.BITS] == 8 and b"eXIf" not in data and not file.has_transparency_data
     return _orientation(file) == 1
 
 
-def _open(data: bytes, max_pixels: int) -> ImageFile:
+def _open(data: bytes, max_pixels: int) -> ImageFile | Tiff:
     if not data:
         raise UnreadableImage("The image is empty: 0 bytes were received.")
     plugin = next((p for magic, p in _FORMATS if re.match(magic, data, re.DOTALL)), None)
     if plugin is None:
+        name = foreign_format(data)
         raise UnsupportedImage(
-            f"The content starts with {data[:8]!r}, which is none of the supported formats: "
-            "JPEG, PNG, WebP, BMP, TIFF."
+            f"The content starts with {data[:8]!r}, which is "
+            + (f"{name}, none" if name else "none")
+            + " of the supported formats: JPEG, PNG, WebP, BMP, TIFF."
         )
-    file = plugin(BytesIO(data))
-    if file.width * file.height > max_pixels:
+    file, frames = _opened(plugin, data)
+    width, height = file.size
+    if width * height > max_pixels:
         raise TooManyPixels(
-            f"The image has {file.width} x {file.height} pixels; at most {max_pixels} are allowed.",
+            f"The image has {width} x {height} pixels; at most {max_pixels} are allowed.",
             limit_pixels=max_pixels,
         )
-    if (frames := getattr(file, "n_frames", 1)) > 1:
+    if frames > 1:
         raise MultiFrameImage(f"The file holds {frames} frames; send each as an image of its own.")
     return file
 
 
-def _rgb(image: ImageFile) -> Image.Image:
+def _opened(plugin: type[ImageFile] | type[Tiff], data: bytes) -> tuple[ImageFile | Tiff, int]:
+    """The file with its header read, and its number of frames."""
+    if issubclass(plugin, Tiff):
+        tiff = plugin.read(data)
+        return tiff, tiff.pages
+    if plugin is BmpImageFile:
+        return bmp.open_bmp(data), 1
+    if plugin is JpegImageFile:
+        jpeg.refuse_unsupported(data)
+    with decoder_errors():
+        file = plugin(BytesIO(data))
+        return file, getattr(file, "n_frames", 1)
+
+
+def _samples(file: ImageFile | Tiff, data: bytes) -> Samples | None:
+    if isinstance(file, Tiff):
+        return tiff_samples(file) if file.has_samples else None
+    return png.samples(data) if isinstance(file, PngImageFile) and png.is_deep(data) else None
+
+
+def _picture(levels: NDArray[np.uint8]) -> Image.Image:
+    """Of 8-bit levels (H, W, C): grey or RGB, and alpha."""
+    return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+
+
+def _loaded(file: ImageFile | Tiff, data: bytes) -> Image.Image:
+    if isinstance(file, Tiff):
+        return file.picture()
+    if isinstance(file, BmpImageFile):
+        bmp.check(file, data)
+    with decoder_errors():
+        file.load()
+    return file
+
+
+def _rgb(image: Image.Image) -> Image.Image:
     """Bring any supported pixel format to RGB."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and isinstance(image, PngImageFile)):
-        # Pillow inverts TIFFs whose white is 0 by itself, except those of 16 bits.
-        levels = _EIGHT_BITS[::-1] if _white_is_zero(image) else _EIGHT_BITS
-        return image.convert("I").point(levels, "L").convert("RGB")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+        rgba = _converted(image, "RGBA")
+        alpha = rgba.getchannel("A")
+        if alpha.getextrema() == (0, 0):  # a fourth byte that nobody uses
+            return rgba.convert("RGB")
         black = Image.new("RGB", image.size)
-        black.paste(rgba, mask=rgba.getchannel("A"))
+        black.paste(rgba, mask=alpha)
         return black
     if image.mode == "RGB":
         return image  # where convert() would copy it
     if image.mode in _OPAQUE_MODES:
-        return image.convert("RGB")
+        return _converted(image, "RGB")
     raise UnsupportedImage(
         f"Pixels of mode {image.mode} cannot be inspected: "
         "save the image as 8 or 16-bit grey, RGB, RGBA, palette or CMYK."
     )
 
 
-def _white_is_zero(image: ImageFile) -> bool:
-    photometric = ExifTags.Base.PhotometricInterpretation
-    return isinstance(image, TiffImageFile) and image.tag_v2.get(photometric) == 0
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    with decoder_errors():  # of palettes and keys as they were in the file
+        return image.convert(mode)
 
 
 def _orientation(image: ImageFile) -> int:
     """EXIF orientation, 1 (upright) when there is none that can be read."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return 1  # a damaged EXIF block leaves the pixels as good as they were
-
-
-@contextmanager
-def _decoder_errors() -> Iterator[None]:
-    """Turn whatever Pillow raises on bad data into our own errors."""
-    try:
-        yield
-    except Image.DecompressionBombError as exc:
-        raise TooManyPixels(f"The image is far too large: {exc}") from exc
-    except _DECODER_ERRORS as exc:
-        raise UnreadableImage(f"The image is truncated or corrupt: {exc}") from exc

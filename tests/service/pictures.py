@@ -44,12 +44,20 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b""))
 
 
-def png_of_16_bit_colour(pixels: np.ndarray) -> bytes:
-    """A PNG of RGB uint16 (H, W, 3), which Pillow cannot write."""
-    height, width, _ = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    chunks = _chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b"")
+def png_of_16_bits(pixels: np.ndarray, significant: bytes = b"") -> bytes:
+    """A PNG of uint16 (H, W) or (H, W, 1 to 4), which Pillow cannot write but as grey.
+
+    The rows are filtered by the value to their left; `significant` is what `sBIT` says.
+    """
+    pixels = np.atleast_3d(pixels).astype(">u2")
+    height, width, channels = pixels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, (0, 4, 2, 6)[channels - 1], 0, 0, 0)
+    samples = pixels.view(np.uint8).reshape(height, width, 2 * channels)
+    samples[:, 1:] -= samples[:, :-1].copy()
+    rows = b"".join(b"\1" + row.tobytes() for row in samples)
+    chunks = [_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b"")]
+    if significant:
+        chunks.insert(1, _chunk(b"sBIT", significant))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 

@@ -19,7 +19,7 @@ from tests.service.pictures import (
     oriented,
     picture,
     png_header,
-    png_of_16_bit_colour,
+    png_of_16_bits,
 )
 
 LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
@@ -102,14 +102,48 @@ def test_alpha_is_composited_onto_black():
 
 
 def test_grey_alpha_is_composited_onto_black():
-    assert (read(encode(Image.new("LA", (16, 16), (255, 0)))).pixels == 0).all()
+    image = Image.new("LA", (16, 16), (255, 255))
+    image.paste((255, 0), (0, 0, 8, 16))
+    assert (read(encode(image)).pixels[0, :, 0] == [0] * 8 + [255] * 8).all()
 
 
 def test_transparent_palette_entry_becomes_black():
     image = Image.new("P", (16, 16), 1)
-    image.putpalette([0, 0, 0, 255, 255, 255])
-    assert (read(encode(image)).pixels == 255).all()
-    assert (read(encode(image, transparency=1)).pixels == 0).all()
+    image.putpalette([90, 90, 90, 255, 255, 255])
+    image.paste(0, (0, 0, 8, 16))
+    assert (read(encode(image)).pixels[0, :, 0] == [90] * 8 + [255] * 8).all()
+    assert (read(encode(image, transparency=1)).pixels[0, :, 0] == [90] * 8 + [0] * 8).all()
+
+
+def unused_alpha(mode: str) -> Image.Image:
+    image = picture().convert(mode)
+    image.putalpha(0)
+    return image
+
+
+def bmp_with_a_fourth_byte() -> bytes:
+    data = bytearray(encode(picture().convert("RGBA"), "BMP"))
+    start = int.from_bytes(data[10:14], "little")
+    data[start + 3 :: 4] = bytes(len(data[start + 3 :: 4]))
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "seen"),
+    [
+        (encode(unused_alpha("RGBA")), picture()),
+        (encode(unused_alpha("RGBA"), "TIFF"), picture()),
+        (encode(unused_alpha("RGBA"), "TIFF", compression="tiff_lzw"), picture()),
+        (encode(unused_alpha("LA")), picture().convert("L")),
+        (encode(unused_alpha("LA"), "TIFF"), picture().convert("L")),
+        (bmp_with_a_fourth_byte(), picture()),
+        (encode(picture().convert("P"), transparency=bytes(256)), picture().convert("P")),
+        (png_of_16_bits(np.dstack([np.asarray(picture()), np.zeros((40, 60))]) * 257), picture()),
+    ],
+    ids=["png", "tiff", "lzw", "grey", "grey tiff", "bmp", "palette", "16 bits"],
+)
+def test_alpha_of_0_everywhere_is_a_byte_that_nobody_uses(data, seen):
+    np.testing.assert_array_equal(read(data, (40, 60)).pixels, np.asarray(seen.convert("RGB")))
 
 
 @pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -271,7 +305,7 @@ def test_metadata_that_is_merely_large_does_not_matter():
 
 
 def test_16_bit_colour_keeps_its_upper_byte():
-    data = png_of_16_bit_colour(np.full((4, 4, 3), (0x1234, 0x80FF, 0xFFFF), np.uint16))
+    data = png_of_16_bits(np.full((4, 4, 3), (0x1234, 0x80FF, 0xFFFF), np.uint16))
     assert read(data, (4, 4)).pixels[0, 0].tolist() == [0x12, 0x80, 0xFF]
 
 

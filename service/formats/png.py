@@ -1,0 +1,87 @@
+"""PNG of 16 bits as it is in the file; Pillow keeps the upper half of its colours alone."""
+
+import struct
+import zlib
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
+
+from service.depth import CONTAINER, Samples
+from service.formats.decoder import decoder_errors
+
+_GREY, _GREY_ALPHA, _RGBA = 0, 4, 6  # colour types
+_HEADER = struct.Struct(">IIBBBBB")  # of IHDR, which is always the first chunk
+_START, _END = 16, 29
+BITS, COLOUR_TYPE = 24, 25  # places of the two in a file
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether the content is a PNG of 16 bits."""
+    return data.startswith(b"\x89PNG") and data[BITS : BITS + 1] == b"\x10"
+
+
+def samples(data: bytes) -> Samples:
+    """The samples uint16 of a PNG of 16 bits, with the depth that its `sBIT` declares."""
+    plain = Samples(_values(data), None)
+    significant = max(_significant(data)[: plain.colour.shape[2]], default=0)
+    if not 0 < significant < CONTAINER:
+        return plain
+    declared = CONTAINER if _is_spread(plain, significant) else significant
+    return replace(plain, declared=declared)
+
+
+def _values(data: bytes) -> NDArray[np.uint16]:
+    """(H, W, C)."""
+    if data[COLOUR_TYPE] == _GREY:
+        return _pixels(data).astype(np.uint16)[..., np.newaxis]
+    if data[COLOUR_TYPE] == _GREY_ALPHA:
+        # The same bytes are RGBA of 8 bits: the halves of grey, and those of alpha.
+        return _pixels(_with_header(data, 8, _RGBA)).view(">u2").astype(np.uint16)
+    high, low = _pixels(data), _pixels(data, low=True)
+    return np.left_shift(high, 8, dtype=np.uint16) | low
+
+
+def _pixels(data: bytes, *, low: bool = False) -> NDArray[np.uint8]:
+    """What Pillow decodes; with `low`, it takes the bytes of a sample to be in the other order."""
+    with decoder_errors():
+        file = PngImageFile(BytesIO(data))
+        if low:
+            file.tile = [tile._replace(args=_other_order(tile.args)) for tile in file.tile]
+        file.load()
+    return np.asarray(file)
+
+
+def _other_order(args: tuple[object, ...] | str | None) -> tuple[object, ...] | str | None:
+    return args.replace(";16B", ";16L") if isinstance(args, str) else args
+
+
+def _with_header(data: bytes, bits: int, colour_type: int) -> bytes:
+    width, height, _, _, *rest = _HEADER.unpack(data[_START:_END])
+    chunk = b"IHDR" + _HEADER.pack(width, height, bits, colour_type, *rest)
+    return data[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[_END + 4 :]
+
+
+def _significant(data: bytes) -> bytes:
+    """How many bits of each channel the file calls significant, empty where it does not say."""
+    at = _END + 4
+    while (kind := data[at + 4 : at + 8]) not in (b"", b"IDAT"):
+        length = int.from_bytes(data[at : at + 4])
+        if kind == b"sBIT":
+            return data[at + 8 : at + 8 + length]
+        at += 12 + length
+    return b""
+
+
+def _is_spread(samples: Samples, significant: int) -> bool:
+    """Whether the significant bits are the upper ones, as the standard asks.
+
+    Those below repeat them or are zero. Cameras fill the lower bits instead.
+    """
+    values = samples.colour.astype(np.int32)
+    upper = values >> (CONTAINER - significant)
+    spread = upper * (2**CONTAINER - 1) // (2**significant - 1)
+    zeros = upper << (CONTAINER - significant)
+    return bool((zeros == values).all() or (abs(spread - values) <= 1).all())

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from service.formats import png
+from tests.service.pictures import encode, picture, png_of_16_bits
+
+RNG = np.random.default_rng(0)
+VALUES = RNG.integers(0, 4096, (13, 17, 4)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_all_16_bits_of_each_channel_are_kept(channels):
+    values = RNG.integers(0, 65536, (13, 17, channels)).astype(np.uint16)
+    samples = png.samples(png_of_16_bits(values))
+    np.testing.assert_array_equal(samples.values, values)
+    assert samples.declared is None
+
+
+def test_8_bits_are_left_alone():
+    assert png.is_deep(png_of_16_bits(VALUES))
+    assert not png.is_deep(encode(picture()))
+    assert not png.is_deep(encode(picture(), "TIFF"))
+
+
+@pytest.mark.parametrize(
+    ("values", "significant"),
+    [
+        (VALUES[..., :1], b"\x0c"),
+        (VALUES[..., :2], b"\x0c\x10"),
+        (VALUES[..., :3], b"\x0c\x0c\x0c"),
+        (VALUES, b"\x0c\x0b\x0c\x10"),
+    ],
+)
+def test_significant_bits_are_the_depth(values, significant):
+    assert png.samples(png_of_16_bits(values, significant)).declared == 12
+
+
+@pytest.mark.parametrize(
+    "values",
+    [VALUES << 4, VALUES << 4 | VALUES >> 8, np.round(VALUES / 4095 * 65535), VALUES[:] >> 5 << 4],
+    ids=["zeros below", "repeated below", "scaled", "dark"],
+)
+def test_significant_bits_at_the_upper_end_have_the_full_range(values):
+    assert png.samples(png_of_16_bits(values, b"\x0c\x0c\x0c\x0c")).declared == 16
+
+
+def test_values_beyond_the_significant_bits_do_not_make_them_more():
+    values = VALUES.copy()
+    values[0, 0, 0] = 5001
+    assert png.samples(png_of_16_bits(values, b"\x0c\x0c\x0c\x0c")).declared == 12
