@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from export.errors import VerificationError
 from service.contract import IMAGE
+from service.depth import UNKNOWN, Depth
 from service.tiles import Tiling
 from training.choice import NO_CHOICE, Choice
 from training.dataset import Picture, readable, training_images
@@ -56,13 +57,17 @@ class Sample:
 
 
 def sample_of(
-    folder: Path, size: int, tiling: Tiling | None = None, choice: Choice = NO_CHOICE
+    folder: Path,
+    size: int,
+    tiling: Tiling | None = None,
+    choice: Choice = NO_CHOICE,
+    depth: Depth = UNKNOWN,
 ) -> Sample:
     """Images, or tiles, of a folder of normal ones; raises VerificationError if too few."""
     rng = np.random.default_rng(0)
     paths = training_images(folder, choice)
     chosen = [paths[i] for i in rng.permutation(len(paths))[: NORMAL_IMAGES + SCALING_IMAGES]]
-    found = (picture for _, picture in readable(chosen, size, tiling))
+    found = (picture for _, picture in readable(chosen, size, tiling, depth))
     read = [picture.pixels for picture in found if isinstance(picture, Picture)]
     if len(read) < FEWEST_IMAGES:
         raise VerificationError(

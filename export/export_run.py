@@ -34,7 +34,6 @@ from service.contract import IMAGE
 from service.repository import MODEL, Verification
 from training.checkpoint import Checkpoint, load, load_verification_images
 from training.choice import NO_CHOICE
-from training.config import TrainConfig
 from training.gauge import Gauge
 from training.progress import Progress
 
@@ -115,7 +114,7 @@ def _write(
     if flavour.precision == "fp32":
         shutil.copyfile(traced, model)
     else:
-        effect = _write_smaller(traced, model, flavour, config)
+        effect = _write_smaller(traced, model, flavour, checkpoint)
         progress.say(
             f"{flavour.precision} on {effect.images} images, half of them with a synthetic anomaly:"
             f" scores differ by {effect.score_median:.1%} in the median and {effect.score_99:.1%} "
@@ -132,10 +131,11 @@ def _write(
     )
 
 
-def _write_smaller(traced: Path, model: Path, flavour: Flavour, config: TrainConfig) -> Effect:
+def _write_smaller(traced: Path, model: Path, flavour: Flavour, checkpoint: Checkpoint) -> Effect:
     """Write the traced graph in a smaller precision; raises VerificationError if it costs much."""
+    config = checkpoint.config
     folder, choice = (flavour.images, NO_CHOICE) if flavour.images else (config.data, config.choice)
-    sample = sample_of(folder, config.image_size, config.tiling, choice)
+    sample = sample_of(folder, config.image_size, config.tiling, choice, checkpoint.depth)
     computed = model
     if flavour.precision == "fp16":
         graph = onnx.load(traced)
@@ -195,6 +195,7 @@ def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
         "training_digest": checkpoint.training_digest,
         "training_images": str(checkpoint.images),
     }
+    told |= checkpoint.depth.parameters()
     if checkpoint.calibrated_at:
         told["calibrated_at"] = str(checkpoint.calibrated_at)
     return told

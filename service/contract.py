@@ -14,6 +14,7 @@ from google.protobuf import text_format
 from numpy.typing import NDArray
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
 
+from service.depth import Depth
 from service.errors import ContractError
 from service.tiles import Tiling
 
@@ -84,6 +85,11 @@ class Contract:
     def tiling(self) -> Tiling | None:
         """How pictures are cut, None for a model of whole pictures."""
         return Tiling.from_parameters(self.parameters)
+
+    @property
+    def depth(self) -> Depth:
+        """The bits that files of more than 8 fill, unknown when the model does not say."""
+        return Depth.from_parameters(self.parameters)
 
     @property
     def rescoring(self) -> tuple[int, NDArray[np.float32]] | None:

@@ -171,9 +171,11 @@ class Inspection:
             with self._metrics.stage("decode", timing_ms):
                 data = upload.read()
                 if contract.tiling:
-                    image = Tiles(data, contract.tiling, size, max_pixels=max_pixels)
+                    image = Tiles(
+                        data, contract.tiling, size, max_pixels=max_pixels, depth=contract.depth
+                    )
                 else:
-                    image = read_image(data, size, max_pixels=max_pixels)
+                    image = read_image(data, size, max_pixels=max_pixels, depth=contract.depth)
         except ImageError as problem:
             return _rejection(index, upload.filename, problem)
         return _Readable(index, upload.filename, data, image, timing_ms)
@@ -244,7 +246,9 @@ class Inspection:
         with self._metrics.stage("encode", item.timing_ms):
             original = None
             if encoding == "overlay":
-                original = read_original(item.data, max_pixels=self._settings.max_pixels)
+                original = read_original(
+                    item.data, max_pixels=self._settings.max_pixels, depth=judge.contract.depth
+                )
             encoded = encode_map(
                 anomaly_map, size, encoding, original, level=level, lossless=judge.lossless
             )

@@ -14,8 +14,11 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
+from service.depth import UNKNOWN, Depth
 from service.errors import BackendUnavailable, UnreadableImage, for_clients
+from service.formats import jpeg
 from service.image import is_plain, open_image, read_original
 
 Pixels = NDArray[np.uint8]
@@ -74,17 +77,25 @@ class Tiles:
     """The tiles of one encoded picture; raises like `service.image.read_image`."""
 
     def __init__(
-        self, data: bytes, tiling: Tiling, size: tuple[int, int], *, max_pixels: int
+        self,
+        data: bytes,
+        tiling: Tiling,
+        size: tuple[int, int],
+        *,
+        max_pixels: int,
+        depth: Depth = UNKNOWN,
     ) -> None:
         """Read the header; `size` (height, width) is that of the model's input."""
         file = open_image(data, max_pixels)
         self._size = size
         self._source: _Source
         if is_plain(file, data):
+            if isinstance(file, JpegImageFile):
+                jpeg.check(data)  # the stream would be decided on before it ends
             self.width, self.height = file.size
             self._source = _Stream(data, self.width)
         else:
-            self._source = _Whole(read_original(data, max_pixels=max_pixels))
+            self._source = _Whole(read_original(data, max_pixels=max_pixels, depth=depth))
             self.width, self.height = self._source.size
         self.boxes = tiling.boxes(self.width, self.height)
 

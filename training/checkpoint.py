@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from service.depth import UNKNOWN, Depth
 from training.alignments import ALIGNMENTS, Alignment, Look, References
 from training.backbone import Backbone, load_backbone
 from training.calibration import Calibration, carried, highest_of
@@ -75,6 +76,7 @@ class Checkpoint:
     training_digest: str
     images: int  # pictures that the detector was fitted on
     calibrated_at: int | None = None  # seconds since 1970; not said by older runs
+    depth: Depth = UNKNOWN  # of training files of more than 8 bits
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph with this alignment and target rate, by default the run's own."""
@@ -182,6 +184,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
         "training_digest": checkpoint.training_digest,
         "images": checkpoint.images,
         "calibrated_at": checkpoint.calibrated_at,
+        "bit_depth": checkpoint.depth.bits,
         "products": checkpoint.products,
         "calibration_products": checkpoint.calibration_products,
         "digests": {name: _digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
@@ -222,6 +225,7 @@ def load(run: Path) -> Checkpoint:
         record["training_digest"],
         record.get("images", len(evidence.pictures.unique())),  # not said before there was a limit
         record.get("calibrated_at"),
+        Depth(record.get("bit_depth")),
     )
 
 

@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from service.depth import Depth
 from training.backbone import Backbone
+from training.bit_depth import depth_of
 from training.config import TrainConfig
 from training.dataset import (
     MAX_UNREADABLE,
@@ -44,6 +46,7 @@ class Corpus:
     deviations: Tensor  # (N, D)
     means: Tensor  # (N, D)
     digest: str  # of names and contents
+    depth: Depth  # of files of more than 8 bits
 
 
 def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: Progress) -> Corpus:
@@ -66,6 +69,7 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
             descriptors["deviations"],
             descriptors["means"],
             record["digest"],
+            Depth(record.get("bit_depth")),
         )
     except (OSError, ValueError, KeyError, EOFError, SafetensorError) as exc:
         raise CheckpointError(
@@ -117,13 +121,14 @@ def _write_corpus(
     progress: Progress,
 ) -> None:
     listing = _listing(paths, config.data)  # as it is before anything is read
+    depth = depth_of(paths, progress)
     writer = FeatureWriter(state, sum(count_tiles(path, config.tiling) for path in paths))
     names: list[str] = []
     tiles: list[int] = []  # of each picture
     unreadable: list[Unreadable] = []
     pooled: list[dict[str, Tensor]] = []
     with progress.step("reading", len(paths)) as step, torch.inference_mode():
-        for batch in _batches(paths, config):
+        for batch in _batches(paths, config, depth):
             good = [(p, x) for p, x in batch if not isinstance(x, Unreadable)]
             unreadable += [x for _, x in batch if isinstance(x, Unreadable)]
             images = [image for _, picture in good for image in picture.pixels]
@@ -139,6 +144,7 @@ def _write_corpus(
     known = digest([config.data / name for name in names], config.data)
     with whole(state / "corpus.json") as file:  # last: where it is, all has been read
         record = {"names": names, "tiles": tiles, "digest": known, "listing": listing}
+        record["bit_depth"] = depth.bits
         file.write_text(json.dumps(record))
 
 
@@ -153,12 +159,13 @@ def _describe(
 
 
 def _batches(
-    paths: Sequence[Path], config: TrainConfig
+    paths: Sequence[Path], config: TrainConfig, depth: Depth
 ) -> Iterator[list[tuple[Path, Picture | Unreadable]]]:
     """Few pictures at a time where each has many tiles."""
     size = config.batch_size if config.tiling is None else PICTURES_OF_TILES
     for start in range(0, len(paths), size):
-        yield list(readable(paths[start : start + size], config.image_size, config.tiling))
+        some = paths[start : start + size]
+        yield list(readable(some, config.image_size, config.tiling, depth))
 
 
 def _judge(

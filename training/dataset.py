@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from service.cores import cores
+from service.depth import UNKNOWN, Depth
 from service.errors import ImageError
 from service.files import IMAGE_SUFFIXES
 from service.image import open_image, read_image
@@ -131,13 +132,15 @@ class Picture:
         return len(self.pixels)
 
 
-def picture_of(path: Path, size: int, tiling: Tiling | None = None) -> Picture:
+def picture_of(
+    path: Path, size: int, tiling: Tiling | None = None, depth: Depth = UNKNOWN
+) -> Picture:
     """Read a file; raises ImageError or OSError."""
     if tiling is None:
-        image = read_image(path.read_bytes(), (size, size), max_pixels=MAX_PIXELS)
+        image = read_image(path.read_bytes(), (size, size), max_pixels=MAX_PIXELS, depth=depth)
         whole = (Box(0, 0, image.width, image.height),)
         return Picture(image.pixels[np.newaxis], image.width, image.height, whole)
-    tiles = Tiles(path.read_bytes(), tiling, (size, size), max_pixels=MAX_PIXELS)
+    tiles = Tiles(path.read_bytes(), tiling, (size, size), max_pixels=MAX_PIXELS, depth=depth)
     pixels = np.stack([pixels for _, pixels in tiles])
     return Picture(pixels, tiles.width, tiles.height, tuple(tiles.boxes))
 
@@ -154,13 +157,13 @@ def count_tiles(path: Path, tiling: Tiling | None) -> int:
 
 
 def readable(
-    paths: Sequence[Path], size: int, tiling: Tiling | None = None
+    paths: Sequence[Path], size: int, tiling: Tiling | None = None, depth: Depth = UNKNOWN
 ) -> Iterator[tuple[Path, Picture | Unreadable]]:
     """Each file as a picture or with why it is none; decoded in threads."""
 
     def read(path: Path) -> Picture | Unreadable:
         try:
-            return picture_of(path, size, tiling)
+            return picture_of(path, size, tiling, depth)
         except (ImageError, OSError) as exc:
             return Unreadable(path, str(exc))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from service.errors import ImageError
-from service.image import read_original
+from service.image import read_painted
 from training.errors import DataError
 
 MAX_PIXELS = 200_000_000  # a file of one's own may be larger than an upload
@@ -26,7 +26,7 @@ def marked(path: Path) -> np.ndarray:
     where the file cannot be read.
     """
     try:
-        picture = read_original(path.read_bytes(), max_pixels=MAX_PIXELS)
+        picture = read_painted(path.read_bytes(), max_pixels=MAX_PIXELS)
     except (ImageError, OSError) as exc:
         raise DataError(f"the mask {path} cannot be read: {exc}") from exc
     values = np.maximum.reduce([np.asarray(channel) for channel in picture.split()])  # (H, W)

@@ -120,6 +120,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         corpus.digest,
         len(np.unique(pictures[fit])),
         int(time.time()),
+        corpus.depth,
     )
     checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
     save(checkpoint, verification)

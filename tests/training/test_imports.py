@@ -9,8 +9,10 @@ ALLOWED = {
     "training": {
         "service",
         "service.cores",
+        "service.depth",
         "service.errors",
         "service.files",
+        "service.formats",
         "service.image",
         "service.proxy",
         "service.tiles",
@@ -19,7 +21,9 @@ ALLOWED = {
     "export": {
         "service",
         "service.cores",
+        "service.depth",
         "service.files",
+        "service.formats",
         "service.image",
         "service.proxy",
         "service.errors",
@@ -51,5 +55,6 @@ def test_imports_go_one_way(package):
     ).stdout.split()
     ours = {n for n in loaded if n.partition(".")[0] in ("service", "training", "export")}
     ours = {n if n.startswith("service") else n.partition(".")[0] for n in ours}
+    ours = {"service.formats" if n.startswith("service.formats.") else n for n in ours}
     assert ours - ALLOWED[package] == set()
     assert package in ours

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from service.depth import Depth
 from service.proxy import transport_to, with_proxy
 from training.dataset import TestImage
 from training.errors import DataError
@@ -60,7 +61,7 @@ def evaluate_gateway(url: str, images: Sequence[TestImage], progress: Progress) 
         float(card["max_false_alarm_rate"] or told.get("false_alarm_rate", "nan")),
         _threshold(card, results),
         rows,
-        _inspected(kept, results),
+        _inspected(kept, results, Depth.from_parameters(told)),
     )
 
 
@@ -113,6 +114,9 @@ def _threshold(card: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) ->
     return min(alarms, default=float("inf"))
 
 
-def _inspected(images: Sequence[TestImage], results: Sequence[Mapping[str, Any]]) -> Inspected:
+def _inspected(
+    images: Sequence[TestImage], results: Sequence[Mapping[str, Any]], depth: Depth
+) -> Inspected:
     names = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
-    return Inspected(tuple(images), *(np.array([r[name] for r in results]) for name in names))
+    columns = (np.array([r[name] for r in results]) for name in names)
+    return Inspected(tuple(images), *columns, depth=depth)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from service.depth import UNKNOWN, Depth
 from service.tiles import Box, Mosaic, Tiling
 from training.dataset import Picture, TestImage, Unreadable, readable
 from training.progress import Progress
@@ -27,6 +28,7 @@ class Inspected:
     raw_score: np.ndarray  # (N,) before alignment
     novelty: np.ndarray  # (N,) unknown product from 1.0 on
     maps: np.ndarray  # (N, h, w) fp16, in the unit of the score
+    depth: Depth = UNKNOWN  # by which files of more than 8 bits were read
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -52,14 +54,18 @@ class Subject:
 
 
 def read_images(
-    images: Sequence[TestImage], size: int, tiling: Tiling | None, progress: Progress
+    images: Sequence[TestImage],
+    size: int,
+    tiling: Tiling | None,
+    depth: Depth,
+    progress: Progress,
 ) -> Iterator[tuple[list[TestImage], list[Picture]]]:
     """Batches of images, tiles of (size, size) pixels where they are cut; unreadable are named."""
     count = BATCH if tiling is None else 1
     with progress.step("inspecting", len(images)) as step:
         for start in range(0, len(images), count):
             batch = images[start : start + count]
-            read = readable([image.path for image in batch], size, tiling)
+            read = readable([image.path for image in batch], size, tiling, depth)
             good = []
             for image, (_, picture) in zip(batch, read, strict=True):
                 if isinstance(picture, Unreadable):
@@ -90,6 +96,7 @@ def whole_pictures(
     readings: Mapping[str, np.ndarray],
     layouts: Sequence[Layout],
     tiling: Tiling | None,
+    depth: Depth,
 ) -> Inspected:
     """Readings (R,) and maps (R, h, w) of all tiles, joined to those of pictures as a gateway does.
 
@@ -97,7 +104,7 @@ def whole_pictures(
     """
     if tiling is None:
         maps = readings["maps"].astype(np.float16)
-        return Inspected(tuple(images), **{**readings, "maps": maps})
+        return Inspected(tuple(images), **{**readings, "maps": maps}, depth=depth)
     joined: dict[str, list[np.ndarray]] = {name: [] for name in readings}
     ends = np.cumsum([len(layout.boxes) for layout in layouts])
     for layout, end in zip(layouts, ends, strict=True):
@@ -108,7 +115,8 @@ def whole_pictures(
         joined["p_value"].append(readings["p_value"][rows].min())
         joined["novelty"].append(readings["novelty"][rows].max())
         joined["maps"].append(_mosaic(layout, readings["maps"][rows], tiling))
-    return Inspected(tuple(images), **{k: np.stack(v) for k, v in joined.items()})
+    columns = {name: np.stack(values) for name, values in joined.items()}
+    return Inspected(tuple(images), **columns, depth=depth)
 
 
 def _mosaic(layout: Layout, maps: np.ndarray, tiling: Tiling) -> np.ndarray:

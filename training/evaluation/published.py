@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.depth import Depth
 from service.tiles import Tiling
 from training.dataset import TestImage
 from training.errors import DataError
@@ -57,9 +58,9 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
         raise DataError(f"ONNX Runtime cannot load version {version} of {model}: {exc}") from exc
     kept: list[TestImage] = []
     parts, seconds = [], 0.0
-    tiling = Tiling.from_parameters(told)
+    tiling, depth = Tiling.from_parameters(told), Depth.from_parameters(told)
     layouts: list[Layout] = []
-    for batch, pictures in read_images(images, image.shape[1], tiling, progress):
+    for batch, pictures in read_images(images, image.shape[1], tiling, depth, progress):
         started = time.perf_counter()
         rows = np.concatenate([picture.pixels for picture in pictures])
         for start in range(0, len(rows), AT_A_TIME):
@@ -71,7 +72,7 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
         raise DataError(f"none of the {len(images)} test images can be read")
     columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     readings = dict(zip(("score", "p_value", "raw_score", "novelty", "maps"), columns, strict=True))
-    inspected = whole_pictures(kept, readings, layouts, tiling)
+    inspected = whole_pictures(kept, readings, layouts, tiling, depth)
     timing = {"time for an image": f"{1000 * seconds / len(kept):.0f} ms in ONNX Runtime"}
     data = {"calibration_scores", "inspected"}
     told = {key: value for key, value in told.items() if key not in data}

@@ -97,7 +97,8 @@ def detect(
     parts, seconds = [], 0.0
     config = checkpoint.config
     layouts: list[Layout] = []
-    for batch, pictures in read_images(images, config.image_size, config.tiling, progress):
+    read = read_images(images, config.image_size, config.tiling, checkpoint.depth, progress)
+    for batch, pictures in read:
         started = time.perf_counter()
         rows = torch.from_numpy(np.concatenate([picture.pixels for picture in pictures]))
         for image in rows.split(AT_A_TIME):
@@ -137,8 +138,8 @@ def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -
             "novelty": gauge.novelty(detected.means).numpy(),
             "maps": gauge.scoring.blank(maps).numpy(),
         }
-    tiling = checkpoint.config.tiling
-    return whole_pictures(detected.images, readings, detected.layouts, tiling)
+    tiling, depth = checkpoint.config.tiling, checkpoint.depth
+    return whole_pictures(detected.images, readings, detected.layouts, tiling, depth)
 
 
 def _target(checkpoint: Checkpoint, asked: float | None, progress: Progress) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
+from service.depth import Depth
 from service.errors import ImageError
 from service.image import read_image
 from training.errors import DataError
@@ -54,7 +55,7 @@ class Exhibit:
 
 def exhibit(inspected: Inspected, row: int) -> Exhibit:
     """Image `row` with its pictures: as it is, and under its map, the ground truth outlined."""
-    image, picture = inspected.images[row], _read(inspected.images[row].path)
+    image, picture = inspected.images[row], _read(inspected.images[row].path, inspected.depth)
     pictures: tuple[str | None, str | None] = None, None
     if picture is not None:
         coloured = overlay(picture, inspected.maps[row])
@@ -71,10 +72,11 @@ def exhibit(inspected: Inspected, row: int) -> Exhibit:
     )
 
 
-def _read(path: Path) -> Image.Image | None:
+def _read(path: Path, depth: Depth) -> Image.Image | None:
     """The image at its own aspect ratio, its longer side `SIDE` pixels; None where it is gone."""
     try:
-        read = read_image(path.read_bytes(), (SIDE, SIDE), max_pixels=MAX_PIXELS)
+        size = (SIDE, SIDE)
+        read = read_image(path.read_bytes(), size, max_pixels=MAX_PIXELS, depth=depth)
     except (ImageError, OSError):
         return None
     longer = max(read.width, read.height)
