@@ -61,5 +61,10 @@ def png_of_16_bits(pixels: np.ndarray, significant: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+def png_of_12_bits(levels: np.ndarray) -> bytes:
+    """A PNG whose lower 12 bits are scaled to these 8-bit levels, and which does not say so."""
+    return png_of_16_bits(np.round(levels * (4095 / 255)))
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelParameter
 
+from service.depth import Depth
 from service.errors import ImageError, UnreadableImage
 from service.image import read_original
 from service.repository import read_config
 from service.tiles import Box, Mosaic, Tiles, Tiling
 from tests.gateway_process import gateway_process
 from tests.publishing import add_and_publish
-from tests.service.pictures import encode, oriented
+from tests.service.pictures import encode, oriented, png_of_12_bits
 
 TILING = Tiling(size=64, overlap=16)
 LARGE = 12_500, 8_000
@@ -80,6 +81,29 @@ def test_cut_off_file_is_unreadable_at_the_latest_when_it_is_read(encoding):
     data = encode(Image.fromarray(rng.integers(0, 256, (300, 300, 3), np.uint8)), encoding)
     with pytest.raises(UnreadableImage):
         list(Tiles(data[: len(data) // 2], TILING, (64, 64), max_pixels=10**6))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_jpeg_of_which_data_were_lost_is_unreadable(options):
+    data = encode(noise(300, 300), "JPEG", quality=95, **options)
+    with pytest.raises(UnreadableImage):
+        list(Tiles(data[:5000] + data[5512:], TILING, (64, 64), max_pixels=10**6))
+
+
+def test_png_whose_checksum_is_wrong_is_unreadable():
+    data = bytearray(encode(noise(300, 300)))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(UnreadableImage):
+        list(Tiles(bytes(data), TILING, (64, 64), max_pixels=10**6))
+
+
+def test_tiles_of_more_than_8_bits_are_scaled_by_the_depth():
+    levels = np.asarray(noise(200, 130))
+    data = png_of_12_bits(levels)
+    for box, pixels in Tiles(data, TILING, (64, 64), max_pixels=10**6, depth=Depth(12)):
+        np.testing.assert_array_equal(
+            pixels, levels[box.top : box.top + box.height, box.left : box.left + box.width]
+        )
 
 
 def test_damage_of_any_kind_is_an_image_error():

@@ -1,10 +1,14 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from export.export_run import Flavour, export_run
 from export.repository import publish
+from service.depth import Depth
+from service.image import read_original
+from tests.service.pictures import png_of_12_bits
 from training.dataset import test_images as labelled_images
 from training.errors import DataError
 from training.evaluation.published import evaluate_published, published_model
@@ -52,6 +56,22 @@ def test_the_served_version_counts_unless_one_is_named(repository, product_tree,
     assert evaluate_published(model / "12", images, Progress()).card["version"] == "12"
     publish(tmp_path, "parts", 12)
     assert evaluate_published(model, images, Progress()).card["version"] == "12"
+
+
+def test_files_are_read_by_the_depth_that_the_model_tells(repository, product_tree, tmp_path):
+    images = labelled_images(product_tree)[:4]
+    plain = evaluate_published(repository / "parts", images, Progress())
+    model = shutil.copytree(repository / "parts", tmp_path / "parts")
+    with (model / "config.pbtxt").open("a") as config:
+        config.write('parameters { key: "bit_depth" value { string_value: "12" } }')
+    for number, image in enumerate(images):
+        levels = read_original(image.path.read_bytes(), max_pixels=10**6)
+        file = tmp_path / f"{number}.png"
+        file.write_bytes(png_of_12_bits(np.asarray(levels)))
+        images[number] = replace(image, path=file)
+    deep = evaluate_published(model, images, Progress())
+    np.testing.assert_array_equal(deep.inspected.score, plain.inspected.score)
+    assert deep.inspected.depth == Depth(12)
 
 
 def test_a_damaged_version_is_named(repository, product_tree, tmp_path):
