@@ -181,7 +181,7 @@ def _opened(plugin: type[ImageFile] | type[Tiff], data: bytes) -> tuple[ImageFil
 def _samples(file: ImageFile | Tiff, data: bytes) -> Samples | None:
     if isinstance(file, Tiff):
         return tiff_samples(file) if file.has_samples else None
-    return png.samples(data) if isinstance(file, PngImageFile) and png.is_deep(data) else None
+    return png.samples(file, data) if isinstance(file, PngImageFile) and png.is_deep(data) else None
 
 
 def _picture(levels: NDArray[np.uint8]) -> Image.Image:

@@ -23,9 +23,9 @@ def is_deep(data: bytes) -> bool:
     return data.startswith(b"\x89PNG") and data[BITS : BITS + 1] == b"\x10"
 
 
-def samples(data: bytes) -> Samples:
-    """The samples uint16 of a PNG of 16 bits, with the depth that its `sBIT` declares."""
-    plain = Samples(_values(data), None)
+def samples(file: PngImageFile, data: bytes) -> Samples:
+    """The samples uint16 of an opened PNG of 16 bits, with the depth that its `sBIT` declares."""
+    plain = Samples(_values(file, data), None)
     significant = max(_significant(data)[: plain.colour.shape[2]], default=0)
     if not 0 < significant < CONTAINER:
         return plain
@@ -33,23 +33,26 @@ def samples(data: bytes) -> Samples:
     return replace(plain, declared=declared)
 
 
-def _values(data: bytes) -> NDArray[np.uint16]:
+def _values(file: PngImageFile, data: bytes) -> NDArray[np.uint16]:
     """(H, W, C)."""
     if data[COLOUR_TYPE] == _GREY:
-        return _pixels(data).astype(np.uint16)[..., np.newaxis]
+        return _pixels(file).astype(np.uint16)[..., np.newaxis]
     if data[COLOUR_TYPE] == _GREY_ALPHA:
         # The same bytes are RGBA of 8 bits: the halves of grey, and those of alpha.
-        return _pixels(_with_header(data, 8, _RGBA)).view(">u2").astype(np.uint16)
-    high, low = _pixels(data), _pixels(data, low=True)
-    return np.left_shift(high, 8, dtype=np.uint16) | low
+        return _pixels(_opened(_with_header(data, 8, _RGBA))).view(">u2").astype(np.uint16)
+    high, again = _pixels(file), _opened(data)
+    # Told that the bytes of a sample are in the other order, Pillow keeps the lower ones.
+    again.tile = [tile._replace(args=_other_order(tile.args)) for tile in again.tile]
+    return np.left_shift(high, 8, dtype=np.uint16) | _pixels(again)
 
 
-def _pixels(data: bytes, *, low: bool = False) -> NDArray[np.uint8]:
-    """What Pillow decodes; with `low`, it takes the bytes of a sample to be in the other order."""
+def _opened(data: bytes) -> PngImageFile:
     with decoder_errors():
-        file = PngImageFile(BytesIO(data))
-        if low:
-            file.tile = [tile._replace(args=_other_order(tile.args)) for tile in file.tile]
+        return PngImageFile(BytesIO(data))
+
+
+def _pixels(file: PngImageFile) -> NDArray[np.uint8]:
+    with decoder_errors():
         file.load()
     return np.asarray(file)
 

@@ -44,7 +44,9 @@ _KINDS = {
 }
 _NUMBERS = {2: "signed integers", 3: "floats", 5: "complex integers", 6: "complex floats"}
 _PREMULTIPLIED, STRAIGHT = 1, 2
+_SIZES = {WIDTH, HEIGHT, BITS, SAMPLES, ROWS, TILE_WIDTH, TILE_HEIGHT}
 _MOST_CHANNELS = 6
+_LARGE_PART = 2**24  # bytes, which a tile may have however small the picture is
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Tiff:
             return f"of {bits} bits in colour space {self.photometric}"
         if bits < 8 and self.channels > 1:
             return f"of {self.channels} samples of {bits} bits"
-        if self.channels > _MOST_CHANNELS:
+        if not COLOURS[self.photometric] <= self.channels <= _MOST_CHANNELS:
             return f"of {self.channels} samples for a pixel"
         subsampled = self.numbers(_SUBSAMPLING, (1, 1)) != (1, 1)
         if self.photometric == _YCBCR and self.compression == _RAW and subsampled:
@@ -155,7 +157,7 @@ class Tiff:
     def check(self) -> None:
         """Raise UnreadableImage where data are missing, or are not what was compressed."""
         for number, segment in enumerate(self.segments()):
-            part = self.data[segment.offset : segment.offset + segment.size]
+            part = memoryview(self.data)[segment.offset : segment.offset + segment.size]
             whole = len(part) == segment.size
             if self.compression == _RAW:
                 whole = whole and segment.size >= segment.unpacked
@@ -169,11 +171,11 @@ class Tiff:
             if self.compression == 7:
                 jpeg.check(self._with_tables(part))
 
-    def _with_tables(self, part: bytes) -> bytes:
+    def _with_tables(self, part: memoryview) -> bytes:
         """A strip or tile as a JPEG of its own."""
         with decoder_errors():
-            tables = self.tags.get(_JPEG_TABLES, b"")
-        return tables[:-2] + part[2:] if isinstance(tables, bytes) and tables else part
+            tables = self.tags.get(_JPEG_TABLES)
+        return tables[:-2] + bytes(part[2:]) if isinstance(tables, bytes) else bytes(part)
 
     def segments(self) -> list[Segment]:
         """All strips or tiles, plane by plane."""
@@ -189,6 +191,11 @@ class Tiff:
                 f"The image is truncated or corrupt: it lists {len(offsets)} of {count} parts."
             )
         line = -(-side * (self.channels // planes) * self.stored_bits // 8)
+        if line * rows > max(_LARGE_PART, 4 * width * height * self.channels):
+            raise UnreadableImage(
+                f"The image is truncated or corrupt: a tile of {side} x {rows} is too large for its "
+                f"{width} x {height} pixels."
+            )
         segments = []
         for i, offset in enumerate(offsets[:count]):
             here = rows if tiled else min(rows, height - i % down * rows)
@@ -218,32 +225,38 @@ class Tiff:
 
     @property
     def compression(self) -> int:
+        """How data are compressed, as the tag numbers it."""
         return self.number(COMPRESSION, _RAW)
 
     @property
     def photometric(self) -> int:
+        """What the channels are, as the tag numbers it."""
         return self.number(PHOTOMETRIC, WHITE_IS_0)
 
     @property
     def channels(self) -> int:
+        """Samples of a pixel."""
         return self.number(SAMPLES, 1)
 
     @property
     def is_planar(self) -> bool:
+        """Whether channels lie behind each other instead of side by side."""
         return self.channels > 1 and self.number(_PLANAR, 1) == 2
 
     @property
     def extra(self) -> tuple[int, ...]:
+        """What the channels beside the colours are, as the tag numbers it."""
         return self.numbers(_EXTRA, ())
 
     def number(self, tag: int, default: int | None = None) -> int:
-        """The first number of a tag, 1 or more but for those that may be 0."""
+        """The first number of a tag, of a size 1 or more; raises UnreadableImage."""
         numbers = self.numbers(tag, None if default is None else (default,))
-        if not numbers or (numbers[0] == 0 and tag not in (PHOTOMETRIC, HIGHEST)):
+        if not numbers or (numbers[0] == 0 and tag in _SIZES):
             raise UnreadableImage(f"The image is truncated or corrupt: tag {tag} is {numbers}.")
         return numbers[0]
 
     def numbers(self, tag: int, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """All numbers of a tag, 0 or more; raises UnreadableImage."""
         with decoder_errors():
             value = self.tags.get(tag, default)
         values = value if isinstance(value, tuple) else (value,)
@@ -252,7 +265,7 @@ class Tiff:
         return cast(tuple[int, ...], values)
 
 
-def _inflates(part: bytes, segment: Segment) -> bool:
+def _inflates(part: memoryview, segment: Segment) -> bool:
     """Whether data unpack to what they should, by their checksum: libtiff does not get that far."""
     stream = zlib.decompressobj()
     try:

@@ -30,7 +30,7 @@ def tiff_samples(tiff: Tiff) -> Samples:
     parts = [_plane(tiff, segments[i * each : (i + 1) * each]) for i in range(planes)]
     colours = tags.COLOURS[tiff.photometric]
     kinds = tiff.extra or (tags.STRAIGHT,) * (tiff.channels == 4)
-    has_alpha = tiff.channels > colours and kinds[0] == tags.STRAIGHT
+    has_alpha = tiff.channels > colours and kinds[:1] == (tags.STRAIGHT,)
     return Samples(
         np.concatenate(parts, axis=2)[..., : colours + has_alpha],
         _declared(tiff),
@@ -89,9 +89,10 @@ def _twin(tiff: Tiff, channels: int, segments: Sequence[Segment]) -> NDArray[np.
         told |= {tags.STRIPS: places, tags.STRIP_SIZES: sizes}
     order, at = "<" if tiff.tags.prefix == b"II" else ">", len(tiff.data) + len(tiff.data) % 2
     start = tiff.tags.prefix + struct.pack(f"{order}HL", 42, at)
-    twin = start + tiff.data[8:].ljust(at - 8, b"\0") + _directory(told, order, at)
+    padding = bytes(at - len(tiff.data))
+    twin = (start, memoryview(tiff.data)[8:], padding, _directory(told, order, at))
     with decoder_errors():
-        file = TiffImageFile(BytesIO(twin))
+        file = TiffImageFile(BytesIO(b"".join(twin)))
         file.load()
     return np.asarray(file)
 

@@ -1,6 +1,10 @@
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL.PngImagePlugin import PngImageFile
 
+from service.depth import Samples
 from service.formats import png
 from tests.service.pictures import encode, picture, png_of_16_bits
 
@@ -8,12 +12,16 @@ RNG = np.random.default_rng(0)
 VALUES = RNG.integers(0, 4096, (13, 17, 4)).astype(np.uint16)
 
 
+def samples(data: bytes) -> Samples:
+    return png.samples(PngImageFile(BytesIO(data)), data)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_all_16_bits_of_each_channel_are_kept(channels):
     values = RNG.integers(0, 65536, (13, 17, channels)).astype(np.uint16)
-    samples = png.samples(png_of_16_bits(values))
-    np.testing.assert_array_equal(samples.values, values)
-    assert samples.declared is None
+    found = samples(png_of_16_bits(values))
+    np.testing.assert_array_equal(found.values, values)
+    assert found.declared is None
 
 
 def test_8_bits_are_left_alone():
@@ -32,7 +40,7 @@ def test_8_bits_are_left_alone():
     ],
 )
 def test_significant_bits_are_the_depth(values, significant):
-    assert png.samples(png_of_16_bits(values, significant)).declared == 12
+    assert samples(png_of_16_bits(values, significant)).declared == 12
 
 
 @pytest.mark.parametrize(
@@ -41,10 +49,10 @@ def test_significant_bits_are_the_depth(values, significant):
     ids=["zeros below", "repeated below", "scaled", "dark"],
 )
 def test_significant_bits_at_the_upper_end_have_the_full_range(values):
-    assert png.samples(png_of_16_bits(values, b"\x0c\x0c\x0c\x0c")).declared == 16
+    assert samples(png_of_16_bits(values, b"\x0c\x0c\x0c\x0c")).declared == 16
 
 
 def test_values_beyond_the_significant_bits_do_not_make_them_more():
     values = VALUES.copy()
     values[0, 0, 0] = 5001
-    assert png.samples(png_of_16_bits(values, b"\x0c\x0c\x0c\x0c")).declared == 12
+    assert samples(png_of_16_bits(values, b"\x0c\x0c\x0c\x0c")).declared == 12

@@ -163,6 +163,7 @@ FLOATS = np.zeros((8, 8), "f8")
         (tiff(np.zeros((8, 8, 3), "u1"), photometric="cielab"), "CIELAB"),
         (tiff(np.zeros((8, 8, 3), "u1"), photometric="rgb", bitspersample=4), "3 samples of 4"),
         (tiff(np.zeros((8, 8, 9), "u1"), planarconfig="contig"), "9 samples"),
+        (with_tag(tiff(FLOATS.astype("u2")), 262, 1, 2), "1 samples"),
         (tiff(np.zeros((4, 8, 8), "u2"), photometric="separated", planarconfig="separate"), "16 b"),
         (with_tag(tiff(FLOATS.astype("u1")), 259, 1, 34712), "JPEG 2000"),
         (with_tag(tiff(FLOATS.astype("u1")), 259, 1, 50002), "JPEG XL"),
@@ -232,3 +233,13 @@ def test_pages_and_pixels_are_counted_of_samples_too():
         read(file.getvalue())
     with pytest.raises(TooManyPixels):
         read_original(tiff(noise(1, "u2")[..., 0]), max_pixels=HEIGHT * WIDTH - 1)
+
+
+def test_a_tile_that_is_far_larger_than_the_picture_is_not_unpacked():
+    data = tiff(noise(1, "u1")[..., 0], tile=(64, 64), compression="zlib")
+    read(data)
+    for tag in (322, 323):
+        start = data.index(tag.to_bytes(2, "little") + b"\4\0\1\0\0\0\x40\0")
+        data = data[: start + 8] + (32768).to_bytes(4, "little") + data[start + 12 :]
+    with pytest.raises(UnreadableImage, match="a tile of 32768 x 32768"):
+        read(data)
