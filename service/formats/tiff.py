@@ -193,7 +193,7 @@ class Tiff:
         line = -(-side * (self.channels // planes) * self.stored_bits // 8)
         if line * rows > max(_LARGE_PART, 4 * width * height * self.channels):
             raise UnreadableImage(
-                f"The image is truncated or corrupt: a tile of {side} x {rows} is too large for its "
+                f"The image is truncated or corrupt: a tile of {side} x {rows} is too large for "
                 f"{width} x {height} pixels."
             )
         segments = []
