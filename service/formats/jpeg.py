@@ -15,7 +15,6 @@ from service.formats.decoder import decoder_errors
 
 _SCALES = (8, 4, 2)
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
-_UNSCALED = 9  # beyond all factors that the decoder has
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # tables and extensions are not
 _KINDS = {
     0xC3: "Lossless JPEG",
@@ -57,10 +56,8 @@ def decode(file: JpegImageFile, data: bytes, at_least: int | None = None) -> Ima
             return _decoded_by_pillow(file, at_least)
         raise UnreadableImage(f"The image is truncated or corrupt: {exc}") from exc
     if file.mode == "CMYK":
-        height, width, _ = pixels.shape
-        return Image.frombytes(
-            "CMYK", (width, height), (255 - pixels).tobytes()
-        )  # as Pillow has it
+        inverted = 255 - pixels  # as Pillow has it
+        return Image.frombytes("CMYK", inverted.shape[1::-1], inverted.tobytes())
     return Image.fromarray(pixels[..., 0] if file.mode == "L" else pixels)
 
 
@@ -74,11 +71,10 @@ def check(data: bytes) -> None:
 
 
 def _decoded(file: JpegImageFile, data: bytes, scale: int) -> NDArray[np.uint8]:
-    """(H, W, C) at 1 / `scale` of the size, which is the least factor that is allowed."""
+    """(H, W, C) at 1 / `scale` of the size."""
     width, height = (-(-side // scale) for side in file.size)
-    factor = scale if scale > 1 else _UNSCALED
     pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        data, _SPACES[file.mode], min_height=height, min_width=width, min_factor=factor
+        data, _SPACES[file.mode], min_height=height, min_width=width
     )
     return pixels
 
