@@ -49,6 +49,12 @@ def test_8_bits_leave_the_depth_open_and_nothing_is_said(learn):
     assert "bits" not in said
 
 
+def test_8_bits_of_which_the_channels_lie_apart_are_8_bits(tmp_path: Path):
+    planes = np.zeros((3, 8, 8), np.uint8)
+    imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
+    assert depth_of([tmp_path / "a.tif"], Progress()) == UNKNOWN
+
+
 def test_what_cannot_be_read_is_passed_over(learn, tmp_path):
     assert learn(b"no image", grey(4001, 1)[:-30], grey(1001, 1))[0] == Depth(10)
     assert depth_of([tmp_path / "gone.png"], Progress()) == UNKNOWN
