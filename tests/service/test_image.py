@@ -1,3 +1,4 @@
+import struct
 from io import BytesIO
 
 import numpy as np
@@ -122,10 +123,12 @@ def unused_alpha(mode: str) -> Image.Image:
 
 
 def bmp_with_a_fourth_byte() -> bytes:
-    data = bytearray(encode(picture().convert("RGBA"), "BMP"))
-    start = int.from_bytes(data[10:14], "little")
-    data[start + 3 :: 4] = bytes(len(data[start + 3 :: 4]))
-    return bytes(data)
+    """One whose header calls the byte alpha, and which leaves it 0."""
+    rows = np.dstack([np.asarray(picture())[::-1, :, ::-1], np.zeros((40, 60), np.uint8)])
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    info = struct.pack("<IiiHHIIiiII", 108, 60, 40, 1, 32, 3, 0, 0, 0, 0, 0) + masks + bytes(52)
+    file = struct.pack("<2sIHHI", b"BM", 14 + len(info) + rows.size, 0, 0, 14 + len(info))
+    return file + info + rows.tobytes()
 
 
 @pytest.mark.parametrize(
