@@ -48,8 +48,8 @@ class Depth:
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, str]) -> Self:
         """As a model's configuration tells it."""
-        bits = parameters.get(_PARAMETER, "")
-        return cls(int(bits) if bits.isdecimal() else None)
+        told = parameters.get(_PARAMETER)
+        return cls(next((bits for bits in DEPTHS if str(bits) == told), None))
 
     def parameters(self) -> dict[str, str]:
         """As a model's configuration tells it."""

@@ -25,8 +25,13 @@ def is_deep(data: bytes) -> bool:
 
 def samples(file: PngImageFile, data: bytes) -> Samples:
     """The samples uint16 of an opened PNG of 16 bits, with the depth that its `sBIT` declares."""
-    plain = Samples(_values(file, data), None)
-    significant = max(_significant(data)[: plain.colour.shape[2]], default=0)
+    values = _values(file, data)
+    if (key := _chunk(data, b"tRNS")) and len(key) == 2 * values.shape[2]:
+        opaque = (values != np.frombuffer(key, ">u2")).any(axis=2, keepdims=True)
+        values = np.concatenate([values, opaque * np.uint16(2**CONTAINER - 1)], axis=2)
+    plain = Samples(values, None)
+    # How many bits of each channel are significant, alpha's last.
+    significant = max(_chunk(data, b"sBIT")[: plain.colour.shape[2]], default=0)
     if not 0 < significant < CONTAINER:
         return plain
     declared = CONTAINER if _is_spread(plain, significant) else significant
@@ -67,12 +72,12 @@ def _with_header(data: bytes, bits: int, colour_type: int) -> bytes:
     return data[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[_END + 4 :]
 
 
-def _significant(data: bytes) -> bytes:
-    """How many bits of each channel the file calls significant, empty where it does not say."""
+def _chunk(data: bytes, wanted: bytes) -> bytes:
+    """What is in a chunk before the pixels, empty where there is none of that kind."""
     at = _END + 4
     while (kind := data[at + 4 : at + 8]) not in (b"", b"IDAT"):
         length = int.from_bytes(data[at : at + 4])
-        if kind == b"sBIT":
+        if kind == wanted:
             return data[at + 8 : at + 8 + length]
         at += 12 + length
     return b""

@@ -44,10 +44,11 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b""))
 
 
-def png_of_16_bits(pixels: np.ndarray, significant: bytes = b"") -> bytes:
+def png_of_16_bits(pixels: np.ndarray, significant: bytes = b"", key: bytes = b"") -> bytes:
     """A PNG of uint16 (H, W) or (H, W, 1 to 4), which Pillow cannot write but as grey.
 
-    The rows are filtered by the value to their left; `significant` is what `sBIT` says.
+    The rows are filtered by the value to their left; `significant` is what `sBIT` says, and `key`
+    the transparent colour of `tRNS`.
     """
     pixels = np.atleast_3d(pixels).astype(">u2")
     height, width, channels = pixels.shape
@@ -58,6 +59,8 @@ def png_of_16_bits(pixels: np.ndarray, significant: bytes = b"") -> bytes:
     chunks = [_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b"")]
     if significant:
         chunks.insert(1, _chunk(b"sBIT", significant))
+    if key:
+        chunks.insert(1, _chunk(b"tRNS", key))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 

@@ -64,4 +64,5 @@ def test_a_depth_is_told_and_read_again():
     assert Depth.from_parameters(Depth(12).parameters()) == Depth(12)
     assert UNKNOWN.parameters() == {}
     assert Depth.from_parameters({"detector": "patchcore"}) == UNKNOWN
-    assert Depth.from_parameters({"bit_depth": "twelve"}) == UNKNOWN
+    for nonsense in ("twelve", "", "99"):
+        assert Depth.from_parameters({"bit_depth": nonsense}) == UNKNOWN

@@ -24,6 +24,16 @@ def test_all_16_bits_of_each_channel_are_kept(channels):
     assert found.declared is None
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_transparent_colour_is_known_by_all_its_bits(channels):
+    values = np.full((1, 3, channels), 0x1234, np.uint16)
+    values[0, 1] += 1
+    values[0, 2, 0] = 7
+    found = samples(png_of_16_bits(values, key=channels * b"\x12\x34")).values
+    np.testing.assert_array_equal(found[..., :-1], values)
+    assert found[0, :, -1].tolist() == [0, 65535, 65535]
+
+
 def test_8_bits_are_left_alone():
     assert png.is_deep(png_of_16_bits(VALUES))
     assert not png.is_deep(encode(picture()))
