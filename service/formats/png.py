@@ -41,7 +41,7 @@ def samples(file: PngImageFile, data: bytes) -> Samples:
 def _values(file: PngImageFile, data: bytes) -> NDArray[np.uint16]:
     """(H, W, C)."""
     if data[COLOUR_TYPE] == _GREY:
-        return _pixels(file).astype(np.uint16)[..., np.newaxis]
+        return _pixels(file).astype(np.uint16, copy=False)[..., np.newaxis]
     if data[COLOUR_TYPE] == _GREY_ALPHA:
         # The same bytes are RGBA of 8 bits: the halves of grey, and those of alpha.
         return _pixels(_opened(_with_header(data, 8, _RGBA))).view(">u2").astype(np.uint16)
