@@ -10,6 +10,7 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
+from service.cores import cores
 from service.depth import DEPTHS, UNKNOWN, Depth
 from service.errors import ImageError
 from service.image import may_have_samples, read_samples
@@ -38,7 +39,7 @@ def depth_of(paths: Sequence[Path], progress: Progress) -> Depth:
     candidates = [path for path in paths if _may_be_deep(path)]
     if not candidates:
         return UNKNOWN
-    with progress.step("bit depth", len(candidates)) as step, ThreadPoolExecutor() as pool:
+    with progress.step("bit depth", len(candidates)) as step, ThreadPoolExecutor(cores()) as pool:
         looks = []
         for look in pool.map(_look, candidates):
             looks += [look] if look else []
