@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.files import files_below, images_below, is_image, names_below
+from service.files import files_below, images_below, is_image, names_below, read_file
 
 
 @pytest.fixture
@@ -78,3 +78,30 @@ def test_what_is_no_file_is_named_all_the_same(folder):
 def test_a_folder_that_cannot_be_read_is_not_passed_over(folder):
     with pytest.raises(FileNotFoundError):
         list(files_below(folder / "gone"))
+
+
+def test_what_cannot_be_listed_is_told_and_the_rest_is_found(folder, monkeypatch):
+    put(folder / "locked" / "a.png", folder / "open" / "b.png")
+    scan, told = os.scandir, []
+
+    def scandir(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(images_below(folder, told.append)) == [folder / "open" / "b.png"]
+    assert [exc.filename for exc in told] == [str(folder / "locked")]
+    with pytest.raises(PermissionError):
+        list(images_below(folder))
+
+
+def test_only_regular_files_are_read_and_a_pipe_is_not_awaited(folder):
+    put(folder / "a.png")
+    assert read_file(folder / "a.png") == b""
+    os.mkfifo(folder / "pipe.png")
+    (folder / "device.png").symlink_to("/dev/zero")
+    (folder / "folder.png").mkdir()
+    for name in ("pipe.png", "device.png", "folder.png", "gone.png"):
+        with pytest.raises(OSError, match=name):
+            read_file(folder / name)
