@@ -38,6 +38,8 @@ class Trouble:
 
     def begins(self, message: str) -> None:
         """It has failed, once more perhaps: `message` is said the first time."""
+        if self.waits():
+            return  # more of the same
         if not self._failures:
             say(message)
         self._failures += 1

@@ -1,41 +1,32 @@
 """A folder in which a camera drops files → decisions: the command `onegauge watch`.
 
-A file is inspected once it has stopped growing. What was found goes into a file of JSON lines,
-which is the memory too: started again, the command goes on after the last line, so that no file is
-lost and none is decided twice. While the gateway is away, files wait.
+A file is inspected once it has stopped growing. What was found goes into a journal, which is the
+memory too: started again, the command goes on after the last line, so that no file is lost and none
+is decided twice. What fails for now waits, is tried again and holds up nothing else: a picture, the
+gateway, the share, the journal, the folder of rejects.
 """
 
-import json
-import os
-import shutil
 import signal
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 from threading import Event
-from time import monotonic
-from typing import IO, Any, NamedTuple, Self, TypeAlias
+from typing import Any
 
-from service.bulk import BATCH, REFUSED, outcomes_of, readable, refused
-from service.client import Client, ClientError, Named, Refused, key_of_environment
-from service.files import images_below
+from service.arrivals import Arrivals, Pace, Picture
+from service.bulk import BATCH, FATAL, REFUSED
+from service.client import Away, Client, ClientError, Named, Refused, key_of_environment
+from service.journal import Journal, State, is_reject
+from service.outcome import outcomes_of, without_decision
+from service.pauses import Trouble, say
+from service.rejects import Rejects
 from service.schemas import Options
 
-POLL_S = 0.2
-SETTLED_S = 0.5  # without a change of size or time, a file is taken to be whole
-AWAY_S = 1.0  # between tries while the gateway is away
-FATAL = (400, 401, 403, 404, 406)  # nothing that waiting would mend
-
-
-class State(NamedTuple):
-    """What a file is known by: another size or time is another file."""
-
-    size: int
-    mtime_ns: int
-
-
-Found: TypeAlias = tuple[str, State, dict[str, Any]]  # path below the folder, and its line
+BUSY = (429, 503)  # which a gateway may answer to others as well
+TRIES = 5  # of a picture that gets no decision, until it is on record as a reject
+PACE = Pace()
 
 
 @dataclass(frozen=True)
@@ -61,176 +52,143 @@ def watch(post: Post, url: str) -> None:
 class Watch:
     """One folder and one gateway."""
 
-    def __init__(self, post: Post, client: Client) -> None:
+    def __init__(self, post: Post, client: Client, pace: Pace = PACE) -> None:
         if not post.folder.is_dir():
             raise ClientError(f"{post.folder}: no such folder")
         # whole paths, since rejects may lie below the folder and are not to be inspected again
-        rejects = post.rejects and post.rejects.resolve()
-        self._post = replace(post, folder=post.folder.resolve(), rejects=rejects)
+        folder, rejects = post.folder.resolve(), post.rejects and post.rejects.resolve()
+        if rejects and folder.is_relative_to(rejects):
+            raise ClientError(f"{post.rejects}: rejects have to go outside of {post.folder}")
+        self._post = post
         self._client = client
+        self._pace = pace
         self._journal = Journal(post.jsonl)
-        self._settling: dict[str, tuple[State, float]] = {}
-        self._locked: set[str] = set()  # files that could not be read, and it was said
-        self._away = False
+        self._arrivals = Arrivals(folder, self._journal, rejects, pace)
+        waiting = post.jsonl.with_name(post.jsonl.name + ".waiting")
+        self._rejects = rejects and Rejects(rejects, folder, waiting, move=post.move)
+        self._unwritten: deque[tuple[str, State, dict[str, Any]]] = deque()
+        self._unwritable, self._away = Trouble(pace.away), Trouble(pace.away)
+        self._size = BATCH  # pictures per request, fewer after one that failed
+        self._answers = 0
 
     def run(self, stop: Event) -> None:
         """Inspect what comes until `stop`; raises ClientError for what waiting would not mend."""
-        if last := self._journal.last:  # was it put by before the end came?
-            name, state, is_reject = last
-            if is_reject and _state(self._post.folder / name) == state:
-                self._put_by(name, state)
-        with self._journal:
+        last = self._journal.last
+        if self._rejects and last and last.is_reject:  # was it put by before the end came?
+            self._rejects.put_by(last.path, last.state)
+        try:
             while not stop.is_set():
                 stop.wait(self._round())
+        finally:
+            self._arrivals.close()
 
     def _round(self) -> float:
-        """Inspect what has settled; returns the seconds until it is worth looking again."""
-        due = self._settled()[:BATCH]
-        try:
-            for name, state, record in self._inspect(due):
-                self._journal.write(name, state, record)
-                if _is_reject(record):
-                    self._put_by(name, state)
-        except ClientError as exc:
-            if isinstance(exc, Refused) and exc.status in FATAL:
-                raise
-            if not self._away:
-                sys.stderr.write(f"onegauge: files wait: {exc}\n")
-            self._away = True
-            return AWAY_S
-        self._away = False
-        return 0 if due else POLL_S
+        """Inspect what is due; returns the seconds until it is worth looking again."""
+        if self._rejects:
+            self._rejects.again()
+        if not self._unwritable.waits():
+            self._write()
+        due = self._arrivals.due()
+        if self._unwritten or self._away.waits():
+            return self._pace.look_s
+        fresh = nsmallest(self._size, (p for p in due if not p.tries), _turn)
+        self._ask(fresh)
+        failed = nsmallest(1, (p for p in due if p.tries), _turn)
+        if failed and not (self._unwritten or self._away.waits()):  # alone, and after others
+            self._ask(failed, was_ready=self._is_ready())
+        return 0 if fresh or failed else self._pace.look_s
 
-    def _settled(self) -> list[tuple[str, State]]:
-        """Files that have not been inspected and have stopped growing, the oldest first."""
-        now, seen, due = monotonic(), set(), []
-        for path in images_below(self._post.folder):
-            if _is_below(path, self._post.rejects):
-                continue
-            name, state = path.relative_to(self._post.folder).as_posix(), _state(path)
-            if state is None or self._journal.knows(name, state):
-                continue
-            seen.add(name)
-            known, since = self._settling.get(name, (None, now))
-            if known != state:
-                self._settling[name] = (state, now)
-            elif now - since >= SETTLED_S:
-                due.append((state.mtime_ns, name, state))
-        for gone in self._settling.keys() - seen:
-            del self._settling[gone]
-        return [(name, state) for _, name, state in sorted(due)]
-
-    def _inspect(self, due: Sequence[tuple[str, State]]) -> Iterator[Found]:
-        """What the gateway says of each file; one that has changed meanwhile is left out."""
-        files = [(name, state, self._read(name, state)) for name, state in due]
-        images = [(name, state, data) for name, state, data in files if data is not None]
-        if not images:
+    def _ask(self, pictures: Sequence[Picture], *, was_ready: bool = False) -> None:
+        """Have pictures inspected in one request; those that cannot be read now are left out."""
+        read = [(picture, self._arrivals.read(picture)) for picture in pictures]
+        sent = [(picture, data) for picture, data in read if data is not None]
+        if not sent:
             return
-        named = [Named(readable(name), data) for name, _, data in images]
         try:
+            named = [Named(picture.name, data) for picture, data in sent]
             answer = self._client.inspect(named, self._post.options)
-        except Refused as exc:
-            if exc.status not in REFUSED:
-                raise
-            if len(images) == 1:
-                ((name, state, _),) = images
-                yield name, state, refused(Path(name), exc).record()
-                return
-            for name, state, _ in images:  # one of them spoils the request for all
-                yield from self._inspect([(name, state)])
+            outcomes = outcomes_of([Path(picture.name) for picture, _ in sent], answer)
+        except ClientError as exc:
+            self._take_failure([picture for picture, _ in sent], exc, was_ready)
             return
-        outcomes = outcomes_of([Path(name) for name, _, _ in images], answer)
-        for (name, state, _), outcome in zip(images, outcomes, strict=True):
-            yield name, state, outcome.record()
+        records = [outcome.record() for outcome in outcomes]
+        self._take_answer([picture for picture, _ in sent], records)
 
-    def _read(self, name: str, state: State) -> bytes | None:
-        """The bytes of a file, None when it is not as it was; a locked one has to settle anew."""
-        path = self._post.folder / name
+    def _take_answer(self, pictures: Sequence[Picture], records: Sequence[dict[str, Any]]) -> None:
+        self._answers += 1
+        self._size = min(2 * self._size, BATCH)
+        self._away.ends("the gateway answers")
+        for picture, record in zip(pictures, records, strict=True):
+            self._unwritten.append((picture.name, picture.state, record))
+        self._write()
+
+    def _take_failure(self, pictures: Sequence[Picture], why: ClientError, was_ready: bool) -> None:
+        """Send fewer, until the picture is found that fails; raises what waiting would not mend."""
+        status, problem = (why.status, why.problem) if isinstance(why, Refused) else (None, {})
+        if status in FATAL and (problem or not self._answers):
+            raise why  # of a proxy, it may mean that the gateway is being replaced
+        if isinstance(why, Away):
+            self._away.begins(f"files wait: {why}")
+        elif status in REFUSED and len(pictures) == 1:
+            self._take_answer(pictures, [without_decision(Path(pictures[0].name), why).record()])
+        elif status in REFUSED:  # one of them spoils the request for all
+            for picture in pictures:
+                self._ask([picture])
+        elif len(pictures) > 1:
+            self._size = max(1, len(pictures) // 4)
+        elif self._is_to_blame(pictures[0], was_ready, is_busy=status in BUSY and bool(problem)):
+            self._take_blame(pictures[0], why)
+        else:
+            self._away.begins(f"files wait: {why}")
+
+    def _is_to_blame(self, picture: Picture, was_ready: bool, *, is_busy: bool) -> bool:
+        """Whether the gateway had answers for others when a picture failed, alone."""
+        has_answered = picture.answers is not None and picture.answers < self._answers
+        picture.answers = self._answers
+        picture.tries += 1
+        # before the try too: the picture may be what takes it down
+        return has_answered or (not is_busy and (was_ready or self._is_ready()))
+
+    def _take_blame(self, picture: Picture, why: ClientError) -> None:
+        """Try a picture again later and later; at some time it is on record as a reject."""
+        picture.failures += 1
+        self._arrivals.postpone(picture, self._pace.again.after(picture.failures))
+        if picture.failures == 1:
+            say(f"{picture.name} gets no decision and is tried again: {why}")
+        line = self._journal.line_of(picture.name)
+        if picture.failures == TRIES and not (line and line.state == picture.state):
+            record = without_decision(Path(picture.name), why).record()
+            self._unwritten.append((picture.name, picture.state, {**record, "retry": True}))
+            self._write()
+
+    def _is_ready(self) -> bool:
+        """Whether the gateway says that it would answer."""
         try:
-            data = path.read_bytes()
-        except OSError as exc:
-            del self._settling[name]
-            if name not in self._locked:
-                self._locked.add(name)
-                sys.stderr.write(f"onegauge: {path} waits: {exc.strerror}\n")
-            return None
-        self._locked.discard(name)
-        return data if _state(path) == state else None
+            self._client.ready()
+        except ClientError:
+            return False
+        return True
 
-    def _put_by(self, name: str, state: State) -> None:
-        """Move a reject out of the folder, or link it; a file of that name there stays as it is."""
-        if self._post.rejects is None:
-            return
-        source, target = self._post.folder / name, self._post.rejects / name
-        if target.exists() and not target.samefile(source):
-            target = target.with_name(f"{target.stem}.{state.mtime_ns}{target.suffix}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if self._post.move:
-            shutil.move(source, target)
-        elif not target.exists():
+    def _write(self) -> None:
+        """Put on record what was found, and put rejects by."""
+        while self._unwritten:
+            name, state, record = self._unwritten[0]
+            before = self._journal.line_of(name)
+            if self._rejects and before and before.is_reject:
+                self._rejects.withdraw(name, before.state)
             try:
-                target.hardlink_to(source)
-            except OSError:  # another file system
-                shutil.copy2(source, target)
+                self._journal.write(name, state, record)
+            except OSError as exc:
+                self._unwritable.begins(f"decisions wait: {self._post.jsonl}: {exc.strerror}")
+                return
+            self._unwritable.ends(f"{self._post.jsonl} is written again")
+            self._unwritten.popleft()
+            if self._rejects and is_reject(record):
+                self._rejects.put_by(name, state)
+            if "retry" not in record:
+                self._arrivals.drop(name, state)
 
 
-class Journal:
-    """The file of JSON lines, and which files it has a line for."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.last: tuple[str, State, bool] | None = None  # path, state, whether it is a reject
-        self._known: dict[str, State] = {}  # of each path, as it was when its last line was written
-        whole = 0
-        try:
-            with file.open("rb") as lines:
-                for line in lines:
-                    if not line.endswith(b"\n"):
-                        break  # cut off by a crash: its file is inspected again
-                    whole += len(line)
-                    self._remember(json.loads(line))
-            os.truncate(file, whole)
-        except FileNotFoundError:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except (ValueError, KeyError, TypeError) as exc:
-            raise ClientError(f"{file} was not written by onegauge watch: {exc!r}") from exc
-
-    def __enter__(self) -> Self:
-        self._output: IO[str] = self._file.open("a", encoding="utf-8", errors="backslashreplace")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._output.close()
-
-    def write(self, path: str, state: State, record: dict[str, Any]) -> None:
-        """Add a line that a crash after this does not undo."""
-        line = {"path": path, **state._asdict(), **record}
-        self._output.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._output.flush()
-        os.fsync(self._output.fileno())
-        self._remember(line)
-
-    def knows(self, path: str, state: State) -> bool:
-        """Whether the file has a line as it is now."""
-        return self._known.get(path) == state
-
-    def _remember(self, line: dict[str, Any]) -> None:
-        path, state = line["path"], State(line["size"], line["mtime_ns"])
-        self._known[path] = state
-        self.last = (path, state, _is_reject(line))
-
-
-def _is_reject(record: dict[str, Any]) -> bool:
-    return record.get("decision") != "normal"
-
-
-def _state(path: Path) -> State | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return State(status.st_size, status.st_mtime_ns)
-
-
-def _is_below(path: Path, folder: Path | None) -> bool:
-    return folder is not None and path.is_relative_to(folder)
+def _turn(picture: Picture) -> tuple[int, int]:
+    """The oldest first, but after others if it has failed."""
+    return picture.tries, picture.state.mtime_ns
