@@ -1,8 +1,11 @@
 """A gateway that is one function, for tests of what its clients do about failures."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx
 
@@ -61,3 +64,36 @@ def error(exc: Exception) -> Callable[[], httpx.Response]:
         raise exc
 
     return break_off
+
+
+@contextmanager
+def listening(gateway: FakeGateway) -> Iterator[str]:
+    """Its address on a real port, while the block lasts; what it raises breaks the connection."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = httpx.Request(self.command, f"http://gateway{self.path}", content=body)
+            with suppress(httpx.TransportError):
+                answer = gateway(request)
+                self.send_response(answer.status_code)
+                self.send_header("Content-Type", answer.headers["content-type"])
+                self.end_headers()
+                self.wfile.write(answer.content)
+            if not gateway.is_there:
+                server.shutdown()
+                server.socket.close()
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -3,6 +3,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +17,7 @@ from service import bulk
 from service.bulk import Inquiry, Outcome, find_images, run
 from service.client import AsyncClient, ClientError
 from service.schemas import Options
+from tests.service.fake_gateway import MODEL, FakeGateway, error, listening, page, problem
 from tests.service.served import served
 
 
@@ -48,19 +51,6 @@ def collect(
             return [outcome async for outcome in bulk.inspect(client, paths, Options())]
 
     return asyncio.run(inspect_all())
-
-
-def all_normal(request: httpx.Request) -> httpx.Response:
-    """A gateway's answer in which every image is normal."""
-    result = {"decision": "normal", "score": 0.5, "threshold": 1.0, "max_false_alarm_rate": None}
-    result |= {"p_value": 0.5, "novelty": 0.1, "unknown_product": False, "raw_score": 1.0}
-    result |= {"normal": {"location": 0.0, "scale": 1.0}, "regions": [], "anomaly_map": None}
-    names = re.findall(rb'filename="(.*?)"', request.content)
-    results = [
-        result | {"index": index, "filename": name.decode(), "timing_ms": {}}
-        for index, name in enumerate(names)
-    ]
-    return httpx.Response(200, json={"model": {"name": "m", "version": "1"}, "results": results})
 
 
 def test_normal_images_end_with_status_0(url, tmp_path, normal, capsys):
@@ -205,7 +195,7 @@ def test_a_busy_gateway_is_asked_again(tmp_path, normal):
     answers = iter([httpx.Response(503, headers={"Retry-After": "0"})])
 
     async def busy_once(request: httpx.Request) -> httpx.Response:
-        return next(answers, None) or all_normal(request)
+        return next(answers, None) or FakeGateway()(request)
 
     outcomes = collect(busy_once, images(tmp_path, a=normal))
     assert [outcome.decision for outcome in outcomes] == ["normal"]
@@ -223,7 +213,7 @@ def test_a_few_requests_are_in_flight_and_never_more(tmp_path, normal):
             several.set()
         await asyncio.wait_for(several.wait(), 10)
         active -= 1
-        return all_normal(request)
+        return FakeGateway()(request)
 
     count = 2 * bulk.IN_FLIGHT * bulk.BATCH + 1
     paths = images(tmp_path, **{f"{n:03}": normal for n in range(count)})
@@ -273,3 +263,166 @@ def test_a_path_that_does_not_exist_and_a_folder_without_images_are_named(tmp_pa
         find_images([tmp_path / "absent.png"])
     with pytest.raises(ClientError, match=f"no images below {tmp_path}"):
         find_images([tmp_path])
+
+
+FAILURES = {
+    "500": problem(500),
+    "502": problem(502),
+    "503": problem(503),
+    "504": problem(504),
+    "400": problem(400),
+    "proxy": page(502),
+    "no gateway": page(200),
+    "too few results": lambda: httpx.Response(200, json={"model": MODEL, "results": []}),
+    "no end": error(httpx.ReadTimeout("timed out")),
+    "reset": error(httpx.ReadError("connection reset by peer")),
+}
+
+
+def answered(gateway: FakeGateway, paths: list[Path]) -> list[str]:
+    """The decisions that such a gateway comes to."""
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return gateway(request)
+
+    return [outcome.decision for outcome in collect(answer, paths)]
+
+
+@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_an_image_that_fails_has_a_problem_and_the_others_their_decision(tmp_path, failure, ready):
+    paths = images(tmp_path, **{f"{n:02}": b"picture" for n in range(17)})
+    gateway = FakeGateway({"03.png": FAILURES[failure], "16.png": FAILURES[failure]}, ready)
+    expected = ["error" if n in (3, 16) else "normal" for n in range(17)]
+    assert answered(gateway, paths) == expected
+
+
+def test_an_image_that_fails_alone_has_a_problem_where_the_gateway_is_ready(tmp_path):
+    paths = images(tmp_path, a=b"picture")
+    assert answered(FakeGateway({"a.png": problem(500)}), paths) == ["error"]
+    with pytest.raises(ClientError, match="500: it failed"):
+        answered(FakeGateway({"a.png": problem(500)}, is_ready=False), paths)
+
+
+def test_a_gateway_that_fails_at_all_is_not_asked_for_all(tmp_path):
+    paths = images(tmp_path, **{f"{n:03}": b"picture" for n in range(100)})
+    gateway = FakeGateway({path.name: problem(502) for path in paths}, is_ready=False)
+    with pytest.raises(ClientError, match="502"):
+        answered(gateway, paths)
+    assert len(gateway.asked) < 50
+
+
+def test_what_was_found_until_the_gateway_went_is_written_and_shown(tmp_path, capsys):
+    paths = images(tmp_path / "parts", **{f"{n:03}": b"picture" for n in range(80)})
+    gateway = FakeGateway()
+
+    def go_away() -> httpx.Response:
+        gateway.is_there = False
+        raise httpx.ReadError("connection reset by peer")
+
+    gateway.failing["060.png"] = go_away
+    with listening(gateway) as url, pytest.raises(ClientError, match="no answer"):
+        run([tmp_path / "parts"], url, Inquiry(jsonl=tmp_path / "out.jsonl"))
+    found = read_lines(tmp_path / "out.jsonl")
+    assert [line["path"] for line in found[:24]] == [str(path) for path in paths[:24]]
+    assert {line["decision"] for line in found} == {"normal"}
+    assert f"inspected {len(found)} of 80: {len(found)} normal" in capsys.readouterr().out
+
+
+def test_lines_are_written_as_the_answers_come(tmp_path):
+    paths = images(tmp_path / "parts", **{f"{n:03}": b"picture" for n in range(80)})
+    gateway, out = FakeGateway(), tmp_path / "out.jsonl"
+    written = []
+
+    def look() -> httpx.Response:
+        written.append(len(read_lines(out)))
+        return problem(500)()
+
+    gateway.failing["079.png"] = look
+    with listening(gateway) as url:
+        assert run(paths, url, Inquiry(jsonl=out)) == bulk.ERROR
+    assert written[0] >= 80 - (bulk.IN_FLIGHT + 1) * bulk.BATCH
+    assert len(read_lines(out)) == 80
+
+
+def command(url: str, *arguments: object, **options: object) -> subprocess.Popen[bytes]:
+    """`onegauge inspect` as a process."""
+    call = [sys.executable, "-m", "onegauge", "inspect", "--url", url, *map(str, arguments)]
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(call, cwd=root, stderr=subprocess.PIPE, **options)
+
+
+def test_names_that_the_terminal_has_no_letters_for_are_shown_with_escapes(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + "/teil-ä-部.png".encode() + b"\xff.png"))
+    path.write_bytes(b"picture")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "300"}
+    with (
+        listening(FakeGateway()) as url,
+        command(url, path, stdout=subprocess.PIPE, env=environment) as process,
+    ):
+        shown, errors = process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert rb"teil-\xe4-\u90e8.png\udcff.png" in shown
+
+
+def test_nobody_has_to_read_the_table_to_its_end(tmp_path):
+    images(tmp_path, bad=b"picture", good=b"picture")
+    with (
+        listening(FakeGateway()) as url,
+        command(url, tmp_path, stdout=subprocess.PIPE) as process,
+    ):
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.wait(), errors) == (2, b"")
+
+
+def test_a_full_disk_is_named(url, tmp_path, normal):
+    paths = images(tmp_path / "parts", a=normal)
+    with pytest.raises(ClientError, match="cannot write /dev/full: No space left"):
+        run(paths, url, Inquiry(jsonl=Path("/dev/full")))
+    picture = tmp_path / "out" / Path(*paths[0].parts[1:]).with_suffix(".png.overlay.jpg")
+    picture.parent.mkdir(parents=True)
+    picture.symlink_to("/dev/full")
+    with pytest.raises(ClientError, match=f"cannot write {picture}: No space left"):
+        run(paths, url, Inquiry(overlays=tmp_path / "out", jsonl=tmp_path / "out.jsonl"))
+    assert len(read_lines(tmp_path / "out.jsonl")) == 1
+
+
+def test_a_full_disk_for_the_table_is_an_error_in_one_line(tmp_path):
+    images(tmp_path, a=b"picture")
+    with (
+        Path("/dev/full").open("wb") as full,
+        listening(FakeGateway()) as url,
+        command(url, tmp_path, stdout=full) as process,
+    ):
+        errors = process.stderr.read()
+    assert process.wait() != 0
+    assert b"onegauge: cannot write standard output: No space left on device\n" in errors
+    assert b"Traceback" not in errors
+
+
+def test_links_in_a_circle_are_searched_once(tmp_path):
+    (tmp_path / "share").mkdir()
+    images(tmp_path / "share", a=b"picture")
+    images(tmp_path / "parts", b=b"picture")
+    (tmp_path / "parts" / "again").symlink_to(tmp_path / "parts")
+    (tmp_path / "parts" / "linked").symlink_to(tmp_path / "share")
+    found = find_images([tmp_path / "parts"])
+    assert found == [tmp_path / "parts" / name for name in ("b.png", "linked/a.png")]
+
+
+def test_a_pipe_and_a_folder_that_cannot_be_listed_are_problems_of_their_own(tmp_path, monkeypatch):
+    paths = images(tmp_path / "parts", a=b"picture")
+    (tmp_path / "parts" / "locked").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    scan = os.scandir
+
+    def scandir(path: Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = find_images([tmp_path / "parts", tmp_path / "pipe.png"])
+    assert found == [*paths, tmp_path / "parts" / "locked", tmp_path / "pipe.png"]
+    assert answered(FakeGateway(), found) == ["normal", "error", "error"]
