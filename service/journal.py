@@ -61,6 +61,10 @@ class Journal:
             self._torn = None
         self._remember(path, state, record)
 
+    def beside(self, suffix: str) -> Path:
+        """The path of a file that belongs to this one."""
+        return self._file.with_name(self._file.name + suffix)
+
     def line_of(self, path: str) -> Line | None:
         """The last line of a path."""
         return self._lines.get(path)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from service.files import read_file
-from service.journal import State, append, read_lines, state_of
+from service.journal import Journal, State, append, read_lines, state_of
 from service.pauses import Pauses, Trouble, say
 
 PAUSES = Pauses(first_s=1.0, longest_s=30.0)
@@ -37,19 +37,20 @@ class Rejects:
     """The folder, and what could not be put there yet."""
 
     def __init__(
-        self, folder: Path, source: Path, waiting: Path, *, move: bool, pauses: Pauses = PAUSES
+        self, folder: Path, source: Path, journal: Journal, *, move: bool, pauses: Pauses = PAUSES
     ) -> None:
         self._folder = folder
         self._source = source
+        self._journal = journal
         self._move = move
-        self._file = waiting
+        self._file = journal.beside(".waiting")
         self._trouble = Trouble(pauses)
         self._waiting: deque[tuple[str, State]] = deque()
-        with suppress(FileNotFoundError), waiting.open("rb") as lines:
+        with suppress(FileNotFoundError), self._file.open("rb") as lines:
             self._waiting.extend((path, state) for path, state, _ in read_lines(lines))
 
     def put_by(self, name: str, state: State) -> None:
-        """Link a file there, or move it, unless it has changed or gone; what fails is tried again.
+        """Link a file there, or move it, what fails again later; not if it has changed or gone.
 
         A picture that is there stays as it is: another one of its name gets another name.
         """
@@ -85,6 +86,9 @@ class Rejects:
 
     def _try(self, name: str, state: State) -> bool:
         """Whether nothing is left to do about a file."""
+        line = self._journal.line_of(name)
+        if not (line and line.is_reject and line.state == state):
+            return True  # it has got another decision since
         try:
             if state_of(self._source / name) == state:
                 self._place(name, state)

@@ -64,8 +64,7 @@ class Watch:
         self._pace = pace
         self._journal = Journal(post.jsonl)
         self._arrivals = Arrivals(folder, self._journal, rejects, pace)
-        waiting = post.jsonl.with_name(post.jsonl.name + ".waiting")
-        self._rejects = rejects and Rejects(rejects, folder, waiting, move=post.move)
+        self._rejects = rejects and Rejects(rejects, folder, self._journal, move=post.move)
         self._unwritten: deque[tuple[str, State, dict[str, Any]]] = deque()
         self._unwritable, self._away = Trouble(pace.away), Trouble(pace.away)
         self._size = BATCH  # pictures per request, fewer after one that failed
