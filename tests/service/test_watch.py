@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, current_thread, main_thread
 from time import monotonic, sleep
 
 import httpx
@@ -84,6 +85,17 @@ def asking(post: Post, gateway: FakeGateway) -> Iterator[Thread]:
         finally:
             stop.set()
             thread.join()
+
+
+class Said:
+    """All that was said on standard error."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd, self._text = capfd, ""
+
+    def __call__(self) -> str:
+        self._text += self._capfd.readouterr().err
+        return self._text
 
 
 def put(post: Post, *names: str, data: bytes = b"picture") -> None:
@@ -163,11 +175,13 @@ def test_files_that_cannot_be_read_keep_nobody_else_waiting(post, capfd):
     with asking(post, FakeGateway()):
         wait_until(lambda: len(lines(post)) == 1)
         assert decisions(post) == {"later.png": "normal"}
+        said = Said(capfd)
+        wait_until(lambda: said().count(".png waits: ") == 10)
         for index in range(10):
             (post.folder / f"{index}.png").unlink()
             (post.folder / f"{index}.png").write_bytes(b"picture")
         wait_until(lambda: len(lines(post)) == 11)
-    assert capfd.readouterr().err.count(".png waits: ") == 10
+    assert said().count(".png waits: ") == 10
 
 
 def test_gateway_may_restart(post, gauge_repository, normal, capfd):
@@ -341,13 +355,13 @@ def test_pictures_that_are_too_slow_together_are_sent_one_by_one(post):
 @pytest.mark.parametrize("ready", [False, True])
 def test_no_picture_is_blamed_while_the_gateway_has_no_answer_for_any(post, ready, capfd):
     """Overloaded, it may still be ready."""
-    gateway = FakeGateway({f"{index}.png": problem(503) for index in range(3)}, is_ready=ready)
+    gateway = FakeGateway({f"{index}.png": problem(503) for index in range(2)}, is_ready=ready)
     put(post, *gateway.failing)
     with asking(post, gateway):
-        wait_until(lambda: len(gateway.asked) > 2 * TRIES * 3)
+        wait_until(lambda: len(gateway.asked) > 2 * (TRIES + 1) + 2)
         assert lines(post) == []
         gateway.failing.clear()
-        wait_until(lambda: len(lines(post)) == 3)
+        wait_until(lambda: len(lines(post)) == 2)
     assert set(decisions(post).values()) == {"normal"}
     said = capfd.readouterr().err
     assert said.count("files wait: ") == 1
@@ -508,3 +522,30 @@ def test_links_in_a_circle_are_watched_once(post):
         (post.folder.parent / "share" / "bad.png").write_bytes(b"picture")
         wait_until((post.rejects / "linked" / "bad.png").exists)
     assert decisions(post) == {"day/a.png": "normal", "linked/bad.png": "anomalous"}
+
+
+@pytest.mark.parametrize("call", ["scandir", "stat", "open", "fstat", "write", "fsync", "link"])
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EACCES, errno.ENOTCONN])
+def test_share_that_fails_at_any_call_ends_nothing(post, call, number, monkeypatch):
+    """No share of a test goes away when it is told to."""
+    put(post, "bad0.png", "1.png")
+    true, failed, away = getattr(os, call), Event(), Event()
+
+    def failing(what: object, *args: object, **options: object) -> object:
+        if away.is_set() and current_thread() is not main_thread():
+            failed.set()
+            raise OSError(number, os.strerror(number), str(what))
+        return true(what, *args, **options)
+
+    monkeypatch.setattr(os, call, failing)
+    with asking(post, FakeGateway()) as thread:
+        wait_until(lambda: len(lines(post)) == 2)
+        away.set()
+        put(post, "bad2.png", "3.png")
+        assert failed.wait(20)
+        thread.join(0.1)
+        assert thread.is_alive()
+        away.clear()
+        wait_until(lambda: len(lines(post)) == 4)
+        wait_until((post.rejects / "bad2.png").exists)
+    assert len(decisions(post)) == 4
