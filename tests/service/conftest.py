@@ -9,7 +9,9 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.backends import Backend, load_backend
+from service.schemas import Options
 from service.settings import Settings
+from service.watch import Post
 
 Gateway = Callable[..., TestClient]
 
@@ -30,3 +32,10 @@ def gateway(gauge_repository: Path) -> Iterator[Gateway]:
 @pytest.fixture
 def client(gateway: Gateway) -> TestClient:
     return gateway()
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Post:
+    """A camera's empty folder that is to be watched."""
+    (tmp_path / "camera").mkdir()
+    return Post(tmp_path / "camera", tmp_path / "found.jsonl", Options(), tmp_path / "rejects")
