@@ -199,11 +199,13 @@ def _raise_if_fatal(exc: ClientError) -> None:
 async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> Counter[str]:
     """Write every outcome as it comes, then the table; memory does not grow with the pictures.
 
-    The table has what was found until something ended it, too.
+    The table has what was found until something ended it, too. An overlay that cannot be written is
+    told at the end, since the decisions do not depend on it.
     """
     image = Column("image", overflow="fold")  # a path is of no use when cut
     table = Table(image, "decision", "score", "p-value", "regions", "remark")
     counts: Counter[str] = Counter()
+    unwritten: list[ClientError] = []
     try:
         async with AsyncExitStack() as stack:
             jsonl = inquiry.jsonl or Path(os.devnull)
@@ -215,13 +217,18 @@ async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> C
             async for outcome in inspect(client, images, inquiry.options(), mask):
                 with _told("write", jsonl):
                     write_line(lines.fileno(), {"path": str(outcome.path), **outcome.record()})
-                _write_overlay(outcome, inquiry.overlays)
+                try:
+                    _write_overlay(outcome, inquiry.overlays)
+                except ClientError as exc:
+                    unwritten.append(exc)
                 _add_row(table, outcome)
                 counts[outcome.decision] += 1
                 advance()
     finally:
         if counts:
             _show(table, counts, len(images))
+    if unwritten:
+        raise unwritten[0]
     return counts
 
 

@@ -63,8 +63,8 @@ class Watch:
         self._client = client
         self._pace = pace
         self._journal = Journal(post.jsonl)
-        self._arrivals = Arrivals(folder, self._journal, rejects, pace)
         self._rejects = rejects and Rejects(rejects, folder, self._journal, move=post.move)
+        self._arrivals = Arrivals(folder, self._journal, rejects, pace)
         self._unwritten: deque[tuple[str, State, dict[str, Any]]] = deque()
         self._unwritable, self._away = Trouble(pace.away), Trouble(pace.away)
         self._size = BATCH  # pictures per request, fewer after one that failed

@@ -376,8 +376,8 @@ def test_nobody_has_to_read_the_table_to_its_end(tmp_path):
     assert (process.wait(), errors) == (2, b"")
 
 
-def test_a_full_disk_is_named(url, tmp_path, normal):
-    paths = images(tmp_path / "parts", a=normal)
+def test_a_full_disk_is_named(url, tmp_path, normal, capsys):
+    paths = images(tmp_path / "parts", a=normal, b=normal)
     with pytest.raises(ClientError, match="cannot write /dev/full: No space left"):
         run(paths, url, Inquiry(jsonl=Path("/dev/full")))
     picture = tmp_path / "out" / Path(*paths[0].parts[1:]).with_suffix(".png.overlay.jpg")
@@ -385,7 +385,8 @@ def test_a_full_disk_is_named(url, tmp_path, normal):
     picture.symlink_to("/dev/full")
     with pytest.raises(ClientError, match=f"cannot write {picture}: No space left"):
         run(paths, url, Inquiry(overlays=tmp_path / "out", jsonl=tmp_path / "out.jsonl"))
-    assert len(read_lines(tmp_path / "out.jsonl")) == 1
+    assert len(read_lines(tmp_path / "out.jsonl")) == 2
+    assert "inspected 2: 2 normal" in capsys.readouterr().out
 
 
 def test_a_full_disk_for_the_table_is_an_error_in_one_line(tmp_path):
