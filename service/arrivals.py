@@ -35,8 +35,8 @@ class Picture:
     due: float  # by the clock, when to read it or to try again
     is_cut_off: bool = False  # it was when it was read, and had more time
     tries: int = 0  # that failed, for whatever reason
-    failures: int = 0  # of these, while others were answered
-    answers: int | None = None  # how many there had been at its last try
+    failures: int = 0  # of these, while the gateway had answers for others
+    answers: int | None = None  # that others had got when it failed at the gateway
 
 
 class Arrivals:

@@ -90,9 +90,9 @@ class Watch:
         due = self._arrivals.due()
         if self._unwritten or self._away.waits():
             return self._pace.look_s
-        fresh = nsmallest(self._size, (p for p in due if not p.tries), _turn)
+        fresh = nsmallest(self._size, (p for p in due if p.answers is None), _turn)
+        failed = nsmallest(1, (p for p in due if p.answers is not None), _turn)
         self._ask(fresh)
-        failed = nsmallest(1, (p for p in due if p.tries), _turn)
         if failed and not (self._unwritten or self._away.waits()):  # alone, and after others
             self._ask(failed, was_ready=self._is_ready())
         return 0 if fresh or failed else self._pace.look_s

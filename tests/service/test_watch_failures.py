@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.client import Client, ClientError
+from service.pauses import Pauses
 from service.watch import TRIES, Watch
 from tests.service.fake_gateway import MODEL, FakeGateway, error, page, problem
 from tests.service.watched import (
@@ -51,6 +52,16 @@ def test_picture_that_fails_for_ever_holds_up_no_other_and_is_on_record(post, fa
     assert line["problem"]
     assert line["retry"] is True
     assert capfd.readouterr().err.count("0.png gets no decision") == 1
+
+
+def test_picture_that_failed_is_not_tried_again_before_its_pause_is_over(post):
+    gateway = FakeGateway({"0.png": problem(502)})
+    put(post, *(f"{index}.png" for index in range(8)))
+    with watching(post, client_of(gateway), replace(QUICK, again=Pauses(3600.0, 3600.0))):
+        wait_until(lambda: len(lines(post)) == 7)
+        put(post, "later.png")
+        wait_until(lambda: len(lines(post)) == 8)
+    assert gateway.asked.count(["0.png"]) == 1
 
 
 def test_picture_that_failed_is_decided_when_it_can_be(post):
