@@ -151,8 +151,9 @@ def test_linked_folders_are_followed_and_each_file_has_one_name(told, camera, cl
     assert settled(told, clock) == {*names, "linked/c.png", "night/d.png"}
 
 
-def test_rejects_are_not_looked_at_on_any_way(camera, journal, clock):
-    rejects = camera / "rejects"
+@pytest.mark.parametrize("inside", [True, False])
+def test_rejects_are_not_looked_at_on_any_way(camera, journal, clock, inside):
+    rejects = camera / "rejects" if inside else camera.parent / "rejects"
     put(rejects / "a.png")
     put(rejects / "deep" / "b.png")
     (camera / "linked").symlink_to(rejects / "deep")
