@@ -69,13 +69,15 @@ class Watch:
         self._unwritable, self._away = Trouble(pace.away), Trouble(pace.away)
         self._size = BATCH  # pictures per request, fewer after one that failed
         self._answers = 0
+        self._stop = Event()
 
     def run(self, stop: Event) -> None:
         """Inspect what comes until `stop`; raises ClientError for what waiting would not mend."""
-        last = self._journal.last
-        if self._rejects and last and last.is_reject:  # was it put by before the end came?
-            self._rejects.put_by(last.path, last.state)
+        self._stop = stop
         try:
+            last = self._journal.last
+            if self._rejects and last and last.is_reject:  # was it put by before the end came?
+                self._rejects.put_by(last.path, last.state)
             while not stop.is_set():
                 stop.wait(self._round())
         finally:
@@ -101,7 +103,7 @@ class Watch:
         """Have pictures inspected in one request; those that cannot be read now are left out."""
         read = [(picture, self._arrivals.read(picture)) for picture in pictures]
         sent = [(picture, data) for picture, data in read if data is not None]
-        if not sent:
+        if not sent or self._stop.is_set():
             return
         try:
             named = [Named(picture.name, data) for picture, data in sent]
@@ -162,6 +164,8 @@ class Watch:
 
     def _is_ready(self) -> bool:
         """Whether the gateway says that it would answer."""
+        if self._stop.is_set():
+            return False
         try:
             self._client.ready()
         except ClientError:

@@ -102,7 +102,9 @@ def test_picture_that_takes_the_gateway_down_holds_up_no_other(post):
     put(post, *(f"{index}.png" for index in range(20)))
     with watching(post, client_of(gateway)):
         wait_until(lambda: len(lines(post)) >= 19)
-        while not (post.rejects / "0.png").exists():
+        for _ in range(2 * TRIES):
+            if (post.rejects / "0.png").exists():
+                break
             tried = len(gateway.asked)
             gateway.is_ready = True  # it was started again, and nothing else comes
             wait_until(lambda tried=tried: len(gateway.asked) > tried)
@@ -164,6 +166,21 @@ def test_proxy_without_a_gateway_behind_it_ends_nothing_that_has_worked(post):
         assert thread.is_alive()
         gateway.failing.clear()
         wait_until(lambda: len(lines(post)) == 2)
+
+
+def test_nothing_is_asked_any_more_once_it_is_told_to_stop(post):
+    gateway, stop = FakeGateway(), Event()
+
+    def last() -> httpx.Response:
+        stop.set()
+        return problem(422)()  # after which each picture would be asked for alone
+
+    gateway.failing["0.png"] = last
+    put(post, *(f"{index}.png" for index in range(8)))
+    with client_of(gateway) as client:
+        Watch(post, client, QUICK).run(stop)
+    assert len(gateway.asked) == 1
+    assert lines(post) == []
 
 
 def test_wrong_address_ends_it(post):
