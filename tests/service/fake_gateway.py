@@ -20,9 +20,11 @@ class FakeGateway:
     is_ready: bool = True
     is_there: bool = True
     asked: list[list[str]] = field(default_factory=list)  # names of the files of each request
+    calls: int = 0  # also those that nobody took
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer; a failure may raise."""
+        self.calls += 1
         if not self.is_there:
             raise httpx.ConnectError("nobody listens")
         if request.url.path == "/readyz":

@@ -262,6 +262,22 @@ def test_folder_that_cannot_be_listed_is_said_once_and_hides_no_other(
     assert settled(arrivals, clock) == {"bad/a.png", "good/b.png"}
 
 
+def test_folder_that_goes_while_it_is_listed_is_not_said(
+    arrivals, camera, clock, monkeypatch, capfd
+):
+    put(camera / "day" / "a.png")
+    scan = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "day":
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert settled(arrivals, clock) == set()
+    assert capfd.readouterr().err == ""
+
+
 def test_folder_that_goes_away_comes_back(arrivals, camera, clock, capfd):
     put(camera / "a.png")
     camera.rename(camera.parent / "unmounted")

@@ -312,6 +312,39 @@ def test_a_gateway_that_fails_at_all_is_not_asked_for_all(tmp_path):
     assert len(gateway.asked) < 50
 
 
+def test_a_wrong_key_is_told_once_and_not_tried_with_every_image(tmp_path):
+    paths = images(tmp_path, **{f"{n:02}": b"picture" for n in range(8)})
+    gateway = FakeGateway({path.name: problem(401) for path in paths})
+    with pytest.raises(ClientError, match="401"):
+        answered(gateway, paths)
+    assert len(gateway.asked) == 1
+
+
+def test_what_later_requests_have_found_is_kept_when_an_earlier_one_ends_it(tmp_path):
+    paths = images(tmp_path, **{f"{n:02}": b"picture" for n in range(2 * bulk.BATCH)})
+    gateway, found = FakeGateway({"00.png": problem(401)}), []
+
+    async def inspect_all() -> None:
+        second = asyncio.Event()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            if b"00.png" in request.content:
+                await second.wait()
+                for _ in range(100):  # turns of the loop, for the other answer to be read
+                    await asyncio.sleep(0)
+            second.set()
+            return gateway(request)
+
+        transport = httpx.MockTransport(answer)
+        async with AsyncClient("http://gateway", retries=0, transport=transport) as client:
+            async for outcome in bulk.inspect(client, paths, Options()):
+                found.append(outcome.path)
+
+    with pytest.raises(ClientError, match="401"):
+        asyncio.run(inspect_all())
+    assert found == paths[bulk.BATCH :]
+
+
 def test_what_was_found_until_the_gateway_went_is_written_and_shown(tmp_path, capsys):
     paths = images(tmp_path / "parts", **{f"{n:03}": b"picture" for n in range(80)})
     gateway = FakeGateway()

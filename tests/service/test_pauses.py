@@ -28,6 +28,15 @@ def test_trouble_is_said_once_and_its_end_too(capsys):
     assert capsys.readouterr().err == "onegauge: the disk is full\nonegauge: there is room\n"
 
 
+def test_what_fails_while_it_is_not_tried_makes_the_pause_no_longer():
+    now = 100.0
+    trouble = Trouble(Pauses(2.0, 60.0), lambda: now)
+    for _ in range(9):
+        trouble.begins("the disk is full")
+    now += 2.0
+    assert not trouble.waits()
+
+
 class Full(io.StringIO):
     def write(self, _text: str) -> int:
         raise OSError(28, "No space left on device")

@@ -211,6 +211,20 @@ def raise_(exc: Exception) -> None:
     raise exc
 
 
+def test_picture_that_comes_there_at_the_same_time_stays(world, monkeypatch):
+    link = os.link
+
+    def other_first(source: Path, target: Path, **options: object) -> None:
+        monkeypatch.setattr(os, "link", link)
+        put(target, b"of another line")
+        link(source, target, **options)
+
+    state = world.judged("a.png")
+    monkeypatch.setattr(os, "link", other_first)
+    world.rejects().put_by("a.png", state)
+    assert sorted(world.there().values()) == [b"of another line", b"picture"]
+
+
 def test_link_of_a_file_that_was_changed_in_its_place_is_withdrawn(world):
     state = world.judged("a.png", b"half")
     kept = world.rejects()

@@ -149,11 +149,22 @@ def test_no_picture_is_blamed_while_the_gateway_has_no_answer_for_any(post, read
 def test_gateway_that_is_away_is_not_asked_for_every_picture(post):
     gateway = FakeGateway(is_there=False)
     put(post, *(f"{index}.png" for index in range(20)))
-    with watching(post, client_of(gateway)) as thread:
-        thread.join(0.3)
-        gateway.is_there = True
-        wait_until(lambda: len(lines(post)) == 20)
-    assert len(gateway.asked[0]) == 8
+    pace = replace(QUICK, away=Pauses(3600.0, 3600.0))
+    with watching(post, client_of(gateway), pace) as thread:
+        wait_until(lambda: gateway.calls > 0)
+        thread.join(0.2)  # time in which it could be asked again
+    assert gateway.calls == 1
+
+
+def test_full_requests_are_sent_again_after_a_failure(post):
+    gateway = FakeGateway({"0.png": problem(502)})
+    put(post, *(f"{index}.png" for index in range(8)))
+    with watching(post, client_of(gateway), replace(QUICK, again=Pauses(3600.0, 3600.0))):
+        wait_until(lambda: len(lines(post)) == 7)
+        before = len(gateway.asked)
+        put(post, *(f"later{index}.png" for index in range(40)))
+        wait_until(lambda: len(lines(post)) == 47)
+    assert max(map(len, gateway.asked[before:])) == 8
 
 
 def test_proxy_without_a_gateway_behind_it_ends_nothing_that_has_worked(post):
