@@ -12,7 +12,8 @@ every alignment can be had of every run.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,9 @@ class Checkpoint:
     images: int  # pictures that the detector was fitted on
     calibrated_at: int | None = None  # seconds since 1970; not said by older runs
     depth: Depth = UNKNOWN  # of training files of more than 8 bits
+    # SHA-256 of each held-out file by its name below `config.data`, in the order of the evidence;
+    # empty where an older run does not say
+    calibration_files: Mapping[str, str] = field(default_factory=dict)
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph with this alignment and target rate, by default the run's own."""
@@ -89,14 +93,13 @@ class Checkpoint:
             Look(embedding(evidence.calibration_deviations), evidence.calibration_places),
             self.calibration_products,
         )
-        scores = highest_of(self.scoring(held_out), evidence.calibration_pictures)
         return Gauge(
             self.backbone,
             self.detector,
             embedding,
             self.places,
             aligner,
-            Calibration.of(scores, false_alarm_rate or config.false_alarm_rate),
+            self.calibration(self.scoring(held_out), false_alarm_rate),
             Novelty(
                 evidence.means,
                 evidence.calibration_means,
@@ -105,6 +108,11 @@ class Checkpoint:
             ),
             self.scoring,
         ).eval()
+
+    def calibration(self, aligned: Tensor, false_alarm_rate: float | None = None) -> Calibration:
+        """The calibration by aligned scores (n,) of what was held out, images or tiles."""
+        scores = highest_of(aligned, self.evidence.calibration_pictures)
+        return Calibration.of(scores, false_alarm_rate or self.config.false_alarm_rate)
 
     def require(self, alignment: str) -> None:
         """Raise CheckpointError for an alignment that this run cannot have."""
@@ -185,6 +193,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
         "images": checkpoint.images,
         "calibrated_at": checkpoint.calibrated_at,
         "bit_depth": checkpoint.depth.bits,
+        "calibration_files": dict(checkpoint.calibration_files),
         "products": checkpoint.products,
         "calibration_products": checkpoint.calibration_products,
         "digests": {name: _digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
@@ -226,6 +235,7 @@ def load(run: Path) -> Checkpoint:
         record.get("images", len(evidence.pictures.unique())),  # not said before there was a limit
         record.get("calibrated_at"),
         Depth(record.get("bit_depth")),
+        record.get("calibration_files", {}),
     )
 
 

@@ -21,6 +21,7 @@ from training.dataset import (
     MAX_UNREADABLE,
     Picture,
     Unreadable,
+    content_digest,
     count_tiles,
     digest,
     readable,
@@ -47,6 +48,7 @@ class Corpus:
     means: Tensor  # (N, D)
     digest: str  # of names and contents
     depth: Depth  # of files of more than 8 bits
+    contents: tuple[str, ...]  # SHA-256 of each picture's file
 
 
 def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: Progress) -> Corpus:
@@ -70,6 +72,7 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
             descriptors["means"],
             record["digest"],
             Depth(record.get("bit_depth")),
+            tuple(record["contents"]),
         )
     except (OSError, ValueError, KeyError, EOFError, SafetensorError) as exc:
         raise CheckpointError(
@@ -141,10 +144,16 @@ def _write_corpus(
     _judge(unreadable, len(paths), config, progress)
     descriptors = {name: torch.cat([batch[name] for batch in pooled]) for name in pooled[0]}
     save_file(descriptors, state / "descriptors.safetensors")
-    known = digest([config.data / name for name in names], config.data)
+    files = [config.data / name for name in names]
     with whole(state / "corpus.json") as file:  # last: where it is, all has been read
-        record = {"names": names, "tiles": tiles, "digest": known, "listing": listing}
-        record["bit_depth"] = depth.bits
+        record = {
+            "names": names,
+            "tiles": tiles,
+            "digest": digest(files, config.data),
+            "contents": [content_digest(file) for file in files],
+            "listing": listing,
+            "bit_depth": depth.bits,
+        }
         file.write_text(json.dumps(record))
 
 

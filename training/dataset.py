@@ -107,8 +107,13 @@ def digest(paths: Sequence[Path], root: Path) -> str:
     total = sha256()
     for path in paths:
         total.update(os.fsencode(path.relative_to(root)))
-        total.update(sha256(path.read_bytes()).digest())
+        total.update(bytes.fromhex(content_digest(path)))
     return total.hexdigest()
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file's content; raises OSError."""
+    return sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,11 @@ class Novelty(nn.Module):
         self.embedding = Embedding(references)
         self.register_buffer("bank", self.embedding(references))  # (N, E)
         self.register_buffer("threshold", torch.ones(()))
-        held_out = highest_of(self(calibration), pictures)
+        self.calibrate(self(calibration), rate, pictures)
+
+    def calibrate(self, distances: Tensor, rate: float, pictures: Tensor) -> None:
+        """Set the threshold by the distances (n,) of held-out images, found while it is 1."""
+        held_out = highest_of(distances, pictures)
         fitted = float(_log_normal_quantile(held_out, 1 - rate))
         self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
 

@@ -121,6 +121,10 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         len(np.unique(pictures[fit])),
         int(time.time()),
         corpus.depth,
+        {
+            str(corpus.paths[picture].relative_to(config.data)): corpus.contents[picture]
+            for picture in np.unique(pictures[held_out])
+        },
     )
     checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
     save(checkpoint, verification)

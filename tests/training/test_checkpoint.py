@@ -29,11 +29,26 @@ def test_a_saved_run_reads_images_as_before(trained_run, tmp_path):
     assert after.products == before.products
     assert after.calibration_products == before.calibration_products
     assert after.training_digest == before.training_digest
+    assert after.calibration_files == before.calibration_files
     assert replace(after.config, out=trained_run) == before.config
     with torch.inference_mode():
         readings = zip(after.gauge()(images), before.gauge()(images), strict=True)
     for found, expected in readings:
         assert torch.equal(found, expected)
+
+
+def test_a_run_says_which_files_it_was_calibrated_on(trained_run, product_tree):
+    files = load(trained_run).calibration_files
+    assert len(files) == load(trained_run).calibration_images == 19
+    for name, digest in files.items():
+        assert sha256((product_tree / name).read_bytes()).hexdigest() == digest
+
+
+def test_a_run_of_before_that_was_said_can_be_read(run):
+    record = json.loads((run / "checkpoint.json").read_text())
+    del record["calibration_files"]
+    (run / "checkpoint.json").write_text(json.dumps(record))
+    assert load(run).calibration_files == {}
 
 
 def test_a_run_can_be_moved(run):
