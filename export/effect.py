@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from sklearn.metrics import roc_auc_score
 
 from export.errors import VerificationError
-from service.contract import IMAGE
-from service.depth import UNKNOWN, Depth
-from service.tiles import Tiling
-from training.choice import NO_CHOICE, Choice
-from training.dataset import Picture, readable, training_images
+from export.held_out import HeldOut
+from export.recalibration import judged
 from training.synthesis import add_anomaly
 
-BATCH = 8
-FEWEST_IMAGES = 10
-NORMAL_IMAGES = 128  # to compare on; as many with a synthetic anomaly
-SCALING_IMAGES = 128  # others, for the scales of int8
+NORMAL_IMAGES = 128  # to compare on at most; as many with a synthetic anomaly
 
 
 @dataclass(frozen=True)
@@ -49,43 +41,24 @@ class Effect:
 
 @dataclass(frozen=True)
 class Sample:
-    """Images uint8 (N, H, W, 3) of the kind that the run was trained on."""
+    """Images uint8 (N, H, W, 3), none of which the run was fitted on."""
 
     normal: np.ndarray
     anomalous: np.ndarray  # the same with a synthetic anomaly each
-    scaling: np.ndarray  # other normal ones
 
 
-def sample_of(
-    folder: Path,
-    size: int,
-    tiling: Tiling | None = None,
-    choice: Choice = NO_CHOICE,
-    depth: Depth = UNKNOWN,
-) -> Sample:
-    """Images, or tiles, of a folder of normal ones; raises VerificationError if too few."""
+def sample_of(held_out: HeldOut) -> Sample:
+    """Images, or tiles, of pictures that the run was not fitted on."""
     rng = np.random.default_rng(0)
-    paths = training_images(folder, choice)
-    chosen = [paths[i] for i in rng.permutation(len(paths))[: NORMAL_IMAGES + SCALING_IMAGES]]
-    found = (picture for _, picture in readable(chosen, size, tiling, depth))
-    read = [picture.pixels for picture in found if isinstance(picture, Picture)]
-    if len(read) < FEWEST_IMAGES:
-        raise VerificationError(
-            f"{folder} has {len(read)} images, and a smaller precision is measured on at least "
-            f"{FEWEST_IMAGES}: name a folder of normal images by --images"
-        )
-    normal = np.concatenate(read[::2])[:NORMAL_IMAGES]
-    scaling = np.concatenate(read[1::2])[:SCALING_IMAGES]
-    return Sample(normal, np.stack([add_anomaly(image, rng) for image in normal]), scaling)
+    normal = held_out.sample(NORMAL_IMAGES)
+    return Sample(normal, np.stack([add_anomaly(image, rng) for image in normal]))
 
 
 def measure_effect(full: Path, smaller: Path, sample: Sample, allowance: Allowance) -> Effect:
     """Compare two files on a sample; raises VerificationError beyond the allowance."""
     images = np.concatenate([sample.normal, sample.anomalous])
     labels = np.repeat([0, 1], [len(sample.normal), len(sample.anomalous)])
-    (score, novelty), (found, found_novelty) = (_run(file, images) for file in (full, smaller))
-    if not (np.isfinite(found).all() and np.isfinite(found_novelty).all()):
-        raise VerificationError("the smaller precision gives values that are not finite numbers")
+    (score, novelty), (found, found_novelty) = (judged(f, [images]) for f in (full, smaller))
     flipped = 0
     for name, before, after in (("score", score, found), ("novelty", novelty, found_novelty)):
         changed = (before >= 1) != (after >= 1)
@@ -110,13 +83,3 @@ def measure_effect(full: Path, smaller: Path, sample: Sample, allowance: Allowan
         auroc,
         auroc_before,
     )
-
-
-def _run(file: Path, images: np.ndarray) -> Sequence[np.ndarray]:
-    """Scores and novelties (N,)."""
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    batches = [
-        session.run(["score", "novelty"], {IMAGE: images[start : start + BATCH]})
-        for start in range(0, len(images), BATCH)
-    ]
-    return [np.concatenate(part) for part in zip(*batches, strict=True)]

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from torch import Tensor
 
 from export.effect import ALLOWANCES, Effect, measure_effect, sample_of
 from export.errors import ExportError
+from export.held_out import HeldOut
 from export.precision import Precision, as_computed_in_half, to_half, to_int8
+from export.recalibration import judged, recalibrate, store_calibration
 from export.repository import (
     PLAN,
     ModelSpec,
@@ -30,12 +31,14 @@ from export.repository import (
 from export.tensorrt import accelerate, build_plan
 from export.to_onnx import store_compactly, trace
 from export.verify import verify
-from service.contract import IMAGE
 from service.repository import MODEL, Verification
 from training.checkpoint import Checkpoint, load, load_verification_images
-from training.choice import NO_CHOICE
 from training.gauge import Gauge
 from training.progress import Progress
+
+SCALING_IMAGES = 128  # of those fitted on, for the scales of int8
+# What an exported alignment does where its calibration would otherwise be told the products
+SERVED_AS = {"class-aware": "class-aware-training"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Flavour:
     triton_backend: TritonBackend = "onnxruntime"
     precision: Precision = "fp32"
     tensorrt: bool = False  # inside Triton's ONNX Runtime backend
-    images: Path | None = None  # normal ones to measure a precision on; None: the training images
+    images: Path | None = None  # where the training images are now; None: where they were then
     max_batch_size: int = 8
 
     def __post_init__(self) -> None:
@@ -83,13 +86,13 @@ def export_run(
         every_batch_warmed=flavour.tensorrt,
     )
     require_compatible(repository, model_config(spec))
-    gauge = checkpoint.gauge()
-    spec = replace(spec, provenance=spec.provenance | rescoring(gauge, checkpoint))
+    gauge = checkpoint.gauge(SERVED_AS.get(checkpoint.config.alignment))
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / MODEL
         _write(gauge, checkpoint, model, flavour, progress)
         digest = _digest(model)
-        config = model_config(replace(spec, provenance={**spec.provenance, "model_digest": digest}))
+        found = rescoring(gauge, checkpoint) | {"model_digest": digest}
+        config = model_config(replace(spec, provenance=spec.provenance | found))
         plan = None
         if flavour.tensorrt:
             accelerate(config, digest)
@@ -106,24 +109,28 @@ def export_run(
 def _write(
     gauge: Gauge, checkpoint: Checkpoint, model: Path, flavour: Flavour, progress: Progress
 ) -> None:
-    """Write the graph to `model`, verified in fp32 and, in a smaller precision, once more."""
-    config = checkpoint.config
+    """Write the graph to `model`, if smaller calibrated anew, and then the gauge as well."""
+    precision, config = flavour.precision, checkpoint.config
+    held_out = None if precision == "fp32" else HeldOut.of(checkpoint, flavour.images)
     traced = model.with_name("traced.onnx")
     trace(gauge, config.image_size, traced)
-    images = load_verification_images(config.out)
-    if flavour.precision == "fp32":
+    if held_out is None:
         shutil.copyfile(traced, model)
     else:
-        effect = _write_smaller(traced, model, flavour, checkpoint)
+        _write_smaller(traced, model, precision, held_out)
+        recalibrate(model, gauge, checkpoint, held_out.pictures())
+        effect = _effect(traced, model, precision, held_out)
+        store_calibration(traced, gauge)
         progress.say(
-            f"{flavour.precision} on {effect.images} images, half of them with a synthetic anomaly:"
+            f"{precision} on {effect.images} images, half of them with a synthetic anomaly, and "
+            f"calibrated anew on {checkpoint.calibration_images}, none of which were fitted on:"
             f" scores differ by {effect.score_median:.1%} in the median and {effect.score_99:.1%} "
             f"in 99 % of them, {effect.flipped} decisions changed near the threshold, AUROC "
             f"{100 * effect.auroc:.2f} instead of {100 * effect.auroc_before:.2f}"
         )
     store_compactly(model)
-    exact = model if flavour.precision == "fp32" else traced
-    agreement = verify(gauge, exact, images, flavour.max_batch_size)
+    exact = model if held_out is None else traced
+    agreement = verify(gauge, exact, load_verification_images(config.out), flavour.max_batch_size)
     progress.say(
         f"verified on {agreement.images} images: scores within {agreement.score:.1g}, maps "
         f"within {agreement.anomaly_map:.1g} of torch, no decision changed; "
@@ -131,22 +138,25 @@ def _write(
     )
 
 
-def _write_smaller(traced: Path, model: Path, flavour: Flavour, checkpoint: Checkpoint) -> Effect:
-    """Write the traced graph in a smaller precision; raises VerificationError if it costs much."""
-    config = checkpoint.config
-    folder, choice = (flavour.images, NO_CHOICE) if flavour.images else (config.data, config.choice)
-    sample = sample_of(folder, config.image_size, config.tiling, choice, checkpoint.depth)
+def _write_smaller(traced: Path, model: Path, precision: Precision, held_out: HeldOut) -> None:
+    """Write the traced graph in a smaller precision, calibrated as the traced one."""
+    if precision == "int8":
+        to_int8(traced, model, held_out.others(SCALING_IMAGES))
+        return
+    graph = onnx.load(traced)
+    to_half(graph)
+    onnx.save(graph, model)
+
+
+def _effect(traced: Path, model: Path, precision: Precision, held_out: HeldOut) -> Effect:
+    """What a smaller precision does; raises VerificationError if it costs much."""
     computed = model
-    if flavour.precision == "fp16":
-        graph = onnx.load(traced)
-        to_half(graph)
-        onnx.save(graph, model)
+    if precision == "fp16":
+        graph = onnx.load(model)
         as_computed_in_half(graph)
         computed = model.with_name("computed.onnx")
         onnx.save(graph, computed)
-    else:
-        to_int8(traced, model, sample.scaling)
-    return measure_effect(traced, computed, sample, ALLOWANCES[flavour.precision])
+    return measure_effect(traced, computed, sample_of(held_out), ALLOWANCES[precision])
 
 
 def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
@@ -171,11 +181,7 @@ def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
 
 def _verification(model: Path, images: Tensor) -> Verification:
     """The most normal and the most anomalous of the images, for a gateway to verify itself by."""
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    found = [
-        session.run(["score", "novelty"], {IMAGE: image[np.newaxis]}) for image in images.numpy()
-    ]
-    score, novelty = (np.concatenate(part) for part in zip(*found, strict=True))
+    score, novelty = judged(model, images.numpy()[:, np.newaxis])
     chosen = [int(score.argmin()), int(score.argmax())]
     return Verification(images[chosen].numpy(), score[chosen], novelty[chosen])
 

@@ -4,12 +4,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from PIL import Image
 
 from export.effect import Allowance, Sample, measure_effect, sample_of
 from export.errors import VerificationError
-from training.choice import Choice
-from training.errors import DataError
+from export.held_out import HeldOut
+from training.checkpoint import load
 
 WIDE = Allowance(margin=10, auroc_loss=1)
 
@@ -40,7 +39,7 @@ def greys(*levels: int) -> np.ndarray:
     return np.stack([np.full((4, 4, 3), level, np.uint8) for level in levels])
 
 
-SAMPLE = Sample(greys(20, 60, 120), greys(100, 140, 250), greys(10))
+SAMPLE = Sample(greys(20, 60, 120), greys(100, 140, 250))
 
 
 def test_what_changes_is_told(tmp_path):
@@ -71,25 +70,10 @@ def test_values_that_are_no_numbers_are_refused(tmp_path):
         measure_effect(full, other, SAMPLE, WIDE)
 
 
-def test_sample_has_normal_images_others_with_anomalies_and_others_for_scales(product_tree):
-    sample = sample_of(product_tree, 64)
-    assert sample.normal.shape == sample.anomalous.shape
-    assert len(sample.normal) == len(sample.scaling) == 30
+def test_sample_is_of_pictures_that_nothing_was_fitted_on(trained_run):
+    held_out = HeldOut.of(load(trained_run), None)
+    sample = sample_of(held_out)
+    known = {tiles.tobytes() for tiles in held_out.pictures()}
+    assert {image.tobytes() for image in sample.normal} == known
+    assert sample.normal.shape == sample.anomalous.shape == (19, 128, 128, 3)
     assert (sample.normal != sample.anomalous).any(axis=(1, 2, 3)).all()
-
-
-def test_sample_is_chosen_as_the_training_images_are(tmp_path):
-    for name in ("good", "odd"):
-        (tmp_path / name).mkdir()
-        for number in range(10):
-            Image.new("RGB", (64, 64)).save(tmp_path / name / f"{number}.png")
-    with pytest.raises(DataError, match="--exclude"):
-        sample_of(tmp_path, 64)
-    assert len(sample_of(tmp_path, 64, choice=Choice(exclude=("odd",))).normal) == 5
-
-
-def test_folder_with_too_few_images_is_refused(tmp_path):
-    for number in range(3):
-        Image.new("RGB", (64, 64)).save(tmp_path / f"{number}.png")
-    with pytest.raises(VerificationError, match="has 3 images.*--images"):
-        sample_of(tmp_path, 64)

@@ -1,8 +1,11 @@
-import json
 import re
 import shutil
+from contextlib import redirect_stderr
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -13,10 +16,13 @@ from export import export_run as module
 from export.effect import ALLOWANCES, Allowance
 from export.errors import ExportError, RepositoryError, VerificationError
 from export.export_run import Flavour, export_run
+from export.held_out import HeldOut
 from export.to_onnx import trace
 from service.contract import Contract, parse_config
-from training.checkpoint import load, load_verification_images
-from training.errors import CheckpointError, DataError
+from service.repository import StoredVersion
+from training.alignments import Look
+from training.checkpoint import load, load_verification_images, save
+from training.errors import CheckpointError
 
 
 def tree(folder):
@@ -114,42 +120,123 @@ def test_an_unfinished_run_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_precision_is_published_in_the_graph_and_decides_alike(
-    repository, trained_run, product_tree, tmp_path, capsys
-):
-    flavour = Flavour(precision="fp16", images=product_tree, max_batch_size=3)
-    export_run(trained_run, tmp_path, "parts", flavour)
-    assert re.search(r"fp16 on \d+ images.*AUROC", capsys.readouterr().err, re.DOTALL)
-    half, full = (
-        onnxruntime.InferenceSession(folder / "parts" / "1" / "model.onnx")
-        for folder in (tmp_path, repository)
-    )
-    assert [i.type for i in half.get_inputs()] == ["tensor(uint8)"]
-    assert {o.type for o in half.get_outputs()} == {"tensor(float)"}
+@pytest.fixture(scope="module", params=["fp16", "int8"])
+def smaller(request, trained_run, traced, tmp_path_factory) -> tuple[str, Path, str]:
+    """A precision, the folder of the version that was published in it, and what was said."""
+    repository = tmp_path_factory.mktemp(request.param)
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
+        patch.setitem(ALLOWANCES, request.param, Allowance(margin=9, auroc_loss=1))
+        patch.setattr(module, "trace", copier_of(traced))
+        export_run(trained_run, repository, "parts", Flavour(precision=request.param))
+    return request.param, repository / "parts" / "1", said.getvalue()
+
+
+def copier_of(traced: Path):
+    """What writes this graph wherever one is to be traced, which takes a while."""
+    return lambda _gauge, _size, path: shutil.copy(traced, path)
+
+
+def read_by(folder: Path, images: np.ndarray, *outputs: str) -> list[np.ndarray]:
+    """What the graph of a version says of images uint8 (N, H, W, 3)."""
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    found = [session.run(outputs, {"image": image[np.newaxis]}) for image in images]
+    return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+
+def contract_of(folder: Path) -> Contract:
+    return Contract.from_config(parse_config((folder / "config.pbtxt").read_text()), "1")
+
+
+def test_smaller_precision_keeps_the_promise_by_its_own_scores(smaller, trained_run):
+    _, folder, _ = smaller
+    checkpoint = load(trained_run)
+    images = np.concatenate([*HeldOut.of(checkpoint, None).pictures()])
+    score, p_value = read_by(folder, images, "score", "p_value")
+    contract = contract_of(folder)
+    np.testing.assert_array_equal(contract.rescoring[1], np.sort(score))
+    assert contract.calibration_images == len(score) == 19
+    reached = (score[np.newaxis] >= score[:, np.newaxis]).sum(1)
+    np.testing.assert_array_equal(p_value, ((1 + reached) / 20).astype(np.float32))
+    np.testing.assert_array_equal(score >= 1, p_value <= np.float32(0.05))
+    assert not np.array_equal(score, np.sort(checkpoint.gauge().calibration.scores))
+
+
+def test_smaller_precision_decides_much_as_fp32_does(smaller, repository, trained_run):
+    precision, folder, said = smaller
+    assert re.search(rf"{precision} on 38 images.*\n?.*AUROC", said, re.DOTALL)
+    assert contract_of(folder).parameters["precision"] == precision
     images = load_verification_images(trained_run).numpy()
-    scores = [session.run(["score"], {"image": images})[0] for session in (half, full)]
-    np.testing.assert_allclose(*scores, rtol=0.02, atol=0.02)
-    config = parse_config((tmp_path / "parts" / "config.pbtxt").read_text())
-    assert Contract.from_config(config, "1").parameters["precision"] == "fp16"
+    (found,) = read_by(folder, images, "score")
+    (exact,) = read_by(repository / "parts" / "1", images, "score")
+    near = {"fp16": 0.03, "int8": 0.5}[precision]
+    np.testing.assert_allclose(found, exact, rtol=near, atol=near)
 
 
-def test_precision_is_measured_on_the_training_images_as_the_run_chose_them(trained_run, tmp_path):
-    run = shutil.copytree(trained_run, tmp_path / "run")
-    record = json.loads((run / "checkpoint.json").read_text())
-    record["config"]["exclude"] = ["*.jpg"]
-    (run / "checkpoint.json").write_text(json.dumps(record))
-    with pytest.raises(DataError, match=r"\(--exclude\)"):
-        export_run(run, tmp_path / "repository", "parts", Flavour(precision="fp16"))
+def test_verification_of_a_smaller_precision_is_what_its_graph_says(smaller):
+    _, folder, _ = smaller
+    verification = StoredVersion(contract_of(folder), folder).verification()
+    score, novelty = read_by(folder, verification.images, "score", "novelty")
+    np.testing.assert_allclose(verification.score, score, rtol=1e-4)
+    np.testing.assert_allclose(verification.novelty, novelty, rtol=1e-4)
 
 
-def test_precision_that_costs_too_much_is_not_published(
-    trained_run, product_tree, tmp_path, monkeypatch
-):
+@pytest.fixture
+def without_tracing(traced, monkeypatch):
+    """The gauge of the trained run as a graph that is there already."""
+    monkeypatch.setattr(module, "trace", copier_of(traced))
+
+
+@pytest.mark.usefixtures("without_tracing")
+def test_precision_that_costs_too_much_is_not_published(trained_run, tmp_path, monkeypatch):
     monkeypatch.setitem(ALLOWANCES, "int8", Allowance(margin=0, auroc_loss=-1))
-    flavour = Flavour(precision="int8", images=product_tree)
     with pytest.raises(VerificationError, match="the smaller precision"):
-        export_run(trained_run, tmp_path / "repository", "parts", flavour)
+        export_run(trained_run, tmp_path / "repository", "parts", Flavour(precision="int8"))
     assert not (tmp_path / "repository").exists()
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_precision_is_refused_before_the_work_without_the_images(
+    trained_run, tmp_path, monkeypatch, precision
+):
+    monkeypatch.delattr(module, "trace")
+    flavour = Flavour(precision=precision, images=tmp_path / "gone")
+    with pytest.raises(ExportError, match=f"{tmp_path / 'gone'}.*--images"):
+        export_run(trained_run, tmp_path / "repository", "parts", flavour)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("without_tracing")
+def test_full_precision_needs_no_images(trained_run, tmp_path):
+    flavour = Flavour(images=tmp_path / "gone")
+    assert export_run(trained_run, tmp_path / "repository", "parts", flavour) == 1
+
+
+def test_class_aware_model_is_calibrated_as_it_will_be_used(trained_run, tmp_path, monkeypatch):
+    """A graph is told no products, so that what is known of the held-out ones must not count."""
+    run = load(trained_run)
+    told = {
+        "config": replace(run.config, out=tmp_path, alignment="class-aware"),
+        "calibration_products": tuple(reversed(run.calibration_products)),
+    }
+    save(replace(run, **told), load_verification_images(trained_run))
+
+    def stop(gauge, _size, _path):
+        raise Traced(gauge.calibration)
+
+    monkeypatch.setattr(module, "trace", stop)
+    with pytest.raises(Traced) as end:
+        export_run(tmp_path, tmp_path / "repository", "parts")
+    evidence, gauge = run.evidence, run.gauge("class-aware")
+    look = Look(
+        gauge.embedding(evidence.calibration_deviations), evidence.calibration_places.float()
+    )
+    inferred = gauge.scoring(gauge.alignment(evidence.calibration_maps.float(), look).maps)
+    expected = run.calibration(inferred).scores
+    torch.testing.assert_close(end.value.args[0].scores, expected, rtol=1e-4, atol=1e-4)
+
+
+class Traced(Exception):
+    """What an export would have traced."""
 
 
 def test_tensorrt_is_for_the_backend_that_has_it():
@@ -157,6 +244,7 @@ def test_tensorrt_is_for_the_backend_that_has_it():
         Flavour("python", tensorrt=True)
 
 
+@pytest.mark.usefixtures("without_tracing")
 def test_plan_is_published_beside_the_graph(trained_run, tmp_path, monkeypatch):
     program = tmp_path / "bin" / "trtexec"
     program.parent.mkdir()

@@ -3,13 +3,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 from onnx import TensorProto
 from torch import nn
 
 from export.precision import FIRST_IN_FP32, as_computed_in_half, network_nodes, to_half, to_int8
-from export.to_onnx import trace
-from tests.export.conftest import SIZE
 from training.gauge import Gauge
 
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
@@ -31,13 +28,6 @@ TENSORRT = {
     *("Resize", "Shape", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "TopK"),
     *("Transpose", "Unsqueeze", "Where"),
 }
-
-
-@pytest.fixture(scope="module")
-def traced(gauge, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("traced") / "traced.onnx"
-    trace(gauge, SIZE, file)
-    return file
 
 
 def layers_of(gauge: Gauge) -> int:

@@ -1,0 +1,89 @@
+"""The pictures that a run was calibrated on, read again from the files that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from export.errors import ExportError
+from service.errors import ImageError
+from training.checkpoint import Checkpoint
+from training.config import TrainConfig
+from training.dataset import Picture, content_digest, picture_of, readable, training_images
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The files that nothing of a run was fitted on, unchanged since it was calibrated on them."""
+
+    config: TrainConfig
+    folder: Path  # that they are below, and what the run was fitted on, too
+    files: dict[Path, str]  # with the SHA-256 of each, in the order of the run's evidence
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, folder: Path | None) -> HeldOut:
+        """Those below `folder`, None for the run's own; raises ExportError unless all are there."""
+        config, known = checkpoint.config, checkpoint.calibration_files
+        if not known:
+            raise ExportError(
+                f"{config.out} does not say which images it was calibrated on, as older runs do "
+                "not, and a smaller precision is calibrated on them anew: train it anew, or export "
+                "it with --precision fp32"
+            )
+        folder = folder or config.data
+        files = {folder / name: digest for name, digest in known.items()}
+        for file, digest in files.items():
+            try:
+                changed = content_digest(file) != digest
+            except OSError as exc:
+                raise _missed(file, f"cannot be read: {exc.strerror}") from exc
+            if changed:
+                raise _missed(file, "has changed since")
+        return cls(config, folder, files)
+
+    def pictures(self) -> Iterator[np.ndarray]:
+        """The tiles uint8 (T, size, size, 3) of each, of which the whole may be the only one."""
+        for file in self.files:
+            try:
+                yield picture_of(file, self.config.image_size, self.config.tiling).pixels
+            except (ImageError, OSError) as exc:
+                raise _missed(file, f"cannot be read: {exc}") from exc
+
+    def sample(self, images: int) -> np.ndarray:
+        """So many at most, each a picture or a tile of another, uint8 (N, size, size, 3)."""
+        return np.stack([*islice(self._drawn(self.files), images)])
+
+    def others(self, images: int) -> np.ndarray:
+        """The same of what the run was fitted on; raises ExportError where there is nothing else.
+
+        A copy of a picture that was held out does not count.
+        """
+        held_out = {*self.files.values()}
+        found = [*islice(self._drawn(training_images(self.folder), held_out), images)]
+        if not found:
+            raise ExportError(
+                f"{self.folder} has no other images than those that the run was calibrated on, and "
+                "int8 is scaled by those it was fitted on: name the folder of all by --images"
+            )
+        return np.stack(found)
+
+    def _drawn(self, files: Iterable[Path], but: Container[str] = ()) -> Iterator[np.ndarray]:
+        """A tile of each readable file, both in random order, but for those of such content."""
+        rng, listed = np.random.default_rng(0), [*files]
+        for place in rng.permutation(len(listed)):
+            file = listed[place]
+            for _, picture in readable([file], self.config.image_size, self.config.tiling):
+                if isinstance(picture, Picture) and content_digest(file) not in but:
+                    yield picture.pixels[rng.integers(len(picture))]
+
+
+def _missed(file: Path, why: str) -> ExportError:
+    return ExportError(
+        f"{file}, which the run was calibrated on, {why}: a smaller precision is calibrated on the "
+        "same images; name the folder that they are in by --images, or export with --precision "
+        "fp32"
+    )

@@ -1,0 +1,74 @@
+"""A graph whose networks were changed, calibrated on its own scores of the pictures held out.
+
+Those pictures are exchangeable with new ones, as nothing in the graph depends on them, int8's
+scales included. So it is the graph itself that keeps the promise of split conformal calibration,
+whatever its precision does to scores, and to novelty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+
+from export.errors import VerificationError
+from service.contract import IMAGE
+from training.calibration import Calibration
+from training.checkpoint import Checkpoint
+from training.gauge import Gauge
+
+BATCH = 8
+CONSTANTS = (
+    *("calibration.origin", "calibration.span", "calibration.scores"),
+    "novelty.threshold",
+)
+
+
+def recalibrate(
+    model: Path, gauge: Gauge, checkpoint: Checkpoint, pictures: Iterable[np.ndarray]
+) -> None:
+    """Calibrate a graph, and the gauge with it, by the graph's scores of all held-out pictures.
+
+    `pictures` are uint8 (T, size, size, 3) each. What an uncalibrated graph gives is what it
+    calibrates later, to the last bit. Raises DataError where the scores do not differ.
+    """
+    gauge.calibration = Calibration(len(gauge.calibration.scores))
+    gauge.novelty.threshold.fill_(1)
+    store_calibration(model, gauge)
+    aligned, distances = map(torch.from_numpy, judged(model, pictures))
+    gauge.calibration = checkpoint.calibration(aligned)
+    gauge.novelty.calibrate(
+        distances, checkpoint.config.novelty_rate, checkpoint.evidence.calibration_pictures
+    )
+    store_calibration(model, gauge)
+
+
+def store_calibration(model: Path, gauge: Gauge) -> None:
+    """Give a graph of the gauge, in whatever precision, its calibration as it is now."""
+    graph, values = onnx.load(model), gauge.state_dict()
+    constants = {tensor.name: tensor for tensor in graph.graph.initializer}
+    for name in CONSTANTS:
+        constants[name].CopyFrom(numpy_helper.from_array(values[name].numpy(), name))
+    onnx.save(graph, model)
+
+
+def judged(model: Path, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and novelties (N,) that a graph gives all tiles of pictures uint8 (T, H, W, 3).
+
+    Raises VerificationError where they are no numbers.
+    """
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    found = [
+        session.run(["score", "novelty"], {IMAGE: tiles[start : start + BATCH]})
+        for tiles in pictures
+        for start in range(0, len(tiles), BATCH)
+    ]
+    score, novelty = (np.concatenate(part) for part in zip(*found, strict=True))
+    if not (np.isfinite(score).all() and np.isfinite(novelty).all()):
+        raise VerificationError(f"{model.name} gives values that are not finite numbers")
+    return score, novelty

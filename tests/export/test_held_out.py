@@ -1,0 +1,89 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.errors import ExportError
+from export.held_out import HeldOut
+from training.checkpoint import Checkpoint, load
+from training.dataset import training_images
+
+
+@pytest.fixture(scope="module")
+def checkpoint(trained_run) -> Checkpoint:
+    return load(trained_run)
+
+
+@pytest.fixture
+def folder(product_tree, tmp_path) -> Path:
+    """A copy of the training images elsewhere, which a test may change."""
+    return shutil.copytree(product_tree, tmp_path / "moved")
+
+
+def test_pictures_are_those_of_the_evidence_in_its_order(checkpoint):
+    pictures = np.concatenate([*HeldOut.of(checkpoint, None).pictures()])
+    gauge, evidence = checkpoint.gauge(), checkpoint.evidence
+    with torch.inference_mode():
+        scores = gauge(torch.from_numpy(pictures)).raw_score
+    expected = gauge.scoring(evidence.calibration_maps.float())
+    assert len(scores) == checkpoint.calibration_images
+    torch.testing.assert_close(scores, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_images_may_have_moved(checkpoint, folder):
+    there, here = (HeldOut.of(checkpoint, place) for place in (None, folder))
+    assert {folder} <= {*next(iter(here.files)).parents}
+    for mine, other in zip(here.pictures(), there.pictures(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("harm", ["missing", "changed"])
+def test_images_that_are_not_as_they_were_are_refused(checkpoint, folder, harm):
+    last = folder / [*checkpoint.calibration_files][-1]
+    if harm == "missing":
+        last.unlink()
+    else:
+        last.write_bytes(last.read_bytes() + b"\0")
+    with pytest.raises(ExportError, match=rf"{last}.*--images") as told:
+        HeldOut.of(checkpoint, folder)
+    assert ("has changed" if harm == "changed" else "cannot be read") in str(told.value)
+
+
+def test_run_that_does_not_say_what_was_held_out_is_refused(checkpoint):
+    older = replace(checkpoint, calibration_files={})
+    with pytest.raises(ExportError, match="train it anew, or export it with --precision fp32"):
+        HeldOut.of(older, None)
+
+
+def test_other_images_are_none_of_those_held_out_nor_a_copy_of_one(checkpoint, folder):
+    held_out = HeldOut.of(checkpoint, folder)
+    shutil.copy(next(iter(held_out.files)), folder / "wood" / "train" / "good" / "copy.jpg")
+    (folder / "wood" / "train" / "good" / "damaged.jpg").write_bytes(b"no image")
+    mine = {tiles.tobytes() for tiles in held_out.pictures()}
+    others = {image.tobytes() for image in held_out.others(1000)}
+    assert len(others) == 60 - len(mine) == 41
+    assert not others & mine
+    assert len(held_out.others(7)) == 7
+
+
+def test_folder_with_nothing_else_cannot_scale(checkpoint, folder):
+    held_out = HeldOut.of(checkpoint, folder)
+    for file in {*training_images(folder)} - held_out.files.keys():
+        file.unlink()
+    with pytest.raises(ExportError, match=rf"{folder} has no other images.*--images"):
+        held_out.others(128)
+
+
+def test_sample_takes_a_tile_of_each_picture(checkpoint):
+    cut = replace(checkpoint, config=replace(checkpoint.config, tile=64, image_size=32))
+    held_out = HeldOut.of(cut, None)
+    tiles = [*held_out.pictures()]
+    assert {picture.shape for picture in tiles} == {(4, 32, 32, 3)}
+    sample = held_out.sample(5)
+    assert sample.shape == (5, 32, 32, 3)
+    pictures = [{tile.tobytes() for tile in picture} for picture in tiles]
+    for image in sample:
+        pictures.remove(next(picture for picture in pictures if image.tobytes() in picture))

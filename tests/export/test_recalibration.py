@@ -1,0 +1,126 @@
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from export.held_out import HeldOut
+from export.recalibration import judged, recalibrate, store_calibration
+from export.verify import verify
+from training.checkpoint import Checkpoint, load
+from training.errors import DataError
+from training.gauge import Gauge, Reading
+
+
+def distort(source: Path, target: Path, factor: float, offset: float) -> Path:
+    """A graph with what is calibrated, scores and novelty, changed as no precision should."""
+    model = onnx.load(source)
+    graph = model.graph
+    for name, value in (("factor", factor), ("offset", offset)):
+        graph.initializer.append(helper.make_tensor(name, TensorProto.FLOAT, [], [value]))
+    nodes = []
+    for node in list(graph.node):
+        if {"calibration.origin", "novelty.threshold"} & {*node.input}:
+            before = node.input[0]
+            node.input[0] = f"{node.name}.distorted"
+            nodes.append(helper.make_node("Mul", [before, "factor"], [f"{node.name}.stretched"]))
+            moved = [f"{node.name}.stretched", "offset"]
+            nodes.append(helper.make_node("Add", moved, [node.input[0]]))
+        nodes.append(node)
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+    onnx.save(model, target)
+    return target
+
+
+def read(model: Path, images: np.ndarray) -> Reading:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    outputs = [session.run(Reading._fields, {"image": image[None]}) for image in images]
+    return Reading(*map(np.concatenate, zip(*outputs, strict=True)))
+
+
+class World(NamedTuple):
+    """A graph that was distorted, as it read the held-out images before and since."""
+
+    model: Path
+    gauge: Gauge
+    undistorted: Reading
+    before: Reading
+    since: Reading
+
+
+@pytest.fixture(scope="module")
+def checkpoint(trained_run) -> Checkpoint:
+    return load(trained_run)
+
+
+@pytest.fixture(scope="module")
+def pictures(checkpoint) -> list[np.ndarray]:
+    return [*HeldOut.of(checkpoint, None).pictures()]
+
+
+@pytest.fixture(scope="module")
+def world(graph, checkpoint, pictures, tmp_path_factory) -> World:
+    model = distort(graph, tmp_path_factory.mktemp("distorted") / "model.onnx", 5.0, 0.4)
+    images, gauge = np.concatenate(pictures), checkpoint.gauge()
+    before = read(model, images)
+    recalibrate(model, gauge, checkpoint, pictures)
+    return World(model, gauge, read(graph, images), before, read(model, images))
+
+
+def test_as_many_are_flagged_as_the_rule_says(world, checkpoint):
+    images, rate = checkpoint.calibration_images, checkpoint.config.false_alarm_rate
+    allowed = images - math.ceil((images + 1) * (1 - rate))
+    assert (world.before.score >= 1).sum() > allowed + 2
+    assert (world.since.score >= 1).sum() == allowed
+
+
+def test_p_values_count_the_scores_of_the_graph_itself(world):
+    scores = world.since.score
+    reached = (scores[np.newaxis] >= scores[:, np.newaxis]).sum(1)
+    expected = (1 + reached) / (len(scores) + 1)
+    np.testing.assert_array_equal(world.since.p_value, expected.astype(np.float32))
+    assert len({*world.before.p_value}) < len({*expected})
+
+
+def test_scores_maps_and_novelty_are_in_the_old_unit_again(world):
+    """As what was distorted is affine, all is as if it had not been, but for a rounding."""
+    for name in ("score", "anomaly_map"):
+        expected, found = getattr(world.undistorted, name), getattr(world.since, name)
+        np.testing.assert_allclose(found, expected, atol=2e-2, err_msg=name)
+        assert np.abs(getattr(world.before, name) - expected).max() > 0.5
+    assert (world.before.novelty >= 1).sum() > 1
+    assert (world.since.novelty >= 1).sum() <= 1
+
+
+def test_gauge_has_the_calibration_of_its_graph(world, graph, images, tmp_path):
+    scores = np.sort(world.since.score)
+    np.testing.assert_array_equal(world.gauge.calibration.scores.numpy(), scores)
+    other = shutil.copy(graph, tmp_path / "model.onnx")
+    store_calibration(Path(other), world.gauge)
+    assert verify(world.gauge, Path(other), images, 4).score < 2e-3  # raises where they differ
+
+
+def test_picture_counts_by_the_highest_of_its_tiles(checkpoint, graph, pictures, tmp_path):
+    pairs = torch.arange(len(pictures)) // 2
+    cut = replace(checkpoint, evidence=replace(checkpoint.evidence, calibration_pictures=pairs))
+    tiles = np.concatenate(pictures)
+    gauge, model = cut.gauge(), Path(shutil.copy(graph, tmp_path / "model.onnx"))
+    recalibrate(model, gauge, cut, [tiles[:1], tiles[1:12], tiles[12:]])
+    score, _ = judged(model, [tiles])
+    highest = np.sort([score[at : at + 2].max() for at in range(0, len(score), 2)])
+    np.testing.assert_allclose(gauge.calibration.scores.numpy(), highest, rtol=1e-5, atol=1e-5)
+
+
+def test_scores_that_do_not_differ_are_no_calibration(checkpoint, graph, pictures, tmp_path):
+    flat = distort(graph, tmp_path / "model.onnx", 0.0, 1.0)
+    with pytest.raises(DataError, match="do not differ"):
+        recalibrate(flat, checkpoint.gauge(), checkpoint, pictures)
