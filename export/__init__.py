@@ -3,9 +3,10 @@
 export_run  the steps in order
 to_onnx     the gauge traced, with fixed names and a dynamic batch
 precision   networks in fp16 or int8; effect: what that does to scores and decisions
+recalibration   such a graph calibrated on its own scores of the images held_out in training
 verify      the file against torch on real images; a disagreement is not published
 tensorrt    for Triton on a GPU: the accelerator's options, or a plan
 repository  config.pbtxt and the atomic version folder
 """
 
-import service  # noqa: F401  (keeps ONNX Runtime from reporting to its maker)
+import service  # noqa: F401  (tells ONNX Runtime and NVIDIA's libraries what they must not do)

@@ -61,9 +61,13 @@ def build_plan(model: Path, plan: Path, config: ModelConfig) -> None:
             "the kind of GPU that it will run on (docs/deployment.md)"
         )
     shapes = (f"--{name}Shapes={IMAGE}:{shape}" for name, shape in _profile(config).items())
-    command = [program, f"--onnx={model}", f"--saveEngine={plan}", "--stronglyTyped", *shapes]
+    # fp32 as the model is calibrated in it: by default TensorRT rounds it to 10 bits
+    options = ["--stronglyTyped", "--noTF32", *shapes, "--skipInference"]
     done = subprocess.run(
-        [*command, "--skipInference"], capture_output=True, text=True, check=False
+        [program, f"--onnx={model}", f"--saveEngine={plan}", *options],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode or not plan.is_file():
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:])

@@ -15,3 +15,7 @@ import os
 # ONNX Runtime's releases report to their maker from 1.29 on, which a plant has not agreed to. It
 # has to know before it is imported; who wants the reports sets 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# NVIDIA's libraries round what they multiply in fp32 to 10 bits, as fp16 has them, unless told not
+# to before they are loaded: distances to memories would not be those that a model is calibrated on.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")

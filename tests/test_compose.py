@@ -90,6 +90,11 @@ def test_settings_of_the_gateway_are_known_to_it(checkout):
         assert gateway["cap_drop"] == ["ALL"]
 
 
+def test_triton_computes_in_full_precision_what_is_calibrated_so(checkout):
+    prepare(checkout)
+    assert services(checkout, "gpu")["triton"]["environment"]["NVIDIA_TF32_OVERRIDE"] == "0"
+
+
 @pytest.mark.triton
 def test_options_of_triton_are_known_to_it(checkout):
     prepare(checkout)

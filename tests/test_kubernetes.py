@@ -54,6 +54,11 @@ def test_gpu_has_a_triton_behind_a_name_that_resolves_to_all_of_its_pods():
     assert env["ONEGAUGE_TRITON_URL"] == "dns:///triton:8001"
 
 
+def test_triton_computes_in_full_precision_what_is_calibrated_so():
+    (container,) = deployments("gpu")["triton"]["spec"]["containers"]
+    assert {"name": "NVIDIA_TF32_OVERRIDE", "value": "0"} in container["env"]
+
+
 def gateway(overlay: str) -> dict[str, Any]:
     (container,) = deployments(overlay)["gateway"]["spec"]["containers"]
     return dict(container)

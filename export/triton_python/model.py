@@ -14,6 +14,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library is loaded
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # fp32 is what the model is calibrated in
 
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import (

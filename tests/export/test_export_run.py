@@ -256,7 +256,7 @@ def test_plan_is_published_beside_the_graph(trained_run, tmp_path, monkeypatch):
     export_run(trained_run, tmp_path / "models", "parts", Flavour("tensorrt", max_batch_size=4))
     version = tmp_path / "models" / "parts" / "1"
     asked = (version / "model.plan").read_text()
-    assert "--stronglyTyped" in asked
+    assert {"--stronglyTyped", "--noTF32"} <= {*asked.split()}
     assert "--maxShapes=image:4x128x128x3" in asked
     assert parse_config((version / "config.pbtxt").read_text()).backend == "tensorrt"
     assert (version / "model.onnx").is_file()

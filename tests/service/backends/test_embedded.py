@@ -415,6 +415,14 @@ def zeros(batch_size: int) -> dict[str, np.ndarray]:
     return flat | {"anomaly_map": np.zeros((batch_size, 8, 12), np.float32)}
 
 
+@pytest.mark.parametrize("module", ["service.backends.onnx", "export.verify", "training.dataset"])
+def test_nvidia_computes_in_full_precision_what_is_calibrated_so(module):
+    here = {k: v for k, v in os.environ.items() if k != "NVIDIA_TF32_OVERRIDE"}
+    code = f"import {module}, os; print(os.environ['NVIDIA_TF32_OVERRIDE'])"
+    done = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, check=True)
+    assert done.stdout.strip() == b"0"
+
+
 @pytest.mark.parametrize(
     "load",
     [
