@@ -284,7 +284,7 @@ def export(
     triton_backend: Annotated[TritonBackend, typer.Option()] = "onnxruntime",
     precision: Annotated[Precision, typer.Option(help="Of the networks in the graph")] = "fp32",
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Inside onnxruntime")] = False,
-    images: Annotated[Path | None, typer.Option(help="Normal ones to measure it on")] = None,
+    images: Annotated[Path | None, typer.Option(help="Where the training images are now")] = None,
     max_batch_size: Annotated[int, typer.Option(min=1)] = 8,
     candidate: Annotated[bool, typer.Option("--candidate", help="Add, but do not serve")] = False,
 ) -> None:

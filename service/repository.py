@@ -28,7 +28,7 @@ CONFIG, MODEL, VERIFICATION = "config.pbtxt", "model.onnx", "verification.npz"
 
 @dataclass(frozen=True)
 class Verification:
-    """Images uint8 (K, H, W, 3) and what the graph says of them in torch, float32 (K,)."""
+    """Images uint8 (K, H, W, 3) and what the graph says of them at its export, float32 (K,)."""
 
     images: NDArray[np.uint8]
     score: NDArray[np.float32]
