@@ -1,5 +1,7 @@
 """A run on tiles of the original resolution, from training to the gateway."""
 
+import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
 from export.export_run import export_run
+from export.held_out import HeldOut
+from export.recalibration import judged, recalibrate
 from service.app import create_app
 from service.backends import load_backend
 from service.settings import Settings
@@ -80,6 +84,17 @@ def test_calibration_counts_pictures_and_not_tiles(run):
     gauge = checkpoint.gauge()
     assert len(gauge.calibration.scores) == checkpoint.calibration_images
     assert checkpoint.false_alarm_rate == 0.1
+
+
+def test_graph_calibrated_anew_counts_pictures_by_their_highest_tile(run, repository, tmp_path):
+    checkpoint, pictures = load(run), [*HeldOut.of(load(run), None).pictures()]
+    model = tmp_path / "model.onnx"
+    shutil.copy(repository / "onegauge" / "1" / "model.onnx", model)
+    recalibrate(model, checkpoint.gauge(), checkpoint, pictures)
+    highest = np.array([judged(model, [tiles])[0].max() for tiles in pictures])
+    assert len(highest) == checkpoint.calibration_images == 9
+    assert (highest >= 1).sum() == 9 - math.ceil(10 * 0.9)
+    assert np.median(highest) == 0
 
 
 def test_a_defect_is_found_where_it_is_at_the_original_resolution(gateway):
