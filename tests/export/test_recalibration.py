@@ -59,7 +59,9 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="module")
 def checkpoint(trained_run) -> Checkpoint:
-    return load(trained_run)
+    """The run with a rate that some of the images it was calibrated on must reach."""
+    run = load(trained_run)
+    return replace(run, config=replace(run.config, false_alarm_rate=0.2))
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +71,20 @@ def pictures(checkpoint) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def world(graph, checkpoint, pictures, tmp_path_factory) -> World:
-    model = distort(graph, tmp_path_factory.mktemp("distorted") / "model.onnx", 5.0, 0.4)
-    images, gauge = np.concatenate(pictures), checkpoint.gauge()
+    folder, images = tmp_path_factory.mktemp("distorted"), np.concatenate(pictures)
+    gauge, exact = checkpoint.gauge(), shutil.copy(graph, folder / "exact.onnx")
+    store_calibration(exact, gauge)
+    model = distort(exact, folder / "model.onnx", 5.0, 0.4)
     before = read(model, images)
     recalibrate(model, gauge, checkpoint, pictures)
-    return World(model, gauge, read(graph, images), before, read(model, images))
+    return World(model, gauge, read(exact, images), before, read(model, images))
 
 
 def test_as_many_are_flagged_as_the_rule_says(world, checkpoint):
     images, rate = checkpoint.calibration_images, checkpoint.config.false_alarm_rate
     allowed = images - math.ceil((images + 1) * (1 - rate))
-    assert (world.before.score >= 1).sum() > allowed + 2
-    assert (world.since.score >= 1).sum() == allowed
+    assert (world.before.score >= 1).sum() > allowed
+    assert (world.since.score >= 1).sum() == allowed == 3
 
 
 def test_p_values_count_the_scores_of_the_graph_itself(world):
@@ -95,7 +99,7 @@ def test_scores_maps_and_novelty_are_in_the_old_unit_again(world):
     """As what was distorted is affine, all is as if it had not been, but for a rounding."""
     for name in ("score", "anomaly_map"):
         expected, found = getattr(world.undistorted, name), getattr(world.since, name)
-        np.testing.assert_allclose(found, expected, atol=2e-2, err_msg=name)
+        np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-2, err_msg=name)
         assert np.abs(getattr(world.before, name) - expected).max() > 0.5
     assert (world.before.novelty >= 1).sum() > 1
     assert (world.since.novelty >= 1).sum() <= 1
