@@ -13,7 +13,7 @@ from export.errors import ExportError
 from service.errors import ImageError
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
-from training.dataset import Picture, content_digest, picture_of, readable, training_images
+from training.dataset import Picture, content_digest, picture_of, readable
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class HeldOut:
     """The files that nothing of a run was fitted on, unchanged since it was calibrated on them."""
 
     config: TrainConfig
-    folder: Path  # that they are below, and what the run was fitted on, too
+    folder: Path
     files: dict[Path, str]  # with the SHA-256 of each, in the order of the run's evidence
+    fitted: tuple[Path, ...]  # what the run was fitted on, if it is still there
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, folder: Path | None) -> HeldOut:
@@ -43,7 +44,8 @@ class HeldOut:
                 raise _missed(file, f"cannot be read: {exc.strerror}") from exc
             if changed:
                 raise _missed(file, "has changed since")
-        return cls(config, folder, files)
+        fitted = tuple(folder / name for name in checkpoint.fitted_files)
+        return cls(config, folder, files, fitted)
 
     def pictures(self) -> Iterator[np.ndarray]:
         """The tiles uint8 (T, size, size, 3) of each, of which the whole may be the only one."""
@@ -58,16 +60,16 @@ class HeldOut:
         return np.stack([*islice(self._drawn(self.files), images)])
 
     def others(self, images: int) -> np.ndarray:
-        """The same of what the run was fitted on; raises ExportError where there is nothing else.
+        """The same of what the run was fitted on; raises ExportError where nothing of it is left.
 
         A copy of a picture that was held out does not count.
         """
         held_out = {*self.files.values()}
-        found = [*islice(self._drawn(training_images(self.folder), held_out), images)]
+        found = [*islice(self._drawn(self.fitted, held_out), images)]
         if not found:
             raise ExportError(
-                f"{self.folder} has no other images than those that the run was calibrated on, and "
-                "int8 is scaled by those it was fitted on: name the folder of all by --images"
+                f"{self.folder} has none of the images that the run was fitted on, which int8 is "
+                "scaled by: name the folder that they are in by --images"
             )
         return np.stack(found)
 

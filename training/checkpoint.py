@@ -81,6 +81,7 @@ class Checkpoint:
     # SHA-256 of each held-out file by its name below `config.data`, in the order of the evidence;
     # empty where an older run does not say
     calibration_files: Mapping[str, str] = field(default_factory=dict)
+    fitted_files: tuple[str, ...] = ()  # likewise, by their names alone
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph with this alignment and target rate, by default the run's own."""
@@ -194,6 +195,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
         "calibrated_at": checkpoint.calibrated_at,
         "bit_depth": checkpoint.depth.bits,
         "calibration_files": dict(checkpoint.calibration_files),
+        "fitted_files": checkpoint.fitted_files,
         "products": checkpoint.products,
         "calibration_products": checkpoint.calibration_products,
         "digests": {name: _digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
@@ -236,6 +238,7 @@ def load(run: Path) -> Checkpoint:
         record.get("calibrated_at"),
         Depth(record.get("bit_depth")),
         record.get("calibration_files", {}),
+        tuple(record.get("fitted_files", ())),
     )
 
 

@@ -48,7 +48,7 @@ class Corpus:
     means: Tensor  # (N, D)
     digest: str  # of names and contents
     depth: Depth  # of files of more than 8 bits
-    contents: tuple[str, ...]  # SHA-256 of each picture's file
+    contents: tuple[tuple[str, str], ...]  # of the pictures: name below the folder, and SHA-256
 
 
 def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: Progress) -> Corpus:
@@ -72,7 +72,7 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
             descriptors["means"],
             record["digest"],
             Depth(record.get("bit_depth")),
-            tuple(record["contents"]),
+            tuple(zip(names, record["contents"], strict=True)),
         )
     except (OSError, ValueError, KeyError, EOFError, SafetensorError) as exc:
         raise CheckpointError(

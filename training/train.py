@@ -121,10 +121,8 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         len(np.unique(pictures[fit])),
         int(time.time()),
         corpus.depth,
-        {
-            str(corpus.paths[picture].relative_to(config.data)): corpus.contents[picture]
-            for picture in np.unique(pictures[held_out])
-        },
+        dict(corpus.contents[picture] for picture in np.unique(pictures[held_out])),
+        tuple(corpus.contents[picture][0] for picture in np.unique(pictures[fit])),
     )
     checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
     save(checkpoint, verification)

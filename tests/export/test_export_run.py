@@ -19,6 +19,7 @@ from export.export_run import Flavour, export_run
 from export.held_out import HeldOut
 from export.to_onnx import trace
 from service.contract import Contract, parse_config
+from service.decision import p_values
 from service.repository import StoredVersion
 from training.alignments import Look
 from training.checkpoint import load, load_verification_images, save
@@ -147,18 +148,19 @@ def contract_of(folder: Path) -> Contract:
     return Contract.from_config(parse_config((folder / "config.pbtxt").read_text()), "1")
 
 
-def test_smaller_precision_keeps_the_promise_by_its_own_scores(smaller, trained_run):
+def test_smaller_precision_keeps_the_promise_by_its_own_scores(smaller, trained_run, repository):
     _, folder, _ = smaller
     checkpoint = load(trained_run)
     images = np.concatenate([*HeldOut.of(checkpoint, None).pictures()])
     score, p_value = read_by(folder, images, "score", "p_value")
     contract = contract_of(folder)
-    np.testing.assert_array_equal(contract.rescoring[1], np.sort(score))
+    np.testing.assert_array_equal(p_values(score, contract.rescoring[1]), p_value)
     assert contract.calibration_images == len(score) == 19
     reached = (score[np.newaxis] >= score[:, np.newaxis]).sum(1)
     np.testing.assert_array_equal(p_value, ((1 + reached) / 20).astype(np.float32))
     np.testing.assert_array_equal(score >= 1, p_value <= np.float32(0.05))
-    assert not np.array_equal(score, np.sort(checkpoint.gauge().calibration.scores))
+    before = contract_of(repository / "parts" / "1").rescoring[1]
+    assert not np.array_equal(contract.rescoring[1], before)
 
 
 def test_smaller_precision_decides_much_as_fp32_does(smaller, repository, trained_run):

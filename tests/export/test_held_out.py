@@ -9,7 +9,7 @@ import torch
 from export.errors import ExportError
 from export.held_out import HeldOut
 from training.checkpoint import Checkpoint, load
-from training.dataset import training_images
+from training.dataset import picture_of
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +58,26 @@ def test_run_that_does_not_say_what_was_held_out_is_refused(checkpoint):
         HeldOut.of(older, None)
 
 
-def test_other_images_are_none_of_those_held_out_nor_a_copy_of_one(checkpoint, folder):
+def test_other_images_are_those_fitted_on_and_no_copy_of_one_held_out(checkpoint, folder):
     held_out = HeldOut.of(checkpoint, folder)
-    shutil.copy(next(iter(held_out.files)), folder / "wood" / "train" / "good" / "copy.jpg")
-    (folder / "wood" / "train" / "good" / "damaged.jpg").write_bytes(b"no image")
+    another_shot = folder / "wood" / "train" / "good" / "new.jpg"  # of a part that was held out
+    shutil.copy(folder / "wood" / "test" / "good" / "0000.jpg", another_shot)
+    copied, damaged, *_ = held_out.fitted
+    shutil.copy(next(iter(held_out.files)), copied)
+    damaged.write_bytes(b"no image")
     mine = {tiles.tobytes() for tiles in held_out.pictures()}
     others = {image.tobytes() for image in held_out.others(1000)}
-    assert len(others) == 60 - len(mine) == 41
+    assert len(others) == 60 - len(mine) - 2 == 39
+    assert picture_of(another_shot, 128).pixels.tobytes() not in others
     assert not others & mine
     assert len(held_out.others(7)) == 7
 
 
-def test_folder_with_nothing_else_cannot_scale(checkpoint, folder):
+def test_folder_with_nothing_that_was_fitted_on_cannot_scale(checkpoint, folder):
     held_out = HeldOut.of(checkpoint, folder)
-    for file in {*training_images(folder)} - held_out.files.keys():
+    for file in held_out.fitted:
         file.unlink()
-    with pytest.raises(ExportError, match=rf"{folder} has no other images.*--images"):
+    with pytest.raises(ExportError, match=rf"{folder} has none of the images.*--images"):
         held_out.others(128)
 
 

@@ -106,8 +106,8 @@ def test_scores_maps_and_novelty_are_in_the_old_unit_again(world):
 
 
 def test_gauge_has_the_calibration_of_its_graph(world, graph, images, tmp_path):
-    scores = np.sort(world.since.score)
-    np.testing.assert_array_equal(world.gauge.calibration.scores.numpy(), scores)
+    p_value = world.gauge.calibration.p_value(torch.from_numpy(world.since.score))
+    np.testing.assert_array_equal(p_value.numpy(), world.since.p_value)
     other = shutil.copy(graph, tmp_path / "model.onnx")
     store_calibration(Path(other), world.gauge)
     assert verify(world.gauge, Path(other), images, 4).score < 2e-3  # raises where they differ
@@ -120,8 +120,11 @@ def test_picture_counts_by_the_highest_of_its_tiles(checkpoint, graph, pictures,
     gauge, model = cut.gauge(), Path(shutil.copy(graph, tmp_path / "model.onnx"))
     recalibrate(model, gauge, cut, [tiles[:1], tiles[1:12], tiles[12:]])
     score, _ = judged(model, [tiles])
-    highest = np.sort([score[at : at + 2].max() for at in range(0, len(score), 2)])
-    np.testing.assert_allclose(gauge.calibration.scores.numpy(), highest, rtol=1e-5, atol=1e-5)
+    highest = np.array([score[at : at + 2].max() for at in range(0, len(score), 2)])
+    assert len(highest) == len(gauge.calibration.scores) == 10
+    assert (highest >= 1).sum() == 10 - math.ceil(11 * 0.8)
+    ranks = gauge.calibration.p_value(torch.from_numpy(highest)) * 11 - 1
+    np.testing.assert_allclose(ranks, (highest[np.newaxis] >= highest[:, np.newaxis]).sum(1))
 
 
 def test_scores_that_do_not_differ_are_no_calibration(checkpoint, graph, pictures, tmp_path):

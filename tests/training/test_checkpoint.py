@@ -38,15 +38,18 @@ def test_a_saved_run_reads_images_as_before(trained_run, tmp_path):
 
 
 def test_a_run_says_which_files_it_was_calibrated_on(trained_run, product_tree):
-    files = load(trained_run).calibration_files
-    assert len(files) == load(trained_run).calibration_images == 19
+    run = load(trained_run)
+    files = run.calibration_files
+    assert len(files) == run.calibration_images == 19
+    assert len({*run.fitted_files} - files.keys()) == run.images == 41
+    assert all((product_tree / name).is_file() for name in run.fitted_files)
     for name, digest in files.items():
         assert sha256((product_tree / name).read_bytes()).hexdigest() == digest
 
 
 def test_a_run_of_before_that_was_said_can_be_read(run):
     record = json.loads((run / "checkpoint.json").read_text())
-    del record["calibration_files"]
+    del record["calibration_files"], record["fitted_files"]
     (run / "checkpoint.json").write_text(json.dumps(record))
     assert load(run).calibration_files == {}
 
