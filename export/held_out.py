@@ -12,7 +12,6 @@ import numpy as np
 from export.errors import ExportError
 from service.errors import ImageError
 from training.checkpoint import Checkpoint
-from training.config import TrainConfig
 from training.dataset import Picture, content_digest, picture_of, readable
 
 
@@ -20,7 +19,7 @@ from training.dataset import Picture, content_digest, picture_of, readable
 class HeldOut:
     """The files that nothing of a run was fitted on, unchanged since it was calibrated on them."""
 
-    config: TrainConfig
+    checkpoint: Checkpoint
     folder: Path
     files: dict[Path, str]  # with the SHA-256 of each, in the order of the run's evidence
     fitted: tuple[Path, ...]  # what the run was fitted on, if it is still there
@@ -45,13 +44,14 @@ class HeldOut:
             if changed:
                 raise _missed(file, "has changed since")
         fitted = tuple(folder / name for name in checkpoint.fitted_files)
-        return cls(config, folder, files, fitted)
+        return cls(checkpoint, folder, files, fitted)
 
     def pictures(self) -> Iterator[np.ndarray]:
         """The tiles uint8 (T, size, size, 3) of each, of which the whole may be the only one."""
+        config, depth = self.checkpoint.config, self.checkpoint.depth
         for file in self.files:
             try:
-                yield picture_of(file, self.config.image_size, self.config.tiling).pixels
+                yield picture_of(file, config.image_size, config.tiling, depth).pixels
             except (ImageError, OSError) as exc:
                 raise _missed(file, f"cannot be read: {exc}") from exc
 
@@ -76,9 +76,10 @@ class HeldOut:
     def _drawn(self, files: Iterable[Path], but: Container[str] = ()) -> Iterator[np.ndarray]:
         """A tile of each readable file, both in random order, but for those of such content."""
         rng, listed = np.random.default_rng(0), [*files]
+        config, depth = self.checkpoint.config, self.checkpoint.depth
         for place in rng.permutation(len(listed)):
             file = listed[place]
-            for _, picture in readable([file], self.config.image_size, self.config.tiling):
+            for _, picture in readable([file], config.image_size, config.tiling, depth):
                 if isinstance(picture, Picture) and content_digest(file) not in but:
                     yield picture.pixels[rng.integers(len(picture))]
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from export.errors import ExportError
 from export.held_out import HeldOut
+from service.depth import Depth
 from training.checkpoint import Checkpoint, load
-from training.dataset import picture_of
+from training.dataset import content_digest, picture_of
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,16 @@ def test_images_may_have_moved(checkpoint, folder):
     assert {folder} <= {*next(iter(here.files)).parents}
     for mine, other in zip(here.pictures(), there.pictures(), strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+def test_images_are_read_by_the_depth_of_the_training(checkpoint, tmp_path):
+    ramp = np.linspace(0, 2**12 - 1, 128 * 128).reshape(128, 128).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    files = {"deep.png": content_digest(tmp_path / "deep.png")}
+    deep = replace(checkpoint, calibration_files=files, depth=Depth(12))
+    held_out = HeldOut.of(deep, tmp_path)
+    for pixels in (*held_out.pictures(), held_out.sample(1)):
+        assert pixels.max() == 255
 
 
 @pytest.mark.parametrize("harm", ["missing", "changed"])
