@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,46 @@ def test_a_score_of_one_is_where_the_p_value_reaches_the_rate(images, rate):
     assert (calibration.p_value(new)[flagged] <= promised).all()
     seen = calibration.scores
     assert torch.equal(calibration.p_value(seen) <= promised, seen >= 1)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.1, 1 / 3, 0.9])
+def test_score_and_p_value_are_one_criterion_whatever_ties(rate):
+    """For every score that there is between and at the calibration scores, in float32."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        few = rng.integers(2, 6)  # different values, so that most scores tie
+        values = torch.from_numpy(rng.normal(3, 1e-3 if seed % 2 else 100, few)).float()
+        drawn = torch.from_numpy(rng.integers(0, few, rng.integers(3, 130)))
+        drawn[:2] = torch.tensor([0, 1])
+        aligned = values[drawn]
+        if aligned.median() == aligned.max() or kth(aligned, rate) < aligned.median():
+            continue  # no threshold above the typical score
+        calibration = Calibration.of(aligned, rate)
+        at, n = calibration.scores, len(aligned)
+        new = torch.cat([at, at.nextafter(at + 1), at.nextafter(at - 1), calibration(aligned)])
+        new = torch.cat([new, torch.linspace(float(at[0]) - 1, float(at[-1]) + 1, 500)])
+        promised = torch.tensor(carried(rate, n))
+        assert torch.equal(new >= 1, calibration.p_value(new) <= promised)
+        assert not (calibration(aligned[aligned <= kth(aligned, rate)]) >= 1).any()
+
+
+def kth(scores: torch.Tensor, rate: float) -> torch.Tensor:
+    """The highest score that at most `rate` of n + 1 may be above."""
+    ordered, n = scores.sort().values, len(scores)
+    return ordered[min(math.ceil((n + 1) * (1 - rate) - 1e-6), n) - 1]
+
+
+def test_a_score_that_ties_with_the_last_normal_one_is_normal():
+    scores = torch.tensor([0.0] * 50 + [1.0] * 49)
+    assert conformal_threshold(scores, 0.01) > 1
+    assert conformal_threshold(torch.tensor([0.0] * 90 + [1.0] * 9), 0.1) == 0.5
+
+
+def test_scores_that_differ_by_rounding_alone_are_refused():
+    aligned = torch.full((30,), 2.5)
+    aligned[3] = aligned[3].nextafter(torch.tensor(3.0))
+    with pytest.raises(DataError, match="do not differ"):
+        Calibration.of(aligned, 0.05)
 
 
 def test_p_values_count_the_normal_images_that_score_as_high():
