@@ -35,6 +35,9 @@ Repository = Annotated[Path, typer.Option(help="Triton model repository")]
 ModelName = Annotated[str, typer.Option(help="Name of the model in it")]
 TritonBackend = Literal["onnxruntime", "python", "tensorrt"]
 Precision = Literal["fp32", "fp16", "int8"]
+GroupBy = Annotated[
+    str | None, typer.Option(help="Expression whose groups tell the part in a path, or: folder")
+]
 Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
 
 
@@ -121,6 +124,7 @@ def train(
     false_alarm_rate: Promise = 0.01,
     novelty_rate: Annotated[float, typer.Option(help="Of normal images called unknown")] = 0.001,
     calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
+    group_by: GroupBy = None,
     epochs: Epochs = None,
     bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
     references: Annotated[
@@ -155,6 +159,7 @@ def train(
         false_alarm_rate=false_alarm_rate,
         novelty_rate=novelty_rate,
         calibration_fraction=calibration_fraction,
+        group_by=group_by,
         epochs=epochs,
         bank_size=bank_size,
         references=references,
@@ -249,6 +254,7 @@ def benchmark(
     backbone_weights: BackboneWeights = None,
     image_size: ImageSize = 256,
     false_alarm_rate: Promise = 0.05,
+    group_by: GroupBy = None,
     epochs: Epochs = None,
     include: Include = None,
     exclude: Exclude = None,
@@ -266,6 +272,7 @@ def benchmark(
         backbone_weights=backbone_weights,
         image_size=image_size,
         false_alarm_rate=false_alarm_rate,
+        group_by=group_by,
         epochs=epochs,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),

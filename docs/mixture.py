@@ -38,7 +38,7 @@ def main(out: Path) -> None:
         look=Look(look.embedding, look.places.to(torch.int8)),
         products=product,
         scoring=scoring,
-        pictures=torch.arange(IMAGES),
+        groups=torch.arange(IMAGES),
     )
     maps, look, _ = images()
     anomalous = torch.arange(IMAGES) >= IMAGES // 2

@@ -57,8 +57,8 @@ class Evidence:
     calibration_deviations: Tensor  # (n, D)
     calibration_means: Tensor  # (n, D)
     calibration_places: Tensor  # (n, Q, g, g) int8
-    pictures: Tensor  # (N,) that each reference is a tile of
-    calibration_pictures: Tensor  # (n,)
+    groups: Tensor  # (N,) that each reference is of: those of one part, and tiles of one picture
+    calibration_pictures: Tensor  # (n,) that each is a tile of, one of a part
     corrupted: Tensor | None = None  # (N, D) with a synthetic anomaly, if an alignment needs that
     inspected: Tensor | None = None  # (h, w) bool, the pixels of maps that count; None: all
 
@@ -134,14 +134,14 @@ class Checkpoint:
             Look(embedding(evidence.deviations), evidence.places),
             self.products,
             self.scoring,
-            evidence.pictures,
+            evidence.groups,
             None if evidence.corrupted is None else embedding(evidence.corrupted),
         )
         return ALIGNMENTS[name](references).eval()
 
     @property
     def calibration_images(self) -> int:
-        """How many pictures were held out."""
+        """How many pictures were calibrated on, each of another part."""
         return len(self.evidence.calibration_pictures.unique())
 
     @property
@@ -234,7 +234,7 @@ def load(run: Path) -> Checkpoint:
         tuple(record["products"]),
         tuple(record["calibration_products"]),
         record["training_digest"],
-        record.get("images", len(evidence.pictures.unique())),  # not said before there was a limit
+        record.get("images", len(evidence.groups.unique())),  # not said before there was a limit
         record.get("calibrated_at"),
         Depth(record.get("bit_depth")),
         record.get("calibration_files", {}),
@@ -243,8 +243,10 @@ def load(run: Path) -> Checkpoint:
 
 
 def _evidence(tensors: dict[str, Tensor]) -> Evidence:
-    """Runs of before there were tiles do not say that each image is a picture of its own."""
-    for name, of in (("pictures", "maps"), ("calibration_pictures", "calibration_maps")):
+    """Of a run of any age: there were pictures before there were groups, and images before them."""
+    if "pictures" in tensors:
+        tensors["groups"] = tensors.pop("pictures")
+    for name, of in (("groups", "maps"), ("calibration_pictures", "calibration_maps")):
         tensors.setdefault(name, torch.arange(len(tensors[of])))
     return Evidence(**tensors)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from service.tiles import Tiling
 from training.choice import Choice
 from training.errors import ConfigError
+from training.groups import require_expression
 
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
 COUNTS = ("bank_size", "batch_size", "image_size", "references")
@@ -33,6 +34,7 @@ class TrainConfig:
     false_alarm_rate: float = 0.01  # promised at score 1.0
     novelty_rate: float = 0.001  # of normal images that may be called an unknown product
     calibration_fraction: float = 0.2  # held out; more where the promise needs more, up to half
+    group_by: str | None = None  # what tells the part in a name; None: near-copies are one
     epochs: int | None = None  # of detectors that learn by gradient; None: what they advise
     bank_size: int = 10_000  # memories of a memory bank
     references: int = 4_000  # images at most that the alignment looks among for what is alike
@@ -67,6 +69,8 @@ class TrainConfig:
             raise ConfigError("a mask lies over whole pictures: leave it out with tiles")
         if not 0 <= self.score_share <= 1:
             raise ConfigError(f"score_share must lie in 0 to 1, not {self.score_share:g}")
+        if self.group_by is not None:
+            require_expression(self.group_by)
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"epochs must be 1 or more, not {self.epochs}")
         if self.stages is not None and (

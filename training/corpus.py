@@ -17,6 +17,7 @@ from service.depth import Depth
 from training.backbone import Backbone
 from training.bit_depth import depth_of
 from training.config import TrainConfig
+from training.copies import Originals, near_copies, print_of, require_difference
 from training.dataset import (
     MAX_UNREADABLE,
     Picture,
@@ -27,9 +28,10 @@ from training.dataset import (
     readable,
     training_images,
 )
-from training.embedding import deviations, means
-from training.errors import CheckpointError, DataError
+from training.embedding import Embedding, deviations, means
+from training.errors import BackboneError, CheckpointError, DataError
 from training.features import Features, FeatureWriter, Seen, reopen
+from training.groups import numbered, parts_by_name
 from training.progress import Progress
 from training.state import whole
 from training.synthesis import add_anomaly
@@ -40,10 +42,13 @@ AT_A_TIME = 16
 
 @dataclass(frozen=True)
 class Corpus:
-    """The readable pictures of a training folder in sorted order, and their tiles."""
+    """The P readable pictures of a training folder in sorted order, and their tiles."""
 
     paths: tuple[Path, ...]  # of the pictures
-    features: Features  # of N images, each a picture or a tile of one
+    copies: int  # files left out, as another has the same pixels
+    groups: np.ndarray  # (P,) of pictures that show one part
+    pictures: np.ndarray  # (N,) that each image is, or is a tile of
+    features: Features  # of N images
     deviations: Tensor  # (N, D)
     means: Tensor  # (N, D)
     digest: str  # of names and contents
@@ -54,8 +59,9 @@ class Corpus:
 def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: Progress) -> Corpus:
     """Read every image below `config.data` and run the backbone over it, or reopen `state`.
 
-    Raises DataError when nothing is readable, or too much is not and that is not allowed, and
-    CheckpointError when the images are not those that were read before or `state` is damaged.
+    Raises DataError when nothing is readable, or too much is not and that is not allowed, or a name
+    does not tell the part, BackboneError when features are no numbers, and CheckpointError when the
+    images are not those that were read before or `state` is damaged.
     """
     paths = training_images(config.data, config.choice)
     if not (state / "corpus.json").exists():
@@ -64,17 +70,21 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
         record = json.loads((state / "corpus.json").read_text())
         names, listing = record["names"], record["listing"]
         pictures = np.repeat(np.arange(len(names)), record["tiles"])
+        groups = np.array(record["groups"])
         descriptors = load_file(state / "descriptors.safetensors")
         corpus = Corpus(
             tuple(config.data / name for name in names),
-            reopen(state, pictures, backbone.mean.device),
+            record["copies"],
+            groups,
+            pictures,
+            reopen(state, groups[pictures], backbone.mean.device),
             descriptors["deviations"],
             descriptors["means"],
             record["digest"],
             Depth(record.get("bit_depth")),
             tuple(zip(names, record["contents"], strict=True)),
         )
-    except (OSError, ValueError, KeyError, EOFError, SafetensorError) as exc:
+    except (OSError, ValueError, IndexError, KeyError, EOFError, SafetensorError) as exc:
         raise CheckpointError(
             f"cannot resume from {state}: {exc}; remove the run's folder"
         ) from exc
@@ -124,37 +134,68 @@ def _write_corpus(
     progress: Progress,
 ) -> None:
     listing = _listing(paths, config.data)  # as it is before anything is read
+    parts = parts_by_name(listing, config.group_by) if config.group_by else None
     depth = depth_of(paths, progress)
     writer = FeatureWriter(state, sum(count_tiles(path, config.tiling) for path in paths))
     names: list[str] = []
     tiles: list[int] = []  # of each picture
+    prints: list[np.ndarray] = []  # of each picture
     unreadable: list[Unreadable] = []
+    originals = Originals()
     pooled: list[dict[str, Tensor]] = []
     with progress.step("reading", len(paths)) as step, torch.inference_mode():
         for batch in _batches(paths, config, depth):
-            good = [(p, x) for p, x in batch if not isinstance(x, Unreadable)]
             unreadable += [x for _, x in batch if isinstance(x, Unreadable)]
+            good = [(p, x) for p, x in batch if isinstance(x, Picture) and originals.add(p, x)]
             images = [image for _, picture in good for image in picture.pixels]
             for start in range(0, len(images), config.batch_size):
                 part = images[start : start + config.batch_size]
                 pooled.append(_describe(part, backbone, writer))
             names += [str(p.relative_to(config.data)) for p, _ in good]
             tiles += [len(x) for _, x in good]
+            prints += [print_of(x) for _, x in good]
             step.advance(len(batch), f"{len(unreadable)} unreadable" if unreadable else "")
     _judge(unreadable, len(paths), config, progress)
+    originals.tell(len(paths), progress)
+    require_difference(np.stack(prints))
     descriptors = {name: torch.cat([batch[name] for batch in pooled]) for name in pooled[0]}
+    if parts is not None:
+        groups = numbered([parts[name] for name in names])
+    else:
+        groups = _found_groups(prints, descriptors["deviations"], tiles, progress)
     save_file(descriptors, state / "descriptors.safetensors")
     files = [config.data / name for name in names]
+    record = {
+        "names": names,
+        "tiles": tiles,
+        "groups": groups.tolist(),
+        "copies": len(originals.copies),
+        "digest": digest(files, config.data),
+        "contents": [content_digest(file) for file in files],
+        "listing": listing,
+        "bit_depth": depth.bits,
+    }
     with whole(state / "corpus.json") as file:  # last: where it is, all has been read
-        record = {
-            "names": names,
-            "tiles": tiles,
-            "digest": digest(files, config.data),
-            "contents": [content_digest(file) for file in files],
-            "listing": listing,
-            "bit_depth": depth.bits,
-        }
         file.write_text(json.dumps(record))
+
+
+def _found_groups(
+    prints: Sequence[np.ndarray], looks: Tensor, tiles: Sequence[int], progress: Progress
+) -> np.ndarray:
+    """The group (P,) of each picture by its print, and by how its tiles (N, D) look on average."""
+    if len(prints) < 2:
+        return np.arange(len(prints))
+    average = torch.stack([part.mean(0) for part in looks.split(list(tiles))])  # (P, D)
+    groups = near_copies(np.stack(prints), Embedding(average)(average))
+    _, sizes = np.unique(groups, return_counts=True)
+    if sizes.max() > 1:
+        progress.say(
+            f"{sizes[sizes > 1].sum()} of {len(groups)} images are near-copies, as several shots "
+            f"of one part are: they count as {(sizes > 1).sum()} parts, {len(sizes)} in all, and "
+            "the false-alarm rate is promised for new parts; --group-by tells by the names what "
+            "is of one part"
+        )
+    return groups
 
 
 def _describe(
@@ -163,6 +204,11 @@ def _describe(
     """Store the features of a batch and return its descriptors, (B, D) each."""
     image = torch.from_numpy(np.stack(images)).to(backbone.mean.device)
     features = backbone(image)
+    if not all(stage.half().isfinite().all() for stage in features):
+        raise BackboneError(
+            "the backbone gives features that are no finite numbers in fp16: check its weights, "
+            "--backbone-weights, or choose another --backbone"
+        )
     writer.write(Seen(image, features))
     return {"deviations": deviations(features).cpu(), "means": means(features).cpu()}
 

@@ -33,14 +33,14 @@ class Features:
         stages: Sequence[np.ndarray],
         device: torch.device,
         rows: np.ndarray | None = None,
-        pictures: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
     ) -> None:
         self.images = images
         self.stages = tuple(stages)
         self.device = device
         self.rows = np.arange(len(images)) if rows is None else rows  # of the images in view
-        # (N,) the picture that each image is a tile of; by itself where pictures are not cut
-        self.pictures = np.arange(len(images)) if pictures is None else pictures
+        # (N,) what must not tell how the others score: tiles of a picture, pictures of a part
+        self.groups = np.arange(len(images)) if groups is None else groups
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -64,12 +64,12 @@ class Features:
 
     def subset(self, indices: np.ndarray) -> Features:
         """A view of some of the images, renumbered from 0."""
-        return Features(self.images, self.stages, self.device, self.rows[indices], self.pictures)
+        return Features(self.images, self.stages, self.device, self.rows[indices], self.groups)
 
     @property
     def sources(self) -> np.ndarray:
-        """The picture of each image in view (len,)."""
-        return self.pictures[self.rows]
+        """The group of each image in view (len,)."""
+        return self.groups[self.rows]
 
 
 class FeatureWriter:
@@ -97,10 +97,10 @@ class FeatureWriter:
         return np.lib.format.open_memmap(self.folder / name, "w+", array.dtype, shape)
 
 
-def reopen(folder: Path, pictures: np.ndarray, device: torch.device) -> Features:
-    """What a FeatureWriter wrote into `folder`, and the picture of each image (N,)."""
-    images = len(pictures)
+def reopen(folder: Path, groups: np.ndarray, device: torch.device) -> Features:
+    """What a FeatureWriter wrote into `folder`, and the group of each image (N,)."""
+    images = len(groups)
     names = (STAGE.format(i) for i in count())
     stages = takewhile(lambda name: (folder / name).exists(), names)
     files = [np.load(folder / name, mmap_mode="r")[:images] for name in (IMAGES, *stages)]
-    return Features(files[0], files[1:], device, pictures=pictures)
+    return Features(files[0], files[1:], device, groups=groups)

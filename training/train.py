@@ -11,6 +11,7 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +27,12 @@ from training.backbone import Backbone, load_backbone
 from training.calibration import images_needed
 from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
 from training.config import TrainConfig
-from training.corpus import corrupted_deviations, read_corpus
+from training.corpus import Corpus, corrupted_deviations, read_corpus
 from training.dataset import products_of, training_selection
 from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
-from training.errors import CheckpointError, DataError, TrainingError
+from training.errors import BackboneError, CheckpointError, DataError, TrainingError
 from training.features import Features
+from training.groups import one_of_each
 from training.places import Places
 from training.progress import Progress
 from training.scoring import inspected_part
@@ -80,55 +82,61 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     state = open_state(config)
     try:
         corpus = read_corpus(config, backbone, state, progress)
-        require_enough(len(corpus.paths), config)
-    except DataError:
+        _require_parts(corpus, config)
+        fit, held_out = _rows(corpus, config, progress)
+        products = np.array(products_of(corpus.paths, config.data))[corpus.pictures]  # (N,)
+        verification = _verification_images(corpus.features, held_out, config)
+        detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
+        places = Places(sum(backbone.channels)).to(device)
+        places.fit(corpus.features.subset(fit))
+        known = references(fit, config, progress)
+        evidence = Evidence(
+            maps=detector.out_of_fold(corpus.features.subset(known), progress),
+            deviations=corpus.deviations[known],
+            corrupted=_corrupted(corpus.features.subset(known), backbone, config, progress),
+            means=corpus.means[known],
+            places=places.compact(corpus.features.subset(known), progress),
+            calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
+            calibration_deviations=corpus.deviations[held_out],
+            calibration_means=corpus.means[held_out],
+            calibration_places=places.compact(corpus.features.subset(held_out), progress),
+            groups=torch.from_numpy(corpus.features.sources[known]),
+            calibration_pictures=torch.from_numpy(corpus.pictures[held_out]),
+            inspected=inspected,
+        )
+        _require_numbers(evidence.maps, [corpus.paths[i] for i in corpus.pictures[known]])
+        checkpoint = Checkpoint(
+            config,
+            backbone,
+            detector,
+            places,
+            evidence,
+            tuple(products[known].tolist()),
+            tuple(products[held_out].tolist()),
+            corpus.digest,
+            len(np.unique(corpus.pictures[fit])),
+            int(time.time()),
+            corpus.depth,
+            dict(corpus.contents[picture] for picture in np.unique(corpus.pictures[held_out])),
+            tuple(corpus.contents[picture][0] for picture in np.unique(corpus.pictures[fit])),
+        )
+        checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
+    except (BackboneError, DataError):
         discard(state)
         raise
-    pictures = corpus.features.sources  # (N,)
-    fit, held_out = (
-        np.flatnonzero(np.isin(pictures, chosen))
-        for chosen in split(len(corpus.paths), config, progress)
-    )
-    verification = _verification_images(corpus.features, held_out, config)
-    products = np.array(products_of(corpus.paths, config.data))[pictures]  # (N,)
-    detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
-    places = Places(sum(backbone.channels)).to(device)
-    places.fit(corpus.features.subset(fit))
-    known = references(fit, config, progress)
-    evidence = Evidence(
-        maps=detector.out_of_fold(corpus.features.subset(known), progress),
-        deviations=corpus.deviations[known],
-        corrupted=_corrupted(corpus.features.subset(known), backbone, config, progress),
-        means=corpus.means[known],
-        places=places.compact(corpus.features.subset(known), progress),
-        calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
-        calibration_deviations=corpus.deviations[held_out],
-        calibration_means=corpus.means[held_out],
-        calibration_places=places.compact(corpus.features.subset(held_out), progress),
-        pictures=torch.from_numpy(pictures[known]),
-        calibration_pictures=torch.from_numpy(pictures[held_out]),
-        inspected=inspected,
-    )
-    checkpoint = Checkpoint(
-        config,
-        backbone,
-        detector,
-        places,
-        evidence,
-        tuple(products[known].tolist()),
-        tuple(products[held_out].tolist()),
-        corpus.digest,
-        len(np.unique(pictures[fit])),
-        int(time.time()),
-        corpus.depth,
-        dict(corpus.contents[picture] for picture in np.unique(pictures[held_out])),
-        tuple(corpus.contents[picture][0] for picture in np.unique(pictures[fit])),
-    )
-    checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
     save(checkpoint, verification)
     shutil.rmtree(state)
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint
+
+
+def _require_numbers(maps: Tensor, paths: Sequence[Path]) -> None:
+    """Raise DataError for an image that nothing was left to compare with, out of fold."""
+    if len(alone := (~maps.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()):
+        raise DataError(
+            f"{paths[alone[0]]} can be compared with no other image: all that the detector "
+            "remembers is of its part; train on more parts that differ, or raise --bank-size"
+        )
 
 
 def choose_device(name: str) -> torch.device:
@@ -145,30 +153,53 @@ def choose_device(name: str) -> torch.device:
         raise TrainingError(f"device {name!r} is not available here: {exc}") from exc
 
 
-def require_enough(images: int, config: TrainConfig) -> None:
-    """Raise DataError for so few images that nothing can be learnt from them."""
+def require_enough(images: int, config: TrainConfig, why: str = "") -> None:
+    """Raise DataError, which says why, for so few images that nothing can be learnt from them."""
     if images < FEWEST_IMAGES:
         raise DataError(
-            f"{images} images are too few: training needs {FEWEST_IMAGES}, and the false-alarm "
-            f"rate {config.false_alarm_rate:g} needs {2 * images_needed(config.false_alarm_rate)}"
+            f"{images} images are too few{why}: training needs {FEWEST_IMAGES}, and the "
+            f"false-alarm rate {config.false_alarm_rate:g} needs "
+            f"{2 * images_needed(config.false_alarm_rate)}"
         )
 
 
-def split(images: int, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """Images to fit on and images to calibrate on, drawn at random; says what the promise needs.
+def _require_parts(corpus: Corpus, config: TrainConfig) -> None:
+    """Raise DataError where files are many, but of too few different images or parts."""
+    parts, images = len(np.unique(corpus.groups)), len(corpus.paths)
+    told = []
+    if corpus.copies:
+        told.append(f"{corpus.copies} files are copies of others")
+    if parts < images:
+        told.append(
+            f"{images} images show {parts} parts, each of which counts once; if that is not so, "
+            "--group-by tells the part of an image"
+        )
+    require_enough(parts, config, f" ({'; '.join(told)})" if told else "")
+
+
+def _rows(corpus: Corpus, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """The images, tiles as they may be, to fit on, and those of one picture of each other part."""
+    fit, held_out = split(len(np.unique(corpus.groups)), config, progress)
+    chosen = one_of_each(corpus.groups, held_out, config.seed)
+    rows = np.isin(corpus.features.sources, fit), np.isin(corpus.pictures, chosen)
+    return np.flatnonzero(rows[0]), np.flatnonzero(rows[1])
+
+
+def split(parts: int, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """Parts to fit on and parts to calibrate on, drawn at random; says what the promise needs.
 
     The calibration part grows beyond its fraction, up to half, where the target false-alarm rate
     could not be promised otherwise.
     """
     needed = images_needed(config.false_alarm_rate)
-    held_out = max(round(config.calibration_fraction * images), min(needed, images // 2))
+    held_out = max(round(config.calibration_fraction * parts), min(needed, parts // 2))
     if held_out < needed:
         progress.say(
             f"warning: {held_out} calibration images promise a false-alarm rate of "
             f"{1 / (held_out + 1):.3g}, not {config.false_alarm_rate:g}, which needs {needed}: "
-            f"train on at least {2 * needed} images"
+            f"train on at least {2 * needed} images, each of another part"
         )
-    order = np.random.default_rng(config.seed).permutation(images)
+    order = np.random.default_rng(config.seed).permutation(parts)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 

@@ -114,6 +114,21 @@ def test_a_run_of_an_older_detector_is_to_be_trained_anew(run):
         load(run)
 
 
+def test_a_run_of_before_there_were_groups_reads_images_as_before(run):
+    images = load_verification_images(run)
+    references, record = run / "references.safetensors", run / "checkpoint.json"
+    tensors = load_file(references)
+    with torch.inference_mode():
+        expected = load(run).gauge()(images).score
+        tensors["pictures"] = tensors.pop("groups")
+        save_file(tensors, references)
+        told = json.loads(record.read_text())
+        told["digests"][references.name] = sha256(references.read_bytes()).hexdigest()
+        del told["config"]["group_by"]
+        record.write_text(json.dumps(told))
+        assert torch.equal(load(run).gauge()(images).score, expected)
+
+
 def test_the_rate_asked_for_moves_the_threshold_and_no_order(trained_run):
     checkpoint, images = load(trained_run), load_verification_images(trained_run)
     with torch.inference_mode():

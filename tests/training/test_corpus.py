@@ -11,7 +11,7 @@ from training.backbone import load_backbone
 from training.config import TrainConfig
 from training.corpus import Corpus, corrupted_deviations, read_corpus
 from training.embedding import deviations
-from training.errors import CheckpointError, DataError
+from training.errors import BackboneError, CheckpointError, DataError
 from training.progress import Progress
 
 
@@ -138,3 +138,51 @@ def test_the_first_image_that_changed_meanwhile_is_named(tmp_path, backbone, cha
         image.write_bytes((config.data / "00.png").read_bytes() + b" ")
     with pytest.raises(CheckpointError, match=f"1 in all, first {image.name}: begin anew"):
         read(config, backbone)
+
+
+def test_files_with_the_same_pixels_count_once_and_the_first_is_kept(tmp_path, backbone, capsys):
+    config = folder(tmp_path, 5, 0)
+    (config.data / "01b.png").write_bytes((config.data / "01.png").read_bytes())
+    Image.open(config.data / "03.png").save(config.data / "00.bmp")  # other bytes
+    corpus = read(config, backbone)
+    names = [path.name for path in corpus.paths]
+    assert names == ["00.bmp", "00.png", "01.png", "02.png", "04.png"]
+    assert corpus.copies == 2
+    assert len(corpus.features) == len(corpus.means) == 5
+    told = capsys.readouterr().err
+    assert (
+        f"2 of 7 files are copies of others and are left out, first {config.data}/01b.png" in told
+    )
+    assert read(config, backbone).copies == 2
+    pixels = corpus.features.batch([4]).image[0].numpy()
+    assert np.array_equal(
+        pixels, np.asarray(Image.open(config.data / "04.png").resize((32, 32), 2))
+    )
+
+
+def test_names_tell_the_groups_where_asked_for(tmp_path, backbone):
+    config = replace(folder(tmp_path, 6, 0), group_by=r"(\d)[0-2]")
+    for old, new in (("03", "10"), ("04", "11"), ("05", "12")):
+        (config.data / f"{old}.png").rename(config.data / f"{new}.png")
+    corpus = read(config, backbone)
+    assert corpus.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert corpus.features.sources.tolist() == [0, 0, 0, 1, 1, 1]
+    assert np.array_equal(read(config, backbone).groups, corpus.groups)
+
+
+def test_a_name_without_a_part_is_said_before_anything_is_read(tmp_path, backbone, monkeypatch):
+    config = replace(folder(tmp_path, 3, 0), group_by="(part)")
+    monkeypatch.delattr("training.corpus.readable")
+    with pytest.raises(DataError, match=r"--group-by '\(part\)' does not match 00\.png"):
+        read(config, backbone)
+
+
+def test_features_that_are_no_numbers_are_named_with_what_may_be_wrong(tmp_path, backbone):
+    config = folder(tmp_path, 3, 0)
+
+    def overflowing(image: torch.Tensor) -> list[torch.Tensor]:
+        return [stage * 1e6 for stage in backbone(image)]
+
+    overflowing.mean = backbone.mean
+    with pytest.raises(BackboneError, match="no finite numbers in fp16"):
+        read(config, overflowing)

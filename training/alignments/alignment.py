@@ -32,7 +32,7 @@ class References:
     look: Look  # of N images; the places as int8
     products: tuple[str, ...]  # read by class-aware alignment alone
     scoring: Scoring
-    pictures: Tensor  # (N,) that each is a tile of; each another where pictures are not cut
+    groups: Tensor  # (N,) that each is of: none is compared with its own
     corrupted: Tensor | None = None  # (N, E) embeddings of the same with a synthetic anomaly
 
 

@@ -42,12 +42,12 @@ class Neighbourhood(Alignment):
 
     def __init__(self, references: References, viewing: Viewing) -> None:
         super().__init__(references)
-        _, tiles = references.pictures.unique(return_counts=True)
-        self.k = min(NEIGHBOURS, len(references.maps) - int(tiles.max()))
+        _, sizes = references.groups.unique(return_counts=True)
+        self.k = min(NEIGHBOURS, len(references.maps) - int(sizes.max()))
         embeddings, scoring = references.look.embedding, references.scoring
         self.register_buffer("embeddings", embeddings)  # (N, E)
         self.views = viewing(references)
-        others = nearest_others(embeddings, self.k, references.pictures)  # (N, k)
+        others = nearest_others(embeddings, self.k, references.groups)  # (N, k)
         seen = self._references_in_views(references, others)  # (V, N, h, w)
         units = torch.stack([scoring(maps).std() for maps in seen])
         self.register_buffer("units", units.clamp_min(1e-6).view(-1, 1, 1, 1))

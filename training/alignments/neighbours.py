@@ -18,7 +18,7 @@ def nearest(queries: Tensor, bank: Tensor, k: int) -> Tensor:
     return apart.topk(k, dim=1, largest=False).indices
 
 
-def nearest_others(bank: Tensor, k: int, pictures: Tensor) -> Tensor:
-    """Indices (N, k) of the rows nearest to each row, those of its own picture (N,) left out."""
-    apart = distances(bank, bank).masked_fill(pictures[:, None] == pictures, torch.inf)
+def nearest_others(bank: Tensor, k: int, groups: Tensor) -> Tensor:
+    """Indices (N, k) of the rows nearest to each row, those of its own group (N,) left out."""
+    apart = distances(bank, bank).masked_fill(groups[:, None] == groups, torch.inf)
     return apart.topk(k, dim=1, largest=False).indices

@@ -53,7 +53,7 @@ class PatchCore(Detector):
         self.register_buffer("axes", torch.empty(dimensions, 0))  # (D, A)
         # (N, A) of cells in the axes; kept, so that a bank of before, in another order, is refused
         self.register_buffer("centres", torch.empty(0, 0))
-        self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) picture
+        self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) group
 
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed."""
@@ -69,7 +69,7 @@ class PatchCore(Detector):
         self.remember(patches[chosen], source[chosen])
 
     def remember(self, patches: Tensor, source: Tensor) -> None:
-        """Take patches (M, D) of the pictures `source` (M,) for the memory bank."""
+        """Take patches (M, D) of the groups `source` (M,) for the memory bank."""
         self.axes = _principal_axes(patches)
         order = _by_cells(patches @ self.axes)
         self.bank, self.source = patches[order].half(), source[order]
@@ -80,7 +80,7 @@ class PatchCore(Detector):
     def _draw(
         self, features: Features, bank_size: int, generator: torch.Generator, progress: Progress
     ) -> tuple[Tensor, Tensor]:
-        """As many random patches of every image: (P, D), and the image of each (P,)."""
+        """As many random patches of every image: (P, D), and the group of each (P,)."""
         wanted = -(-max(OVERSAMPLING * bank_size, DRAWN) // len(features))
         drawn, source = [], []
         with progress.step("patches", len(features)) as step:
@@ -90,26 +90,26 @@ class PatchCore(Detector):
                 order = order.to(patches.device)
                 some = patches.gather(1, order[..., None].expand(-1, -1, patches.shape[2]))
                 drawn.append(some.flatten(0, 1))
-                images = torch.from_numpy(features.sources[rows].astype(np.int32))
-                source.append(images.repeat_interleave(order.shape[1]).to(patches.device))
+                groups = torch.from_numpy(features.sources[rows].astype(np.int32))
+                source.append(groups.repeat_interleave(order.shape[1]).to(patches.device))
                 step.advance(len(patches))
         return torch.cat(drawn), torch.cat(source)
 
     @torch.inference_mode()
     def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
-        """Maps (N, h, w) fp16 of the fitted images, each without the memories it gave itself."""
+        """Maps (N, h, w) fp16 of the fitted images, each without the memories of its own group."""
         maps = []
         with progress.step("out of fold", len(features)) as step:
             for rows, batch in features.batches():
-                pictures = torch.from_numpy(features.sources[rows].astype(np.int32))
-                maps.append(self._as_map(batch, pictures.to(features.device)).half().cpu())
+                groups = torch.from_numpy(features.sources[rows].astype(np.int32))
+                maps.append(self._as_map(batch, groups.to(features.device)).half().cpu())
                 step.advance(rows.stop - rows.start)
         return torch.cat(maps)
 
-    def _as_map(self, seen: Seen, pictures: Tensor | None = None) -> Tensor:
-        """Raw maps (B, h, w), without the memories of the images' own `pictures` (B,) if given."""
+    def _as_map(self, seen: Seen, own: Tensor | None = None) -> Tensor:
+        """Raw maps (B, h, w), without the memories of the images' `own` groups (B,) if given."""
         patches = _patches(seen)  # (B, H, W, D)
-        maps = self._nearest(patches, pictures).view(patches.shape[:3]).sqrt().unsqueeze(1)
+        maps = self._nearest(patches, own).view(patches.shape[:3]).sqrt().unsqueeze(1)
         size = seen.stages[0].shape[-2:]
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
         return smooth(maps, self.stride).squeeze(1)
@@ -117,7 +117,7 @@ class PatchCore(Detector):
     def _nearest(self, patches: Tensor, own: Tensor | None) -> Tensor:
         """Squared distances (B, H·W) of patches (B, H, W, D) to their nearest memories.
 
-        Memories of the picture `own` (B,) of an image are left out.
+        Memories of the group `own` (B,) of an image are left out.
         """
         memories = self.bank.float()
         nearest = []

@@ -74,7 +74,7 @@ def test_the_few_references_that_there_are_serve_as_neighbours(world):
         maps=world.references.maps[:6],
         look=Look(*(part[:6] for part in world.references.look)),
         products=world.references.products[:6],
-        pictures=world.references.pictures[:6],
+        groups=world.references.groups[:6],
     )
     aligned = Cada(few)(world.maps, world.look)
     assert aligned.maps.isfinite().all()
@@ -86,7 +86,7 @@ def test_copies_of_one_image_serve_as_references(world):
         references,
         maps=references.maps[:1].expand(30, -1, -1),
         look=Look(*(part[:1].expand(30, *part.shape[1:]) for part in references.look)),
-        pictures=references.pictures[:30],
+        groups=references.groups[:30],
     )
     aligned = Cada(copies)(world.maps, world.look)
     assert aligned.maps.isfinite().all()

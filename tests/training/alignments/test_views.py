@@ -13,7 +13,7 @@ def test_a_place_that_is_always_high_counts_less_than_one_that_never_is(world):
     rugged[:, :, :4] += 5 * rugged[:, :, :4].abs()
     image = rugged[:1].clone()
     image[0, 8, 8] = image[0, 8, 2]  # as high as the edge, where that is not normal
-    neighbours = nearest_others(world.references.look.embedding, 20, world.references.pictures)[:1]
+    neighbours = nearest_others(world.references.look.embedding, 20, world.references.groups)[:1]
     seen = ByPlace(rugged)(image, neighbours)[0]
     assert seen[8, 8] > seen[8, 2] + 1
 
@@ -21,7 +21,7 @@ def test_a_place_that_is_always_high_counts_less_than_one_that_never_is(world):
 def test_a_reference_map_may_be_coarser_than_the_maps_to_come(world):
     maps = world.references.maps
     coarse = torch.nn.functional.avg_pool2d(maps[:, None], 2)[:, 0]
-    neighbours = nearest_others(world.references.look.embedding, 20, world.references.pictures)
+    neighbours = nearest_others(world.references.look.embedding, 20, world.references.groups)
     fine, from_coarse = (ByPlace(m)(maps, neighbours) for m in (maps, coarse))
     assert torch.corrcoef(torch.stack([fine.flatten(), from_coarse.flatten()]))[0, 1] > 0.95
 
@@ -53,7 +53,7 @@ def test_unlikeness_is_the_euclidean_distance_to_the_neighbour_most_like_it(worl
 
 def test_a_place_that_looks_like_no_neighbour_counts_though_the_detector_is_silent(world):
     references = world.references
-    others = nearest_others(references.look.embedding, 20, references.pictures)
+    others = nearest_others(references.look.embedding, 20, references.groups)
     views = ThreeViews(references)
     look = references.look.of(slice(1))
     before = views(references.maps[:1], look.places, others[:1])[:, 0]  # (3, h, w)

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, shift
+
+from service.tiles import Box, Tiling
+from training.copies import near_copies, print_of, require_difference
+from training.dataset import Picture
+from training.errors import DataError
+from training.products import PRODUCTS
+from training.products.camera import Camera
+
+SIDE = 96
+
+
+def shot(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture uint8 (S, S, 3) of a scene 0..1 that lies a little elsewhere, in other light."""
+    moved = shift(scene, (*rng.uniform(-1.5, 1.5, 2), 0), order=1, mode="nearest")
+    camera = Camera.draw(rng, SIDE)
+    return camera.develop(camera.expose(moved))
+
+
+def grained(rng: np.random.Generator) -> np.ndarray:
+    """A surface (S, S, 3) with the grain of one part."""
+    grain = gaussian_filter(rng.standard_normal((SIDE, SIDE)), 1.5)
+    return np.clip(0.5 + 0.3 * grain / grain.std(), 0, 1)[..., None].repeat(3, 2)
+
+
+def rendered(product: str, rng: np.random.Generator) -> np.ndarray:
+    return PRODUCTS[product].draw(rng, SIDE).image
+
+
+def prints_of(pictures: list[np.ndarray]) -> np.ndarray:
+    whole = (Box(0, 0, SIDE, SIDE),)
+    return np.stack([print_of(Picture(p[np.newaxis], SIDE, SIDE, whole)) for p in pictures])
+
+
+def looks(images: int) -> torch.Tensor:
+    return torch.randn(images, 3, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("product", ["grained", "wood", "tile", "metal"])
+def test_shots_of_a_part_are_found_and_parts_stay_apart(product):
+    rng = np.random.default_rng(0)
+    draw = (lambda: grained(rng)) if product == "grained" else lambda: rendered(product, rng)
+    scenes = [draw() for _ in range(10)]
+    several = prints_of([shot(scene, rng) for scene in scenes for _ in range(5)])
+    assert near_copies(several, looks(50)).tolist() == np.repeat(np.arange(10), 5).tolist()
+    single = prints_of([shot(scene, rng) for scene in scenes])
+    assert near_copies(single, looks(10)).tolist() == list(range(10))
+
+
+def test_a_few_shots_among_many_single_ones_are_found():
+    rng = np.random.default_rng(1)
+    pictures = [shot(grained(rng), rng) for _ in range(20)]
+    scene = grained(rng)
+    groups = near_copies(prints_of([*pictures, shot(scene, rng), shot(scene, rng)]), looks(22))
+    assert groups.tolist() == [*range(21), 20]
+
+
+def test_parts_that_differ_no_more_than_their_shots_do_stay_apart():
+    rng = np.random.default_rng(2)
+    design = grained(rng)  # printed, the same on each part
+    assert len(set(near_copies(prints_of([shot(design, rng) for _ in range(24)]), looks(24)))) == 24
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_picture_or_two_are_no_copies(images):
+    rng = np.random.default_rng(3)
+    prints = prints_of([shot(grained(rng), rng) for _ in range(images)])
+    assert near_copies(prints, looks(images)).tolist() == list(range(images))
+
+
+def test_one_colour_tells_nothing_of_the_part():
+    grey = np.stack([np.full((64, 64), value, np.uint8) for value in range(12)])
+    assert len(set(near_copies(grey, looks(12)))) == 12
+
+
+def test_a_picture_that_is_cut_has_the_print_of_the_whole():
+    pixels = shot(grained(np.random.default_rng(4)), np.random.default_rng(5))
+    boxes = Tiling(48, 16).boxes(SIDE, SIDE)
+    tiles = [pixels[b.top : b.top + 48, b.left : b.left + 48] for b in boxes]
+    large = [tile.repeat(2, 0).repeat(2, 1) for tile in tiles]  # as the model sees them
+    cut = print_of(Picture(np.stack(large), SIDE, SIDE, tuple(boxes)))
+    assert len(boxes) == 9
+    assert np.array_equal(cut, prints_of([pixels])[0])
+
+
+def test_frames_of_nothing_but_noise_are_refused():
+    dark = np.random.default_rng(0).normal(4, 1, (12, 128, 128)).clip(0, 255).astype(np.uint8)
+    with pytest.raises(DataError, match="12 different images show the same"):
+        require_difference(dark)
+    dark[3, 40:60, 40:60] += 40
+    require_difference(dark)

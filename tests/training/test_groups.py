@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.alignments import Cada, Look, References
+from training.calibration import Calibration, carried
+from training.config import TrainConfig
+from training.errors import ConfigError, DataError
+from training.groups import numbered, one_of_each, parts_by_name, require_expression
+from training.progress import Progress
+from training.scoring import Scoring
+from training.train import split
+
+PARTS, SHOTS = 40, 5
+
+
+@pytest.mark.parametrize(
+    ("group_by", "expected"),
+    [
+        (r"(part\d+)_", [0, 0, 1, 0]),
+        (r"^(\w+)/part(\d+)", [0, 0, 1, 2]),
+        ("folder", [0, 0, 0, 1]),
+        ("(.+)", [0, 1, 2, 3]),
+    ],
+)
+def test_names_tell_the_part(group_by, expected):
+    names = ["left/part1_a.png", "left/part1_b.png", "left/part2_a.png", "right/part1_a.png"]
+    parts = parts_by_name(names, group_by)
+    assert numbered([parts[name] for name in names]).tolist() == expected
+
+
+def test_a_name_that_does_not_tell_the_part_is_given():
+    with pytest.raises(DataError, match=r"'\(p\\\\d\+\)' does not match left/odd\.png"):
+        parts_by_name(["p1.png", "left/odd.png"], r"(p\d+)")
+
+
+@pytest.mark.parametrize(
+    ("group_by", "told"),
+    [("(", "no regular expression"), ("part.*", "has no group"), ("", "group")],
+)
+def test_an_expression_that_tells_no_part_is_refused_before_anything_is_read(group_by, told):
+    with pytest.raises(ConfigError, match=told):
+        TrainConfig(Path("data"), Path("run"), group_by=group_by)
+    require_expression("folder")
+
+
+def test_one_image_of_each_chosen_part_is_drawn_and_every_one_of_its_images_may_be():
+    groups = np.repeat(np.arange(4), 3)
+    drawn = [one_of_each(groups, np.array([0, 2]), seed) for seed in range(40)]
+    assert all(groups[images].tolist() == [0, 2] for images in drawn)
+    assert set(np.concatenate(drawn).tolist()) == {0, 1, 2, 6, 7, 8}
+    alone = one_of_each(np.arange(9), np.array([1, 5]), 0)
+    assert alone.tolist() == [1, 5]
+
+
+def shots(parts: int, generator: torch.Generator) -> tuple[torch.Tensor, Look]:
+    """Maps and looks of SHOTS images of each part, which differ little, and parts much."""
+
+    def drawn(*shape: int) -> torch.Tensor:
+        part = torch.randn(parts, *shape, generator=generator).repeat_interleave(SHOTS, 0)
+        return part + 0.1 * torch.randn(part.shape, generator=generator)
+
+    return 5 + drawn(8, 8), Look(drawn(6), 20 * drawn(2, 4, 4))
+
+
+def flagged(seed: int, groups: torch.Tensor) -> float:
+    """The share of images of new parts at 1.0 or more, where `groups` are kept together."""
+    generator = torch.Generator().manual_seed(seed)
+    maps, look = shots(PARTS, generator)
+    config = TrainConfig(Path("data"), Path("run"), false_alarm_rate=0.05, seed=seed)
+    fit, held_out = split(int(groups.max()) + 1, config, Progress())
+    rows = torch.isin(groups, torch.from_numpy(fit))
+    held = torch.from_numpy(one_of_each(groups.numpy(), held_out, seed))
+    known = Look(look.embedding[rows], look.places[rows].round().to(torch.int8))
+    names = ("",) * int(rows.sum())
+    aligner = Cada(References(maps[rows], known, names, Scoring(0.1), groups[rows]))
+    scoring = Scoring(0.1)
+
+    def scores(maps: torch.Tensor, look: Look) -> torch.Tensor:
+        return scoring(aligner(maps, look).maps)
+
+    seen = scores(maps[held], Look(look.embedding[held], look.places[held]))
+    new = scores(*shots(PARTS, generator))
+    return float((Calibration.of(seen, 0.05)(new) >= 1).float().mean())
+
+
+def test_with_five_shots_of_a_part_the_promise_holds_for_new_parts():
+    part = torch.arange(PARTS).repeat_interleave(SHOTS)
+    kept_together = np.mean([flagged(seed, part) for seed in range(20)])
+    taken_apart = np.mean([flagged(seed, torch.arange(PARTS * SHOTS)) for seed in range(3)])
+    assert kept_together <= 1.5 * carried(0.05, 19)
+    assert taken_apart > 3 * 0.05  # which is what groups are for
