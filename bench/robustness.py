@@ -108,9 +108,11 @@ def novelty(whole: Checkpoint, images: list[TestImage]) -> Iterable[tuple[str, d
     references = np.array(whole.products)
     calibration = np.array(whole.calibration_products)
     for product in sorted(set(products)):
-        known = whole.evidence.means[references != product]
+        others = torch.from_numpy(references != product)
+        known, groups = whole.evidence.means[others], whole.evidence.groups[others]
         held_out = whole.evidence.calibration_means[calibration != product]
-        measure = Novelty(known, held_out, whole.config.novelty_rate, torch.arange(len(held_out)))
+        pictures = torch.arange(len(held_out))
+        measure = Novelty(known, held_out, whole.config.novelty_rate, pictures, groups)
         with torch.no_grad():
             value = measure(detected.means).numpy()
         new = products == product

@@ -106,6 +106,7 @@ class Checkpoint:
                 evidence.calibration_means,
                 config.novelty_rate,
                 evidence.calibration_pictures,
+                evidence.groups,
             ),
             self.scoring,
         ).eval()

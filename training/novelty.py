@@ -5,34 +5,50 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.alignments.neighbours import distances
+from training.alignments.neighbours import distances, nearest_others
 from training.calibration import conformal_threshold, highest_of
 from training.embedding import Embedding
 
 NEIGHBOURS = 5
+FLOOR = 0.05  # of the mean, that no reference is nearer to its others: images may be copies
 
 
 class Novelty(nn.Module):
-    """Mean distance to the nearest reference embeddings; an unknown product from 1.0 on."""
+    """How much farther the nearest reference embeddings are than they are from each other's.
+
+    An unknown product from 1.0 on. In the measure of its neighbourhood, as the local outlier factor
+    (Breunig et al., 2000), so that a product whose images differ widely hides no other one.
+    """
 
     bank: Tensor
+    usual: Tensor
     threshold: Tensor
 
     def __init__(
-        self, references: Tensor, calibration: Tensor, rate: float, pictures: Tensor
+        self,
+        references: Tensor,
+        calibration: Tensor,
+        rate: float,
+        pictures: Tensor,
+        groups: Tensor,
     ) -> None:
         """From descriptors `means` of references (N, D) and of held-out normal images (n, D).
 
-        `pictures` (n,) are those that the held-out images are tiles of: the highest counts.
+        `pictures` (n,) are those that the held-out images are tiles of: the highest counts. No
+        reference is compared with those of its own one of the `groups` (N,).
 
         `rate` of normal images may be called unknown, or 1/(n + 1) where n is too small. So few
-        images seldom show the tail: where a log-normal fit to their distances reaches further than
+        images seldom show the tail: where a log-normal fit to their novelty reaches further than
         the conformal threshold, it holds. A defect moves an image a little, another product far.
         """
         super().__init__()
-        self.k = min(NEIGHBOURS, len(references))
+        _, sizes = groups.unique(return_counts=True)
+        self.k = min(NEIGHBOURS, len(references) - int(sizes.max()))
         self.embedding = Embedding(references)
         self.register_buffer("bank", self.embedding(references))  # (N, E)
+        others = nearest_others(self.bank, self.k, groups)  # (N, k)
+        apart = (self.bank[:, None] - self.bank[others]).norm(dim=2).mean(1)  # (N,)
+        self.register_buffer("usual", apart.clamp_min(FLOOR * float(apart.mean()) + 1e-6))
         self.register_buffer("threshold", torch.ones(()))
         self.calibrate(self(calibration), rate, pictures)
 
@@ -44,11 +60,11 @@ class Novelty(nn.Module):
 
     def forward(self, means: Tensor) -> Tensor:
         """Novelty (B,) of descriptors (B, D)."""
-        near = distances(self.embedding(means), self.bank).topk(self.k, dim=1, largest=False).values
-        return near.mean(1) / self.threshold
+        near = distances(self.embedding(means), self.bank).topk(self.k, dim=1, largest=False)
+        return near.values.mean(1) / self.usual[near.indices].mean(1) / self.threshold
 
 
-def _log_normal_quantile(distances: Tensor, share: float) -> Tensor:
-    """The distance that `share` of images keep within, were their logarithms normal."""
-    logs = distances.clamp_min(1e-6).log()
+def _log_normal_quantile(values: Tensor, share: float) -> Tensor:
+    """The value that `share` of images keep within, were their logarithms normal."""
+    logs = values.clamp_min(1e-6).log()
     return (logs.mean() + torch.special.ndtri(torch.tensor(share)) * logs.std()).exp()
