@@ -87,7 +87,7 @@ def require_difference(prints: np.ndarray) -> None:
         )
 
 
-def near_copies(prints: np.ndarray, looks: Tensor) -> np.ndarray:
+def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.ndarray:
     """The group (N,) of each picture by its print uint8 (N, s, s); most are alone in theirs.
 
     Each is compared with those that look most like it by `looks` (N, E). What is alike by far more
@@ -100,10 +100,12 @@ def near_copies(prints: np.ndarray, looks: Tensor) -> np.ndarray:
     others = torch.cat([nearest(some, looks, count + 1) for some in looks.split(1024)])
     details, shifts = _details(torch.from_numpy(prints)), _shifts(prints.shape[-1])
     pairs = []
-    for row, those in enumerate(others):
-        those = those[those != row][:count]
-        alike = _correlations(details[row], details[those], *shifts)
-        pairs += [(row, int(other)) for other in those[_stand_out(alike)]]
+    with progress.step("near-copies", len(prints)) as step:
+        for row, those in enumerate(others):
+            those = those[those != row][:count]
+            alike = _correlations(details[row], details[those], *shifts)
+            pairs += [(row, int(other)) for other in those[_stand_out(alike)]]
+            step.advance()
     links = {*pairs} & {(other, row) for row, other in pairs}
     ends = np.array(sorted(links), np.int64).reshape(-1, 2).T
     graph = coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(prints),) * 2)

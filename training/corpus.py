@@ -186,7 +186,7 @@ def _found_groups(
     if len(prints) < 2:
         return np.arange(len(prints))
     average = torch.stack([part.mean(0) for part in looks.split(list(tiles))])  # (P, D)
-    groups = near_copies(np.stack(prints), Embedding(average)(average))
+    groups = near_copies(np.stack(prints), Embedding(average)(average), progress)
     _, sizes = np.unique(groups, return_counts=True)
     if sizes.max() > 1:
         progress.say(

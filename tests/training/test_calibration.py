@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from service.decision import Criterion, p_values
 from training.calibration import (
     Calibration,
     carried,
@@ -82,6 +83,11 @@ def test_score_and_p_value_are_one_criterion_whatever_ties(rate):
         new = torch.cat([new, torch.linspace(float(at[0]) - 1, float(at[-1]) + 1, 500)])
         promised = torch.tensor(carried(rate, n))
         assert torch.equal(new >= 1, calibration.p_value(new) <= promised)
+        served = p_values(new.numpy(), calibration.scores.numpy())
+        assert np.array_equal(served, calibration.p_value(new).numpy())
+        by_score, by_rate = Criterion(), Criterion(max_false_alarm_rate=carried(rate, n))
+        for score, p_value in zip(new[::7].tolist(), served[::7].tolist(), strict=True):
+            assert by_score.judge(score, p_value) == by_rate.judge(score, p_value)
         assert not (calibration(aligned[aligned <= kth(aligned, rate)]) >= 1).any()
 
 

@@ -9,6 +9,7 @@ from training.dataset import Picture
 from training.errors import DataError
 from training.products import PRODUCTS
 from training.products.camera import Camera
+from training.progress import Progress
 
 SIDE = 96
 
@@ -35,8 +36,10 @@ def prints_of(pictures: list[np.ndarray]) -> np.ndarray:
     return np.stack([print_of(Picture(p[np.newaxis], SIDE, SIDE, whole)) for p in pictures])
 
 
-def looks(images: int) -> torch.Tensor:
-    return torch.randn(images, 3, generator=torch.Generator().manual_seed(0))
+def groups_of(prints: np.ndarray) -> list[int]:
+    """The groups that are found among images that all look alike."""
+    looks = torch.randn(len(prints), 3, generator=torch.Generator().manual_seed(0))
+    return near_copies(prints, looks, Progress()).tolist()
 
 
 @pytest.mark.parametrize("product", ["grained", "wood", "tile", "metal"])
@@ -45,35 +48,35 @@ def test_shots_of_a_part_are_found_and_parts_stay_apart(product):
     draw = (lambda: grained(rng)) if product == "grained" else lambda: rendered(product, rng)
     scenes = [draw() for _ in range(10)]
     several = prints_of([shot(scene, rng) for scene in scenes for _ in range(5)])
-    assert near_copies(several, looks(50)).tolist() == np.repeat(np.arange(10), 5).tolist()
+    assert groups_of(several) == np.repeat(np.arange(10), 5).tolist()
     single = prints_of([shot(scene, rng) for scene in scenes])
-    assert near_copies(single, looks(10)).tolist() == list(range(10))
+    assert groups_of(single) == list(range(10))
 
 
 def test_a_few_shots_among_many_single_ones_are_found():
     rng = np.random.default_rng(1)
     pictures = [shot(grained(rng), rng) for _ in range(20)]
     scene = grained(rng)
-    groups = near_copies(prints_of([*pictures, shot(scene, rng), shot(scene, rng)]), looks(22))
-    assert groups.tolist() == [*range(21), 20]
+    prints = prints_of([*pictures, shot(scene, rng), shot(scene, rng)])
+    assert groups_of(prints) == [*range(21), 20]
 
 
 def test_parts_that_differ_no_more_than_their_shots_do_stay_apart():
     rng = np.random.default_rng(2)
     design = grained(rng)  # printed, the same on each part
-    assert len(set(near_copies(prints_of([shot(design, rng) for _ in range(24)]), looks(24)))) == 24
+    assert groups_of(prints_of([shot(design, rng) for _ in range(24)])) == list(range(24))
 
 
 @pytest.mark.parametrize("images", [1, 2])
 def test_a_picture_or_two_are_no_copies(images):
     rng = np.random.default_rng(3)
     prints = prints_of([shot(grained(rng), rng) for _ in range(images)])
-    assert near_copies(prints, looks(images)).tolist() == list(range(images))
+    assert groups_of(prints) == list(range(images))
 
 
 def test_one_colour_tells_nothing_of_the_part():
     grey = np.stack([np.full((64, 64), value, np.uint8) for value in range(12)])
-    assert len(set(near_copies(grey, looks(12)))) == 12
+    assert len(set(groups_of(grey))) == 12
 
 
 def test_a_picture_that_is_cut_has_the_print_of_the_whole():
