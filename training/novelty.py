@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.alignments.neighbours import distances, nearest_others
+from training.alignments.neighbours import comparable, distances, nearest_others
 from training.calibration import conformal_threshold, highest_of
 from training.embedding import Embedding
 
@@ -42,8 +42,7 @@ class Novelty(nn.Module):
         the conformal threshold, it holds. A defect moves an image a little, another product far.
         """
         super().__init__()
-        _, sizes = groups.unique(return_counts=True)
-        self.k = min(NEIGHBOURS, len(references) - int(sizes.max()))
+        self.k = comparable(groups, NEIGHBOURS)
         self.embedding = Embedding(references)
         self.register_buffer("bank", self.embedding(references))  # (N, E)
         others = nearest_others(self.bank, self.k, groups)  # (N, k)

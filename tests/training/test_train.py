@@ -276,6 +276,11 @@ def test_torch_computes_on_the_cores_that_it_may_use(monkeypatch):
         torch.set_num_threads(before)
 
 
+def test_references_that_leave_none_to_compare_with_are_refused(data, tmp_path):
+    with pytest.raises(DataError, match="of the 1 images .* raise --references"):
+        train(config(data, tmp_path / "run", references=1))
+
+
 def test_no_more_references_are_kept_than_asked_for(data, tmp_path, capsys):
     run = train(config(data, tmp_path / "run", references=8))
     assert len(run.evidence.maps) == len(run.products) == 8

@@ -20,7 +20,7 @@ from training.alignments.alignment import (
     References,
     normalised,
 )
-from training.alignments.neighbours import nearest, nearest_others
+from training.alignments.neighbours import comparable, nearest, nearest_others
 from training.alignments.views import AsDetected, ThreeViews
 
 NEIGHBOURS = 20
@@ -42,8 +42,7 @@ class Neighbourhood(Alignment):
 
     def __init__(self, references: References, viewing: Viewing) -> None:
         super().__init__(references)
-        _, sizes = references.groups.unique(return_counts=True)
-        self.k = min(NEIGHBOURS, len(references.maps) - int(sizes.max()))
+        self.k = comparable(references.groups, NEIGHBOURS)
         embeddings, scoring = references.look.embedding, references.scoring
         self.register_buffer("embeddings", embeddings)  # (N, E)
         self.views = viewing(references)

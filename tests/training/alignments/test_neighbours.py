@@ -1,6 +1,8 @@
+import pytest
 import torch
 
-from training.alignments.neighbours import distances, nearest, nearest_others
+from training.alignments.neighbours import comparable, distances, nearest, nearest_others
+from training.errors import DataError
 
 
 def points(count: int, seed: int) -> torch.Tensor:
@@ -37,3 +39,10 @@ def test_tiles_of_the_same_picture_are_no_neighbours():
     others = nearest_others(bank, 2, pictures)
     assert not (pictures[others] == pictures[:, None]).any()
     assert set(others[4].tolist()) == {2, 6}
+
+
+def test_no_more_are_compared_than_every_image_has_others():
+    groups = torch.tensor([0, 0, 0, 1, 1, 2, 3])
+    assert [comparable(groups, k) for k in (3, 4, 20)] == [3, 4, 4]
+    with pytest.raises(DataError, match="4 of the 5 images .* are of one part"):
+        comparable(torch.tensor([0, 0, 0, 0, 1]), 20)
