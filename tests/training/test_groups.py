@@ -3,15 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from training.alignments import Cada, Look, References
 from training.calibration import Calibration, carried
+from training.checkpoint import load
 from training.config import TrainConfig
 from training.errors import ConfigError, DataError
 from training.groups import numbered, one_of_each, parts_by_name, require_expression
 from training.progress import Progress
 from training.scoring import Scoring
-from training.train import split
+from training.train import split, train
 
 PARTS, SHOTS = 40, 5
 
@@ -55,7 +58,7 @@ def test_one_image_of_each_chosen_part_is_drawn_and_every_one_of_its_images_may_
     assert alone.tolist() == [1, 5]
 
 
-def shots(parts: int, generator: torch.Generator) -> tuple[torch.Tensor, Look]:
+def drawn_shots(parts: int, generator: torch.Generator) -> tuple[torch.Tensor, Look]:
     """Maps and looks of SHOTS images of each part, which differ little, and parts much."""
 
     def drawn(*shape: int) -> torch.Tensor:
@@ -68,7 +71,7 @@ def shots(parts: int, generator: torch.Generator) -> tuple[torch.Tensor, Look]:
 def flagged(seed: int, groups: torch.Tensor) -> float:
     """The share of images of new parts at 1.0 or more, where `groups` are kept together."""
     generator = torch.Generator().manual_seed(seed)
-    maps, look = shots(PARTS, generator)
+    maps, look = drawn_shots(PARTS, generator)
     config = TrainConfig(Path("data"), Path("run"), false_alarm_rate=0.05, seed=seed)
     fit, held_out = split(int(groups.max()) + 1, config, Progress())
     rows = torch.isin(groups, torch.from_numpy(fit))
@@ -82,7 +85,7 @@ def flagged(seed: int, groups: torch.Tensor) -> float:
         return scoring(aligner(maps, look).maps)
 
     seen = scores(maps[held], Look(look.embedding[held], look.places[held]))
-    new = scores(*shots(PARTS, generator))
+    new = scores(*drawn_shots(PARTS, generator))
     return float((Calibration.of(seen, 0.05)(new) >= 1).float().mean())
 
 
@@ -92,3 +95,65 @@ def test_with_five_shots_of_a_part_the_promise_holds_for_new_parts():
     taken_apart = np.mean([flagged(seed, torch.arange(PARTS * SHOTS)) for seed in range(3)])
     assert kept_together <= 1.5 * carried(0.05, 19)
     assert taken_apart > 3 * 0.05  # which is what groups are for
+
+
+def config(data: Path, out: Path, **changes: object) -> TrainConfig:
+    small = {"image_size": 64, "bank_size": 50, "device": "cpu", "false_alarm_rate": 0.1}
+    return TrainConfig(data, out, **small | changes)
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve parts, each with a texture of its own, photographed three times."""
+    folder = tmp_path_factory.mktemp("shots")
+    rng = np.random.default_rng(0)
+    for part in range(12):
+        grain = gaussian_filter(rng.standard_normal((72, 72, 3)), (1.5, 1.5, 0))
+        for shot in range(3):
+            y, x = rng.integers(0, 5, 2)
+            seen = 128 + rng.normal(0, 5) + 150 * grain[y : y + 64, x : x + 64]
+            noisy = seen + rng.normal(0, 2, seen.shape)
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{shot}-{part}.png")
+    return folder
+
+
+def parts_of(paths: list[Path]) -> set[str]:
+    return {path.stem.split("-")[1] for path in paths}
+
+
+@pytest.mark.parametrize("group_by", [None, r"-(\d+)"])
+def test_no_part_is_on_both_sides_of_the_split(shots, tmp_path, group_by, capsys):
+    run = train(config(shots, tmp_path / "run", group_by=group_by))
+    told = capsys.readouterr().err
+    assert ("36 of 36 images are near-copies" in told) == (group_by is None)
+    assert ("12 parts, 12 in all" in told) == (group_by is None)
+    assert "6 calibration images promise a false-alarm rate of 0.143, not 0.1" in told
+    assert run.false_alarm_rate == pytest.approx(1 / 7)
+    assert (run.calibration_images, run.images) == (6, 18)
+    groups = run.evidence.groups
+    assert groups.unique(return_counts=True)[1].tolist() == [3] * 6
+    assert set(run.detector.source.tolist()) <= set(groups.tolist())
+    paths = sorted(shots.iterdir())
+    assert len(parts_of([paths[i] for i in run.evidence.calibration_pictures])) == 6
+    assert load(run.config.out).evidence.groups.tolist() == groups.tolist()
+
+
+def test_an_image_is_compared_with_no_other_shot_of_its_part(shots, tmp_path):
+    together = train(config(shots, tmp_path / "together", bank_size=1000))
+    apart = train(config(shots, tmp_path / "apart", bank_size=1000, group_by="(.+)"))
+    raw = [float(run.evidence.maps.float().mean()) for run in (together, apart)]
+    assert raw[0] > 1.2 * raw[1]
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+def test_parts_are_what_must_be_many(shots, tmp_path, tile):
+    with pytest.raises(DataError, match=r"3 images are too few \(36 images show 3 parts"):
+        train(config(shots, tmp_path / "run", group_by=r"(\d)-", tile=tile))
+    assert not (tmp_path / "run").exists()
+
+
+def test_shots_of_a_part_are_found_by_their_tiles(shots, tmp_path, capsys):
+    run = train(config(shots, tmp_path / "run", tile=32))
+    assert "36 of 36 images are near-copies" in capsys.readouterr().err
+    assert run.evidence.groups.unique(return_counts=True)[1].tolist() == [12] * 6
+    assert run.calibration_images == 6

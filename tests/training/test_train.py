@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 from timm import create_model
 
 from training.checkpoint import Checkpoint, load, load_verification_images
@@ -287,63 +286,6 @@ def test_no_more_references_are_kept_than_asked_for(data, tmp_path, capsys):
     assert run.images == load(run.config.out).images == 11
     assert "8 of the 11 images" in capsys.readouterr().err
     assert scores(run).isfinite().all()
-
-
-@pytest.fixture(scope="module")
-def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve parts, each with a texture of its own, photographed three times."""
-    folder = tmp_path_factory.mktemp("shots")
-    rng = np.random.default_rng(0)
-    for part in range(12):
-        grain = gaussian_filter(rng.standard_normal((72, 72, 3)), (1.5, 1.5, 0))
-        for shot in range(3):
-            y, x = rng.integers(0, 5, 2)
-            seen = 128 + rng.normal(0, 5) + 150 * grain[y : y + 64, x : x + 64]
-            noisy = seen + rng.normal(0, 2, seen.shape)
-            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{shot}-{part}.png")
-    return folder
-
-
-def parts_of(paths: list[Path]) -> set[str]:
-    return {path.stem.split("-")[1] for path in paths}
-
-
-@pytest.mark.parametrize("group_by", [None, r"-(\d+)"])
-def test_no_part_is_on_both_sides_of_the_split(shots, tmp_path, group_by, capsys):
-    run = train(config(shots, tmp_path / "run", group_by=group_by))
-    told = capsys.readouterr().err
-    assert ("36 of 36 images are near-copies" in told) == (group_by is None)
-    assert ("12 parts, 12 in all" in told) == (group_by is None)
-    assert "6 calibration images promise a false-alarm rate of 0.143, not 0.1" in told
-    assert run.false_alarm_rate == pytest.approx(1 / 7)
-    assert (run.calibration_images, run.images) == (6, 18)
-    groups = run.evidence.groups
-    assert groups.unique(return_counts=True)[1].tolist() == [3] * 6
-    assert set(run.detector.source.tolist()) <= set(groups.tolist())
-    paths = sorted(shots.iterdir())
-    assert len(parts_of([paths[i] for i in run.evidence.calibration_pictures])) == 6
-    assert load(run.config.out).evidence.groups.tolist() == groups.tolist()
-
-
-def test_an_image_is_compared_with_no_other_shot_of_its_part(shots, tmp_path):
-    together = train(config(shots, tmp_path / "together", bank_size=1000))
-    apart = train(config(shots, tmp_path / "apart", bank_size=1000, group_by="(.+)"))
-    raw = [float(run.evidence.maps.float().mean()) for run in (together, apart)]
-    assert raw[0] > 1.2 * raw[1]
-
-
-@pytest.mark.parametrize("tile", [None, 32])
-def test_parts_are_what_must_be_many(shots, tmp_path, tile):
-    with pytest.raises(DataError, match=r"3 images are too few \(36 images show 3 parts"):
-        train(config(shots, tmp_path / "run", group_by=r"(\d)-", tile=tile))
-    assert not (tmp_path / "run").exists()
-
-
-def test_shots_of_a_part_are_found_by_their_tiles(shots, tmp_path, capsys):
-    run = train(config(shots, tmp_path / "run", tile=32))
-    assert "36 of 36 images are near-copies" in capsys.readouterr().err
-    assert run.evidence.groups.unique(return_counts=True)[1].tolist() == [12] * 6
-    assert run.calibration_images == 6
 
 
 def test_an_image_that_all_memories_come_from_is_named(data, tmp_path):
