@@ -67,6 +67,13 @@ def test_parts_that_differ_no_more_than_their_shots_do_stay_apart():
     assert groups_of(prints_of([shot(design, rng) for _ in range(24)])) == list(range(24))
 
 
+def test_parts_that_have_something_in_common_stay_apart():
+    rng = np.random.default_rng(6)
+    marks = [grained(rng) for _ in range(10)]  # as of one batch
+    scenes = [(mark + grained(rng)) / 2 for mark in marks for _ in range(2)]
+    assert groups_of(prints_of([shot(scene, rng) for scene in scenes])) == list(range(20))
+
+
 @pytest.mark.parametrize("images", [1, 2])
 def test_a_picture_or_two_are_no_copies(images):
     rng = np.random.default_rng(3)
