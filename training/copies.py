@@ -21,16 +21,17 @@ from torch import Tensor
 from training.alignments.neighbours import nearest
 from training.dataset import Picture
 from training.errors import DataError
+from training.groups import numbered
 from training.progress import Progress
 
 SIDE = 128  # pixels of a print
 CELLS, SAME = 16, 1.0  # along a side of a print; grey levels by which their means may differ
 BAND = 0.5  # of the frequencies, around which their weight falls off
 COARSEST = 2  # waves along a side that still are lighting, not detail
-REACH, STEP = 8.0, 0.5  # pixels of a print that shots may be shifted by, and to what fraction
 LOOKALIKES = 64  # images that each is compared with
 SHOTS = 10  # of one part at most that are told from a product whose parts are all alike
 ALIKE = 0.8  # least correlation of near-copies
+EQUAL = 0.97  # above it what differs is noise
 APART = 0.3  # how far below, in atanh of the correlation, all other images are
 
 
@@ -98,18 +99,20 @@ def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.nda
     if count < 2:
         return np.arange(len(prints))
     others = torch.cat([nearest(some, looks, count + 1) for some in looks.split(1024)])
-    details, shifts = _details(torch.from_numpy(prints)), _shifts(prints.shape[-1])
+    details = _details(torch.from_numpy(prints))
     pairs = []
     with progress.step("near-copies", len(prints)) as step:
         for row, those in enumerate(others):
             those = those[those != row][:count]
-            alike = _correlations(details[row], details[those], *shifts)
+            alike = _correlations(details[row], details[those], prints.shape[-1])
             pairs += [(row, int(other)) for other in those[_stand_out(alike)]]
             step.advance()
     links = {*pairs} & {(other, row) for row, other in pairs}
     ends = np.array(sorted(links), np.int64).reshape(-1, 2).T
     graph = coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(prints),) * 2)
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+    linked = connected_components(graph, directed=False)[1]
+    crowded = np.bincount(linked)[linked] > SHOTS
+    return numbered([(part, crowded[row] and row) for row, part in enumerate(linked.tolist())])
 
 
 def _waves(side: int) -> tuple[Tensor, Tensor]:
@@ -144,22 +147,34 @@ def _details(prints: Tensor) -> Tensor:
     return torch.cat(details)
 
 
-def _shifts(side: int) -> tuple[Tensor, Tensor]:
-    """What turns a spectrum into its values at every shift, from both sides: (S, Y) and (X, S)."""
-    shifts = torch.arange(-REACH, REACH + STEP / 2, STEP) * (2 * torch.pi / side)
+def _correlations(detail: Tensor, others: Tensor, side: int) -> Tensor:
+    """The highest correlation (n,), over all shifts, of a spectrum (Y, X) with others (n, Y, X).
+
+    Between pixels it is that of a parabola through the logarithms at and beside the highest pixel.
+    """
     y, x = _waves(side)
-    return torch.exp(1j * shifts[:, None] * y), torch.exp(1j * x[:, None] * shifts)
-
-
-def _correlations(detail: Tensor, others: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The highest correlation (n,), over all shifts, of a spectrum (Y, X) with others (n, Y, X)."""
-    return (rows @ (detail.conj() * others) @ columns).real.amax((1, 2))
+    common = torch.zeros(len(others), side, side // 2 + 1, dtype=others.dtype)
+    common[:, y[:, None], x] = detail.conj() * others
+    common[:, :, 1:] /= 2  # of both halves
+    shifted = torch.fft.irfft2(common, s=(side, side), norm="forward")  # (n, s, s)
+    peak = shifted.flatten(1).argmax(1)
+    rows, top, left = torch.arange(len(others)), peak // side, peak % side
+    at = shifted[rows, top, left]
+    log = at.clamp_min(1e-6).log()
+    for step in ((1, 0), (0, 1)):
+        before, after = (
+            shifted[rows, (top + way * step[0]) % side, (left + way * step[1]) % side] / at
+            for way in (-1, 1)
+        )
+        before, after = (value.clamp(0.1, 1).log() for value in (before, after))  # below the peak
+        log = log - (after - before).square() / (8 * (after + before).clamp_max(-1e-3))
+    return log.exp().clamp_max(1)
 
 
 def _stand_out(alike: Tensor) -> Tensor:
     """Which of the correlations (n,) are above a gap that no two parts leave: indices."""
     ordered, rows = alike.sort(descending=True)
-    steps = -ordered.clamp(-0.999, 0.999).atanh().diff()[: SHOTS - 1]
+    steps = -ordered.clamp(-EQUAL, EQUAL).atanh().diff()[: SHOTS - 1]
     steps = torch.where(ordered[: len(steps)] >= ALIKE, steps, 0)
     widest = int(steps.argmax())
     return rows[: widest + 1] if steps[widest] >= APART else rows[:0]

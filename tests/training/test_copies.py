@@ -102,3 +102,14 @@ def test_frames_of_nothing_but_noise_are_refused():
         require_difference(dark)
     dark[3, 40:60, 40:60] += 40
     require_difference(dark)
+
+
+def test_equal_parts_that_lie_anywhere_stay_apart():
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[:64, :64]
+    prints = []
+    for top, left in rng.uniform(18, 46, (60, 2)):
+        ring = np.exp(-((np.hypot(y - top, x - left) - 10) ** 2) / 8)
+        prints.append((80 + 100 * ring + rng.normal(0, 2, ring.shape)).astype(np.uint8))
+    groups = groups_of(np.stack(prints))
+    assert len(set(groups)) >= 54
