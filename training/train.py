@@ -23,6 +23,7 @@ from torch import Tensor
 
 from service.cores import cores
 from training.alignments import ALIGNMENTS
+from training.alignments.neighbours import comparable
 from training.backbone import Backbone, load_backbone
 from training.calibration import images_needed
 from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
@@ -90,6 +91,8 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         places = Places(sum(backbone.channels)).to(device)
         places.fit(corpus.features.subset(fit))
         known = references(fit, config, progress)
+        groups = torch.from_numpy(corpus.features.sources[known])
+        comparable(groups, 1)  # raises where there is nothing to compare an image with
         evidence = Evidence(
             maps=detector.out_of_fold(corpus.features.subset(known), progress),
             deviations=corpus.deviations[known],
@@ -100,7 +103,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
             calibration_deviations=corpus.deviations[held_out],
             calibration_means=corpus.means[held_out],
             calibration_places=places.compact(corpus.features.subset(held_out), progress),
-            groups=torch.from_numpy(corpus.features.sources[known]),
+            groups=groups,
             calibration_pictures=torch.from_numpy(corpus.pictures[held_out]),
             inspected=inspected,
         )
