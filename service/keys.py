@@ -124,11 +124,13 @@ def add_key(path: Path, name: str, scopes: Sequence[str]) -> str:
 def _text_of(path: Path) -> tuple[str, str]:
     """The text of a file, and its encoding: Windows writes UTF-8 and UTF-16 with a mark."""
     try:
+        if path.is_fifo():  # which would hold the gateway, and is empty when it is read again
+            raise KeyFileError("the file of the API keys cannot be read: it is a pipe")
         data = path.read_bytes()
         encoding = _UTF_16.get(data[:2], "utf-8")
         return data.decode(encoding).removeprefix("\ufeff"), encoding
     except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is no text"
+        reason = exc.strerror if isinstance(exc, OSError) else "it is neither UTF-8 nor UTF-16"
         raise KeyFileError(f"the file of the API keys cannot be read: {reason}") from exc
 
 

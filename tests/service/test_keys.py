@@ -1,3 +1,4 @@
+import os
 import stat
 from hashlib import sha256
 from pathlib import Path
@@ -64,6 +65,7 @@ SPOILT = [
     lambda file: file.write_text("nonsense"),
     lambda file: file.write_bytes(b"\xff\xfea"),
     lambda file: (file.unlink(), file.mkdir()),
+    lambda file: (file.unlink(), os.mkfifo(file)),
     double_the_last_line,
     cut_off,
 ]
