@@ -9,7 +9,7 @@ _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _EXTENDED = re.compile(rb";\s*filename\*\s*=\s*[\w!#$%&+^`{}~.-]*'[^';\s]*'([^;\s]*)", re.I)
 _ENCODED = re.compile(r"=\?[^?\s]+\?[bq]\?.*\?=", re.I)
 _ESCAPED = {"%22": '"', "%0D": "\r", "%0A": "\n", "%0d": "\r", "%0a": "\n"}  # by browsers
-_WINDOWS_PATH = re.compile(r"[A-Za-z]:\\|\\\\")
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:\\|\\")  # or of a share, whose slashes were escapes
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 

@@ -31,6 +31,7 @@ DOT_NET = "=?utf-8?B?" + b64encode("Prüfung 工.jpg".encode()).decode() + "?="
         (b"100%25 %22a%22%0d%0A.jpg", '100%25 "a"\ufffd\ufffd.jpg'),
         (rb"C:\fakepath\a.jpg", "a.jpg"),
         (rb"\\server\share\a.jpg", "a.jpg"),
+        (rb"\server\share\a.jpg", "a.jpg"),
         (rb"left\right/a.jpg", r"left\right/a.jpg"),
         (b"press-3/left/a.jpg", "press-3/left/a.jpg"),
         (b"a\x00\x1b[31m\xc2\x9b.jpg", "a\ufffd\ufffd[31m\ufffd.jpg"),
