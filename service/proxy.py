@@ -7,6 +7,7 @@ the variables hold that other programs keep to, and what fails by a proxy says s
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple, TypeVar
 from urllib.request import getproxies, proxy_bypass
@@ -61,11 +62,14 @@ def _is_direct(asked: httpx.URL, exempt: str) -> bool:
     host = asked.host
     if host == "localhost" or host.endswith(".localhost") or proxy_bypass(asked.netloc.decode()):
         return True
+    if any(fnmatchcase(host, entry.strip().lower()) for entry in exempt.split(",")):
+        return True
     try:
         address = ip_address(host)
     except ValueError:
         return False
-    return address.is_loopback or any(address in network for network in _networks(exempt))
+    here = address.is_loopback or address.is_unspecified
+    return here or any(address in network for network in _networks(exempt))
 
 
 def _networks(exempt: str) -> Iterator[IPv4Network | IPv6Network]:

@@ -57,6 +57,7 @@ def test_proxy_of_the_environment_is_named_by_its_variable(environment, variable
         "http://127.0.0.1:8000",
         "http://127.1.2.3",
         "http://[::1]:8000",
+        "http://0.0.0.0:8000",
     ],
 )
 def test_this_machine_is_asked_directly(environment, url):
@@ -70,6 +71,8 @@ def test_this_machine_is_asked_directly(environment, url):
         ("gateway", GATEWAY),
         ("a, .plant ,b", "http://gateway.plant"),
         ("gateway:8000", GATEWAY),
+        ("a, *.Plant", "http://gateway.plant"),
+        ("10.0.*", "http://10.0.0.7:8000"),
         ("*", GATEWAY),
         ("10.0.0.0/8", "http://10.0.0.7:8000"),
         ("10.0.0.7", "http://10.0.0.7:8000"),
