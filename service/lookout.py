@@ -105,10 +105,12 @@ async def detect_anomalies(
 ) -> Response:
     """Decide on one image in the words of Amazon Lookout for Vision."""
     try:
-        request.state.access["key"] = gateway.access.check(token, "inspect")
+        if (key := gateway.access.check(token, "inspect")) is not None:
+            request.state.access["key"] = key
         async with gateway.admission.visit(None) as visit:
             body = await read_body(request, gateway.settings, visit)
             options = Options(line=project, map="mask")
+            request.state.access.update(line=options.line, images=len(body.images))
             inquiry = Inquiry(body.images, options, {}, visit.deadline)
             result = await while_connected(request, _inspected(gateway, inquiry))
     except Problem as problem:
@@ -116,6 +118,7 @@ async def detect_anomalies(
         return _error(problem.status, problem.detail)
     if isinstance(result, Rejection):
         return _error(result.problem.status, result.problem.detail)
+    request.state.access["decisions"] = {result.decision: 1}
     content = await gateway.threads.run(partial(_content, result))
     return Response(content, media_type="application/json")
 

@@ -79,8 +79,13 @@ def test_the_real_client_gets_decision_areas_and_mask(
     assert unknown["Code"] == "AccessDeniedException"
 
 
-def test_project_is_the_line_of_the_metrics(client, normal):
+def test_project_is_the_line_of_metrics_and_logs(client, normal, caplog):
+    caplog.set_level("INFO", "onegauge.access")
     assert client.post(URL, content=normal, headers=PNG).status_code == 200
+    logged = caplog.records[-1].fields
+    assert (logged["line"], logged["images"]) == ("press-3", 1)
+    assert logged["decisions"] == {"normal": 1}
+    assert "key" not in logged
     metrics = client.get("/metrics").text
     assert 'onegauge_decisions_total{decision="normal",line="press-3"} 1.0' in metrics
 
