@@ -31,7 +31,7 @@ class Process:
 
     def end(self) -> tuple[int, str]:
         """Exit status and log, once it has ended."""
-        self.popen.communicate(timeout=20)
+        self.popen.communicate(timeout=60)
         self.log.seek(0)
         return self.popen.returncode, self.log.read()
 

@@ -49,7 +49,7 @@ def url(checkout: Path) -> Iterator[str]:
             yield found[1]
         finally:
             os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
 
 
 def test_the_samples_are_decided_as_their_names_say(url):

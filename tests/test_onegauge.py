@@ -37,7 +37,7 @@ def serving(repository: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
                 raise AssertionError(process.stderr.read())
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_serve_answers_and_ends_quietly_on_ctrl_c(gauge_repository):
     with serving(gauge_repository) as (process, url):
         assert httpx.get(f"{url}/readyz").status_code == 200
         process.send_signal(signal.SIGINT)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in log
 

@@ -29,7 +29,7 @@ from tests.service.pictures import encode
 from tests.service.test_metrics import decision
 
 MOMENT_S = 5e-3  # of the loop's thread; time that others take from it does not count
-ATTEMPTS = 3  # a machine may stumble, but what blocks the loop blocks it each time
+ATTEMPTS = 10  # a machine may stumble, but what blocks the loop blocks it each time
 SIZE = 2400, 1600
 
 

@@ -62,7 +62,7 @@ def test_request_under_way_is_answered_after_sigterm(gauge_repository, normal):
 
 
 def test_readiness_goes_first_while_requests_are_still_taken(gauge_repository, normal):
-    with gateway_process(gauge_repository, ONEGAUGE_DRAIN_S="1") as process:
+    with gateway_process(gauge_repository, ONEGAUGE_DRAIN_S="3") as process:
         process.popen.terminate()
         while (ready := httpx.get(f"{process.url}/readyz")).status_code == 200:
             pass
@@ -82,7 +82,7 @@ def test_grace_period_bounds_the_wait(gauge_repository, normal):
         start = monotonic()
         status, _ = it.end()
     assert status == 0
-    assert monotonic() - start < 5
+    assert monotonic() - start < 20, "and not the 30 seconds of the default"
 
 
 def test_second_sigterm_ends_it_at_once(gauge_repository, normal):

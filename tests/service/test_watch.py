@@ -90,6 +90,12 @@ def test_rejects_below_the_folder_are_not_inspected_again(post, url, defective, 
 
 def test_gateway_may_restart(post, gauge_repository, normal, capfd):
     settings = {"ONEGAUGE_API_KEYS": "off"}
+    said: list[str] = []
+
+    def files_wait() -> bool:
+        said.append(capfd.readouterr().err)
+        return "files wait" in "".join(said)
+
     for index in range(5):
         (post.folder / f"{index}.png").write_bytes(normal)
     with (
@@ -101,11 +107,12 @@ def test_gateway_may_restart(post, gauge_repository, normal, capfd):
         first.popen.wait()
         for index in range(5, 20):
             (post.folder / f"{index}.png").write_bytes(normal)
-        sleep(0.3)
+        wait_until(files_wait)
         with gateway_process(gauge_repository, **{**settings, "ONEGAUGE_PORT": str(first.port)}):
             wait_until(lambda: len(lines(post)) == 20)
     assert decisions(post) == {f"{index}.png": "normal" for index in range(20)}
-    assert capfd.readouterr().err.count("files wait") == 1
+    files_wait()
+    assert "".join(said).count("files wait") == 1
 
 
 def test_started_again_it_goes_on_after_the_last_whole_line(post, url, normal, defective):

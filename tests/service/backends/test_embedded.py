@@ -219,7 +219,7 @@ def test_error_of_a_batch_whose_request_has_gone_is_logged(gauge_repository, cap
 
     async def give_up(backend: Backend) -> None:
         with pytest.raises(BackendTimeout):
-            await infer(backend, levels(9), timeout=0.05)
+            await infer(backend, levels(9), timeout=0.5)  # in which its thread begins
         release.set()
         await infer(backend, levels(0))  # by the only worker, which is done with the other
 
@@ -318,7 +318,7 @@ def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_reposito
         now = asyncio.get_running_loop().time
         for images in (levels(9), levels(9, 9)):  # the second batch never leaves the queue
             with pytest.raises(BackendTimeout):
-                await model.infer(images, now() + 0.3)
+                await model.infer(images, now() + 0.6)
             with pytest.raises(BackendTimeout, match="more than 0.2 s"):
                 await backend.ready()
         release.set()
