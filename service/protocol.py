@@ -24,7 +24,7 @@ class Protocol(HttpToolsProtocol):
 
     parser: Parser
     _header_timer: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    _header_bytes = 0  # since the last that were of a body
     _look_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -41,12 +41,22 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Go on with a header, or with what follows."""
         awaited = self._header_timer
+        self._header_bytes += len(data)
         super().data_received(data)
         # not of data that ended one request and began the header of the next
-        if awaited is not None and awaited is self._header_timer:
-            self._header_bytes += len(data)
-            if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
-                self.send_400_response(f"The header has more than {MAX_HEADER_BYTES} bytes.")
+        too_many = self._header_bytes > MAX_HEADER_BYTES and awaited is self._header_timer
+        if too_many and not self.transport.is_closing():
+            self.send_400_response(f"The header has more than {MAX_HEADER_BYTES} bytes.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take what belongs to a header; what follows a body in chunks is for nobody."""
+        if self._header_timer is not None:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Go on with a body, which has limits of its own."""
+        self._header_bytes = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Expect a body, which is not watched here."""
@@ -101,6 +111,7 @@ class Protocol(HttpToolsProtocol):
             self._header_timer = self.loop.call_later(HEADER_TIMEOUT_S, self.transport.close)
 
     def _stop(self) -> None:
+        self._header_bytes = 0
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None

@@ -5,7 +5,7 @@ from time import monotonic
 import pytest
 
 from service.protocol import HEADER_TIMEOUT_S
-from tests.service.spoken import ABC, GET, POST, body_of, connection, echo
+from tests.service.spoken import ABC, GET, POST, answer, body_of, connection, echo
 
 
 def seconds_until_closed(monkeypatch, *sent: bytes) -> float:
@@ -66,6 +66,43 @@ def test_header_has_a_greatest_size(monkeypatch):
     answer = asyncio.run(scenario())
     assert answer.startswith(b"HTTP/1.1 400")
     assert answer.endswith(b"The header has more than 1000 bytes.")
+
+
+IN_CHUNKS = POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [(b"0\r\n", b"A: a\r\n"), (b"0\r\nA: ", b"a"), (b"1;", b"a")],
+    ids=["many", "long", "extension"],
+)
+def test_what_stands_beside_chunks_has_a_greatest_size_too(monkeypatch, begun, more):
+    monkeypatch.setattr("service.protocol.MAX_HEADER_BYTES", 1000)
+
+    async def scenario() -> bytes:
+        async with connection() as (reader, writer), asyncio.timeout(20):
+            writer.write(IN_CHUNKS + begun)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(1001 * more)
+            return await reader.read()
+
+    assert asyncio.run(scenario()).endswith(b"The header has more than 1000 bytes.")
+
+
+def test_what_follows_chunks_is_not_kept():
+    kept = []
+
+    async def app(scope: dict, receive: object, send: object) -> None:
+        await echo(scope, receive, send)
+        kept.append([name for name, _ in scope["headers"]])
+
+    async def scenario() -> bytes:
+        async with connection(app=app) as (reader, writer), asyncio.timeout(20):
+            writer.write(IN_CHUNKS + b"0\r\nB: b\r\n\r\n" + GET + b"\r\n")
+            return await answer(reader) + await answer(reader)
+
+    assert asyncio.run(scenario()) == b"POST aGET "
+    assert b"b" not in kept[0]
 
 
 def test_body_before_a_header_does_not_count_as_one(monkeypatch):
