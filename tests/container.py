@@ -15,7 +15,7 @@ import httpx
 from tests.tritonserver import free_address
 
 IMAGE = "localhost/onegauge/gateway"
-READY_WITHIN_S = 30
+READY_WITHIN_S = 60
 ENVIRONMENT = os.environ | {"BUILDAH_ISOLATION": "chroot"}
 
 

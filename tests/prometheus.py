@@ -16,7 +16,7 @@ import yaml
 from tests.tritonserver import free_address
 
 CONFIGURATION = Path(__file__).parents[1] / "docker" / "prometheus"
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 POLL_EVERY_S = 0.2
 
 
@@ -28,14 +28,16 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The result of an instant query."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
+        answer = httpx.get(
+            f"{self.url}/api/v1/query", params={"query": expression}, timeout=30
+        ).json()
         assert answer["status"] == "success", (expression, answer)
         return list(answer["data"]["result"])
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Any]:
         """The series of a range query, each with its labels and its (time, value)s."""
         params = {"query": expression, "start": start, "end": end, "step": step}
-        answer = httpx.get(f"{self.url}/api/v1/query_range", params=params).json()
+        answer = httpx.get(f"{self.url}/api/v1/query_range", params=params, timeout=30).json()
         assert answer["status"] == "success", (expression, answer)
         return list(answer["data"]["result"])
 

@@ -24,7 +24,7 @@ def occupied(backend: FakeBackend, client: TestClient, body: bytes) -> Iterator[
     """While an inspection is held back; its answer is in the list afterwards."""
     backend.release.clear()
     thread, answers = in_background(lambda: client.post("/inspect", content=body, headers=PNG))
-    assert backend.entered.wait(5)
+    assert backend.entered.wait(20)
     try:
         yield answers
     finally:

@@ -14,7 +14,7 @@ def answers(*sent: bytes, count: int = 1) -> list[bytes]:
     """What comes back from `echo`, answer by answer, for what is sent in pieces."""
 
     async def scenario() -> list[bytes]:
-        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
+        async with connection(app=echo) as (reader, writer), asyncio.timeout(20):
             for data in sent:
                 writer.write(data)
                 await asyncio.sleep(0)
@@ -96,7 +96,7 @@ def told_by(program: str, *arguments: object) -> bytes:
 )
 def test_request_that_cannot_be_parsed_is_refused_with_the_reason(sent, reason):
     async def scenario() -> bytes:
-        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
+        async with connection(app=echo) as (reader, writer), asyncio.timeout(20):
             writer.write(sent + b"\r\n")
             return await reader.read()
 
@@ -112,7 +112,7 @@ def test_request_that_cannot_be_parsed_is_refused_with_the_reason(sent, reason):
 )
 def test_proxies_and_clients_that_ask_before_they_send_are_answered(request_line):
     async def scenario() -> bytes:
-        async with connection(app=echo) as (reader, writer), asyncio.timeout(5):
+        async with connection(app=echo) as (reader, writer), asyncio.timeout(20):
             writer.write(request_line + ABC[:-3])
             if b"Expect" in request_line:
                 assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -162,7 +162,7 @@ def test_it_is_given_up_when_the_gateway_ends(gauge_repository, backend, normal)
     settings = Settings(repository=gauge_repository, shadow_version="2", shadow_share=1.0)
     with TestClient(create_app(settings, backend)) as client:
         post(client, normal)
-        assert backend.second.entered.wait(10)
+        assert backend.second.entered.wait(20)
     assert backend.cancelled_before_the_end == 1
 
 

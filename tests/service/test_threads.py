@@ -21,7 +21,7 @@ def test_order_stays_and_so_many_run_beside_each_other():
         return 3
 
     async def scenario() -> list[int]:
-        tasks = [lambda: first_waits_for.wait(5) and 1, lambda: 2, last]
+        tasks = [lambda: first_waits_for.wait(20) and 1, lambda: 2, last]
         return await Threads(2).run_all(tasks)
 
     assert asyncio.run(scenario()) == [1, 2, 3]
@@ -42,7 +42,7 @@ def test_what_nobody_waits_for_is_not_begun():
 
     def occupy() -> None:
         begun.append("first")
-        release.wait(5)
+        release.wait(20)
 
     async def scenario() -> None:
         threads = Threads(1)
@@ -64,7 +64,7 @@ def test_error_of_what_nobody_waits_for_any_more_is_logged(caplog):
     release, ended = Event(), Event()
 
     def fail() -> None:
-        release.wait(5)
+        release.wait(20)
         raise RuntimeError("too late")
 
     async def scenario() -> None:
@@ -79,7 +79,7 @@ def test_error_of_what_nobody_waits_for_any_more_is_logged(caplog):
             release.set()
 
     asyncio.run(scenario())
-    assert ended.wait(5)
+    assert ended.wait(20)
     (record,) = caplog.records
     assert (record.levelno, str(record.exc_info[1])) == (logging.ERROR, "too late")
 

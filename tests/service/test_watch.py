@@ -168,4 +168,4 @@ def test_command_ends_with_its_signal_and_status_0(post, url, normal):
     with subprocess.Popen([*command, *options], cwd=ROOT, env=os.environ) as process:
         wait_until(lambda: len(lines(post)) == 1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

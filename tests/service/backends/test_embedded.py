@@ -199,7 +199,7 @@ def test_no_answer_in_time_is_a_timeout(gauge_repository):
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         if images.any():
-            release.wait(5)
+            release.wait(20)
         return zeros(len(images))
 
     backend = EmbeddedBackend(Settings(repository=gauge_repository), compiling(run))
@@ -213,7 +213,7 @@ def test_error_of_a_batch_whose_request_has_gone_is_logged(gauge_repository, cap
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         if images.any():
-            release.wait(5)
+            release.wait(20)
             raise RuntimeError("a bug")
         return zeros(len(images))
 
@@ -229,7 +229,7 @@ def test_error_of_a_batch_whose_request_has_gone_is_logged(gauge_repository, cap
 
 
 def test_batches_run_beside_each_other(gauge_repository):
-    both = Barrier(2, timeout=5)
+    both = Barrier(2, timeout=20)
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         if images.any():
@@ -250,7 +250,7 @@ def test_a_batch_takes_all_cores_only_while_half_of_them_idle(
     gauge_repository, monkeypatch, cores, second
 ):
     monkeypatch.setattr("service.backends.embedded.cores", lambda: cores)
-    both, ran = Barrier(2, timeout=5), []
+    both, ran = Barrier(2, timeout=20), []
 
     def on(cores: str) -> Run:
         def run(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -275,7 +275,7 @@ def test_a_batch_takes_all_cores_only_while_half_of_them_idle(
 
 
 def test_images_of_a_batch_run_beside_each_other_where_that_is_faster(gauge_repository):
-    both = Barrier(2, timeout=5)
+    both = Barrier(2, timeout=20)
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         assert len(images) == 1
@@ -309,7 +309,7 @@ def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_reposito
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         if images.any():
-            release.wait(10)
+            release.wait(20)
         ran.append(len(images))
         return zeros(len(images))
 
