@@ -89,6 +89,21 @@ def test_what_stands_beside_chunks_has_a_greatest_size_too(monkeypatch, begun, m
     assert asyncio.run(scenario()).endswith(b"The header has more than 1000 bytes.")
 
 
+def test_body_may_be_longer_than_a_header(monkeypatch):
+    monkeypatch.setattr("service.protocol.MAX_HEADER_BYTES", 1000)
+
+    async def scenario() -> bytes:
+        async with connection() as (reader, writer), asyncio.timeout(20):
+            writer.write(POST + b"Content-Length: 5000\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(4000 * b"b")
+            await asyncio.sleep(0.05)
+            writer.write(1000 * b"b" + GET + b"\r\n")
+            return await reader.readuntil(b"\r\n\r\n")
+
+    assert asyncio.run(scenario()).startswith(b"HTTP/1.1 200")
+
+
 def test_what_follows_chunks_is_not_kept():
     kept = []
 
