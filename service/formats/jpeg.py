@@ -31,12 +31,14 @@ _KINDS = {
 
 def refuse_unsupported(data: bytes) -> None:
     """Raise UnsupportedImage for a whole JPEG of a kind that is not decoded, by its name."""
-    marker, bits, channels = _frame(data)
+    marker, bits, height, channels = _frame(data)
     kind = _KINDS.get(marker)
     if kind is None and bits != 8:
         kind = f"JPEG of {bits} bits"
     elif kind is None and channels not in (1, 3, 4):
         kind = f"JPEG of {channels} channels"
+    elif kind is None and height == 0:
+        kind = "JPEG that tells its height behind its pixels"
     if kind:
         raise UnsupportedImage(f"{kind} cannot be inspected: save it as JPEG of 8 bits, or PNG.")
 
@@ -96,13 +98,13 @@ def _decoded_by_pillow(file: JpegImageFile, at_least: int | None) -> Image.Image
     return file
 
 
-def _frame(data: bytes) -> tuple[int, int, int]:
-    """The marker of the frame, bits of its samples and channels; usual ones where it is missing."""
+def _frame(data: bytes) -> tuple[int, int, int, int]:
+    """The marker of the frame, bits, height and channels; usual ones where it is missing."""
     at = 2
     while data[at : at + 1] == b"\xff" and at + 9 < len(data):
         marker = data[at + 1]
         if marker in _FRAMES:
-            return marker, data[at + 4], data[at + 9]
+            return marker, data[at + 4], int.from_bytes(data[at + 5 : at + 7]), data[at + 9]
         # Any number of 0xFF may fill the space before a marker.
         at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
-    return 0xC0, 8, 3
+    return 0xC0, 8, 1, 3

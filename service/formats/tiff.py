@@ -19,7 +19,8 @@ _PLANAR, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_SIZES = 284, 317, 322, 
 _EXTRA, _FORMAT, _JPEG_TABLES, _SUBSAMPLING = 338, 339, 347, 530
 
 _RAW, _JPEG, _DEFLATES = 1, {6, 7}, {8, 32946}
-_DECODED = {_RAW, 2, 3, 4, 5, 32773, 34925, 50000} | _JPEG | _DEFLATES
+_PACKBITS = 32773
+_DECODED = {_RAW, 2, 3, 4, 5, _PACKBITS, 34925, 50000} | _JPEG | _DEFLATES
 _SCHEMES = {
     33003: "JPEG 2000",
     33005: "JPEG 2000",
@@ -150,6 +151,8 @@ class Tiff:
             return "of YCbCr without compression and with fewer samples of colour"
         if self.has_samples and self.number(_FILL_ORDER, 1) != 1:
             return "whose bits are stored backwards"
+        if predictor > 1 and self.compression == _PACKBITS:  # where libtiff overlooks it
+            return f"compressed by PackBits with predictor {predictor}"
         if self.has_samples and predictor > 1 and (predictor > 2 or bits % 8):
             return f"of {bits} bits with predictor {predictor}"
         return None
@@ -169,7 +172,9 @@ class Tiff:
                     f"{len(self.data)} is not whole."
                 )
             if self.compression == 7:
-                jpeg.check(self._with_tables(part))
+                strip_or_tile = self._with_tables(part)
+                jpeg.refuse_unsupported(strip_or_tile)
+                jpeg.check(strip_or_tile)
 
     def _with_tables(self, part: memoryview) -> bytes:
         """A strip or tile as a JPEG of its own."""

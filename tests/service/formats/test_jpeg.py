@@ -82,9 +82,10 @@ def test_what_stands_behind_the_data_does_not_matter(harmless):
     jpeg.check(harmless)
 
 
-def with_frame(marker: int, bits: int = 8, channels: int = 3) -> bytes:
+def with_frame(marker: int, bits: int = 8, channels: int = 3, height: int = 40) -> bytes:
     data = bytearray(encode(picture(), "JPEG"))
     start = data.index(b"\xff\xc0")
+    data[start + 5 : start + 7] = height.to_bytes(2)
     data[start + 1], data[start + 4], data[start + 9] = marker, bits, channels
     return bytes(data)
 
@@ -98,6 +99,7 @@ def with_frame(marker: int, bits: int = 8, channels: int = 3) -> bytes:
         (with_frame(0xF7), "JPEG-LS"),
         (with_frame(0xC1, bits=12), "JPEG of 12 bits"),
         (with_frame(0xC0, channels=2), "JPEG of 2 channels"),
+        (with_frame(0xC0, height=0), "JPEG that tells its height behind"),
     ],
 )
 def test_a_kind_that_is_not_decoded_is_named(data, name):

@@ -149,6 +149,7 @@ def test_samples_are_turned_upright_too(orientation):
 
 
 FLOATS = np.zeros((8, 8), "f8")
+OF_12_BITS, EXACT = {"bitspersample": 12}, {"lossless": True}
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,9 @@ FLOATS = np.zeros((8, 8), "f8")
         (with_tag(tiff(FLOATS.astype("u1")), 259, 1, 34887), "LERC"),
         (with_tag(tiff(FLOATS.astype("u1")), 259, 1, 12345), "scheme 12345"),
         (tiff(FLOATS.astype("u1"), byteorder=">", bigtiff=True), "BigTIFF"),
+        (tiff(FLOATS.astype("u1"), compression="packbits", predictor=True), "with predictor 2"),
+        (tiff(FLOATS.astype("u2"), compression="jpeg", compressionargs=OF_12_BITS), "of 12 bits"),
+        (tiff(FLOATS.astype("u1"), compression="jpeg", compressionargs=EXACT), "Lossless JPEG"),
     ],
 )
 def test_a_kind_that_is_not_read_is_named(data, what):
