@@ -194,6 +194,8 @@ def _loaded(file: ImageFile | Tiff, data: bytes) -> Image.Image:
         return file.picture()
     if isinstance(file, BmpImageFile):
         bmp.check(file, data)
+    if isinstance(file, PngImageFile):
+        png.check(data)
     with decoder_errors():
         file.load()
     return file
@@ -201,6 +203,8 @@ def _loaded(file: ImageFile | Tiff, data: bytes) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Bring any supported pixel format to RGB."""
+    if image.mode == "P" and image.palette is None:
+        raise UnreadableImage("The image is truncated or corrupt: it has no palette.")
     if image.has_transparency_data:
         rgba = _converted(image, "RGBA")
         alpha = rgba.getchannel("A")

@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from service.depth import UNKNOWN, Depth
 from service.errors import BackendUnavailable, UnreadableImage, for_clients
-from service.formats import jpeg
+from service.formats import jpeg, png
 from service.image import is_plain, open_image, read_original
 
 Pixels = NDArray[np.uint8]
@@ -92,6 +92,8 @@ class Tiles:
         if is_plain(file, data):
             if isinstance(file, JpegImageFile):
                 jpeg.check(data)  # the stream would be decided on before it ends
+            else:
+                png.check(data)
             self.width, self.height = file.size
             self._source = _Stream(data, self.width)
         else:

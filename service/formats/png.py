@@ -1,4 +1,7 @@
-"""PNG of 16 bits as it is in the file; Pillow keeps the upper half of its colours alone."""
+"""PNG, checked to be whole, and of 16 bits as it is in the file.
+
+Pillow passes over checksums of pixels, and of colours it keeps the upper half alone.
+"""
 
 import struct
 import zlib
@@ -10,12 +13,14 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
 from service.depth import CONTAINER, Samples
+from service.errors import UnreadableImage
 from service.formats.decoder import decoder_errors
 
 _GREY, _GREY_ALPHA, _RGBA = 0, 4, 6  # colour types
 _HEADER = struct.Struct(">IIBBBBB")  # of IHDR, which is always the first chunk
 _START, _END = 16, 29
 BITS, COLOUR_TYPE = 24, 25  # places of the two in a file
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def is_deep(data: bytes) -> bool:
@@ -23,8 +28,23 @@ def is_deep(data: bytes) -> bool:
     return data.startswith(b"\x89PNG") and data[BITS : BITS + 1] == b"\x10"
 
 
+def check(data: bytes) -> None:
+    """Raise UnreadableImage where a chunk does not fit its checksum, or the end is missing."""
+    view, at, kind = memoryview(data), len(_SIGNATURE), b""
+    while kind != b"IEND":
+        end = at + 8 + int.from_bytes(view[at : at + 4])
+        kind = bytes(view[at + 4 : at + 8])
+        if zlib.crc32(view[at + 4 : end]).to_bytes(4) != view[end : end + 4]:
+            raise UnreadableImage(
+                f"The image is truncated or corrupt: its part at byte {at} of {len(data)} is not "
+                "whole."
+            )
+        at = end + 4
+
+
 def samples(file: PngImageFile, data: bytes) -> Samples:
     """The samples uint16 of an opened PNG of 16 bits, with the depth that its `sBIT` declares."""
+    check(data)
     values = _values(file, data)
     if (key := _chunk(data, b"tRNS")) and len(key) == 2 * values.shape[2]:
         opaque = (values != np.frombuffer(key, ">u2")).any(axis=2, keepdims=True)

@@ -5,11 +5,22 @@ import pytest
 from PIL.PngImagePlugin import PngImageFile
 
 from service.depth import Samples
+from service.errors import UnreadableImage
 from service.formats import png
+from service.image import read_original
+from service.tiles import Tiles, Tiling
 from tests.service.pictures import encode, picture, png_of_16_bits
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.integers(0, 4096, (13, 17, 4)).astype(np.uint16)
+
+
+def whole(data: bytes) -> None:
+    read_original(data, max_pixels=10**4)
+
+
+def in_tiles(data: bytes) -> None:
+    list(Tiles(data, Tiling(24, 8), (16, 16), max_pixels=10**4))
 
 
 def samples(data: bytes) -> Samples:
@@ -66,3 +77,26 @@ def test_values_beyond_the_significant_bits_do_not_make_them_more():
     values = VALUES.copy()
     values[0, 0, 0] = 5001
     assert samples(png_of_16_bits(values, b"\x0c\x0c\x0c\x0c")).declared == 12
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("read", [whole, in_tiles])
+def test_each_changed_bit_of_the_pixels_and_a_missing_end_are_noticed(bits, read):
+    data = encode(picture(), compress_level=0) if bits == 8 else png_of_16_bits(VALUES)
+    read(data + b"trailer")
+    last = data.index(b"IEND") - 9  # of the data, before their checksum
+    for place in (*range(data.index(b"IDAT") + 4, last, 97), *range(last - 9, last)):
+        changed = bytearray(data)
+        changed[place] ^= 4
+        with pytest.raises(UnreadableImage):
+            read(bytes(changed))
+    for kept in (-1, -12, -13):
+        with pytest.raises(UnreadableImage):
+            read(data[:kept])
+
+
+def test_a_palette_that_is_missing_is_no_mistake_of_ours():
+    data = encode(picture().quantize(4))
+    start = data.index(b"PLTE") - 4
+    with pytest.raises(UnreadableImage, match="palette"):
+        whole(data[:start] + data[data.index(b"IDAT") - 4 :])
