@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel
 
+from service.anomaly_map import strips
 from service.connection import while_connected
 from service.errors import InvalidOption, MissingImage, Problem
 from service.gateway import Gateway, GatewayDep
@@ -168,8 +169,10 @@ def _coloured(mask: Image.Image) -> bytes:
     """The mask in the colours of the answer, as a PNG."""
     colours = [int(ANOMALY[i : i + 2], 16) for i in (1, 3, 5)]
     tables = [[255] * 255 + [level] for level in colours]
-    file = BytesIO()
-    Image.merge("RGB", [mask.point(table) for table in tables]).save(file, "PNG", compress_level=1)
+    file, coloured = BytesIO(), Image.new("RGB", mask.size)
+    for place, part in strips(mask):
+        coloured.paste(Image.merge("RGB", [part.point(table) for table in tables]), place)
+    coloured.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 

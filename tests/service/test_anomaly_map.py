@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.anomaly_map import EncodedMap, colours, encode_map, fitting_size
+from service.anomaly_map import EncodedMap, colours, encode_map, fitting_size, strips
 
 
 def picture(encoded: EncodedMap) -> Image.Image:
@@ -28,6 +28,23 @@ def test_npy_carries_the_values_themselves():
     values = np.load(BytesIO(encoded.data))
     assert (values.dtype, values.shape) == (np.float32, (8, 12))
     assert (values == 7.125).all()
+
+
+def test_npy_is_the_file_that_numpy_writes():
+    anomaly_map, file = np.random.default_rng(0).random((4, 6), np.float32), BytesIO()
+    np.save(file, anomaly_map)
+    assert encode_map(anomaly_map, (6, 4), "npy").data == file.getvalue()
+
+
+@pytest.mark.parametrize("size", [(1000, 700), (7, 5), (300_000, 2)])
+def test_strips_are_all_of_a_picture_in_parts_that_are_done_in_no_time(size):
+    whole = Image.linear_gradient("L").resize(size)
+    again, largest = Image.new("L", size), 0
+    for place, part in strips(whole):
+        again.paste(part, place)
+        largest = max(largest, part.height * (part.height > 1) * part.width)
+    assert again == whole
+    assert largest <= 2**18
 
 
 def test_map_is_enlarged_smoothly_and_in_place():
