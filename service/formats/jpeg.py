@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from service.errors import UnreadableImage, UnsupportedImage
-from service.formats.decoder import decoder_errors
+from service.errors import ImageError, UnreadableImage, UnsupportedImage
 
 _SCALES = (8, 4, 2)
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
@@ -46,7 +45,8 @@ def refuse_unsupported(data: bytes) -> None:
 def decode(file: JpegImageFile, data: bytes, at_least: int | None = None) -> Image.Image:
     """The picture of an opened file, reduced while its sides stay above `at_least` pixels.
 
-    Raises UnreadableImage where anything about the data is not as it should be.
+    Raises UnreadableImage where anything about the data is not as it should be, UnsupportedImage
+    where the decoder cannot tell.
     """
     scale = 1
     if at_least is not None:
@@ -54,9 +54,7 @@ def decode(file: JpegImageFile, data: bytes, at_least: int | None = None) -> Ima
     try:
         pixels = _decoded(file, data, scale)
     except ValueError as exc:
-        if not _is_known(data):
-            return _decoded_by_pillow(file, at_least)
-        raise UnreadableImage(f"The image is truncated or corrupt: {exc}") from exc
+        raise _problem(exc) from exc
     if file.mode == "CMYK":
         inverted = 255 - pixels  # as Pillow has it
         return Image.frombytes("CMYK", inverted.shape[1::-1], inverted.tobytes())
@@ -68,8 +66,7 @@ def check(data: bytes) -> None:
     try:
         simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1)
     except ValueError as exc:
-        if _is_known(data):
-            raise UnreadableImage(f"The image is truncated or corrupt: {exc}") from exc
+        raise _problem(exc) from exc
 
 
 def _decoded(file: JpegImageFile, data: bytes, scale: int) -> NDArray[np.uint8]:
@@ -81,21 +78,13 @@ def _decoded(file: JpegImageFile, data: bytes, scale: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def _is_known(data: bytes) -> bool:
-    """Whether the decoder knows how its colours are sampled, as it does of all but odd ones."""
-    try:
-        simplejpeg.decode_jpeg_header(data, strict=False)
-    except (ValueError, KeyError):
-        return False
-    return True
-
-
-def _decoded_by_pillow(file: JpegImageFile, at_least: int | None) -> Image.Image:
-    with decoder_errors():
-        if at_least is not None:
-            file.draft(None, (at_least, at_least))
-        file.load()
-    return file
+def _problem(error: ValueError) -> ImageError:
+    if "subsampling" in str(error):  # which Pillow would decode, with no word about damage
+        return UnsupportedImage(
+            "JPEG whose colours are sampled in an unusual way cannot be inspected: save it by "
+            "4:4:4, 4:2:2 or 4:2:0, or as PNG."
+        )
+    return UnreadableImage(f"The image is truncated or corrupt: {error}")
 
 
 def _frame(data: bytes) -> tuple[int, int, int, int]:
