@@ -54,6 +54,8 @@ class Trouble:
 
 def say(message: str) -> None:
     """One line on standard error, lost where nobody takes it: what goes on must not end by that."""
+    if sys.stderr is None:  # closed from the start, as a service's may be
+        return
     try:
         sys.stderr.write(f"onegauge: {message}\n")
         sys.stderr.flush()

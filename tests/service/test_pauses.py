@@ -48,3 +48,8 @@ def test_nobody_who_listens_ends_nothing(monkeypatch):
     for stream in (closed, Full()):
         monkeypatch.setattr("sys.stderr", stream)
         say("unheard")
+
+
+def test_standard_error_that_was_never_open_ends_nothing(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    say("unheard")
