@@ -20,6 +20,8 @@ def is_whole(data: bytes) -> bool:
     """Whether a file has all the bytes that its format announces; of unknown formats, always."""
     if any(len(data) < len(known) and known.startswith(data) for known in BEGINNINGS):
         return False
+    if not any(data[:4]):  # a place on the disk that nothing has been written to so far
+        return False
     try:
         return _end(data) <= len(data)
     except (struct.error, IndexError, OverflowError):  # it ends before what tells how long it is
@@ -72,12 +74,18 @@ def _bmp_end(data: bytes) -> int:
 
 
 def _tiff_end(data: bytes) -> int:
-    """Of the first page, where its pixels and its directory end."""
+    """Where the last of its pixels and directories end."""
     order = "<" if data.startswith(b"II") else ">"
     is_big = b"+" in data[2:4]
     directory = struct.unpack_from(order + ("8xQ" if is_big else "4xI"), data)[0]
-    if directory == 0:
-        return len(data) + 1  # it is written last
+    ends = {} if directory else {0: len(data) + 1}  # the first directory is written last
+    while directory and directory not in ends:  # of each page one
+        ends[directory], directory = _page_end(data, order, directory, is_big=is_big)
+    return max(ends.values())
+
+
+def _page_end(data: bytes, order: str, directory: int, *, is_big: bool) -> tuple[int, int]:
+    """Where its pixels and its directory end, and where the next directory begins, or 0."""
     count_format, entry_format = ("Q", "HHQ8s") if is_big else ("H", "HHI4s")
     (count,) = struct.unpack_from(order + count_format, data, directory)
     start = directory + struct.calcsize(order + count_format)
@@ -92,7 +100,8 @@ def _tiff_end(data: bytes) -> int:
     for first, size in PIXELS:
         firsts = numbers.get(first, ())
         ends += map(sum, zip_longest(firsts, numbers.get(size, ())[: len(firsts)], fillvalue=0))
-    return int(max(ends))
+    following = struct.unpack_from(order + ("Q" if is_big else "I"), data, start + count * step)
+    return int(max(ends)), following[0]
 
 
 def _inline_or_far(form: str, data: bytes, value: bytes) -> tuple[int, ...]:

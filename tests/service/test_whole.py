@@ -56,6 +56,22 @@ def test_place_that_was_reserved_is_no_image():
     for name in ("jpeg", "png"):
         data = WHOLE[name]
         assert not is_whole(data[: len(data) // 2].ljust(len(data), b"\0"))
+    assert not is_whole(bytes(100))
+
+
+def test_every_page_of_a_tiff_belongs_to_it():
+    pages = encode(noise(), "TIFF", save_all=True, append_images=[noise()])
+    assert is_whole(pages)
+    for end in (len(pages) // 2, len(pages) * 3 // 4, len(pages) - 8):
+        assert not is_whole(pages[:end])
+
+
+def test_pages_of_a_tiff_in_a_circle_are_looked_at_once():
+    data = bytearray(WHOLE["tiff"])
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, directory)
+    struct.pack_into("<I", data, directory + 2 + 12 * entries, directory)
+    assert is_whole(data)
 
 
 def test_webp_whose_size_comes_last_is_not_whole_before():
@@ -68,7 +84,7 @@ def test_tiff_whose_directory_comes_last_is_not_whole_before():
     assert not is_whole(data[:4] + bytes(4) + data[8:])
 
 
-@pytest.mark.parametrize("data", [b"no image", b"GIF89a", b"<html>", bytes(100)])
+@pytest.mark.parametrize("data", [b"no image", b"GIF89a", b"<html>", b"\0\0\1\0"])
 def test_of_an_unknown_format_nothing_is_awaited(data):
     assert is_whole(data)
 
