@@ -203,7 +203,8 @@ async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> C
     told at the end, since the decisions do not depend on it.
     """
     image = Column("image", overflow="fold")  # a path is of no use when cut
-    table = Table(image, "decision", "score", "p-value", "regions", "remark")
+    remark = Column("remark", overflow="fold")
+    table = Table(image, "decision", "score", "p-value", "regions", remark)
     counts: Counter[str] = Counter()
     unwritten: list[ClientError] = []
     try:

@@ -144,6 +144,11 @@ class Calls:
             raise NoGateway(f"{self._asked} does not answer like a onegauge gateway") from exc
 
 
+def time_left(request: httpx.Request) -> float:
+    """The seconds that the answer to a request may take."""
+    return float(request.extensions["timeout"]["read"])
+
+
 def _named(image: Picture) -> Named:
     if isinstance(image, Path):
         try:

@@ -14,7 +14,8 @@ import asyncio
 import os
 import time
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, closing
 from io import BytesIO
 from typing import Self, TypeVar, cast
 
@@ -36,6 +37,7 @@ from service.calls import (
     Refused,
     Steps,
     Unreachable,
+    time_left,
 )
 from service.schemas import Answer, Decision, ModelCard, Options, Readiness
 
@@ -60,7 +62,7 @@ class Client:
     """A gateway, asked from one thread or several.
 
     `timeout_s` is for a call with all that is sent again, `retries` for answers that do not say
-    when to come back.
+    when to come back. `pause` sleeps before that, and returns True to end the call instead.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class Client:
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
         transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], bool | None] = time.sleep,
     ) -> None:
+        self._pause = pause
         self._calls = Calls(url, api_key, timeout_s, retries)
         self._http = httpx.Client(transport=transport or self._calls.way(httpx.HTTPTransport))
 
@@ -112,15 +116,42 @@ class Client:
             while True:
                 step = steps.send(found)
                 found = None
-                if isinstance(step, float):
-                    time.sleep(step)
-                else:
-                    try:
-                        found = self._http.send(step)
-                    except httpx.RequestError as exc:
-                        found = exc
+                if not isinstance(step, float):
+                    found = self._send(step)
+                elif self._pause(step):
+                    raise ClientError("the call was ended before its answer came")
         except StopIteration as end:
             return cast(A, end.value)
+
+    def _send(self, request: httpx.Request) -> httpx.Response | httpx.RequestError:
+        try:
+            response = self._http.send(request, stream=True)
+            with closing(response):
+                stream = cast(httpx.SyncByteStream, response.stream)
+                response.stream = _InTime(stream, request)
+                response.read()
+            return response
+        except httpx.RequestError as exc:
+            return exc
+
+
+class _InTime(httpx.SyncByteStream):
+    """An answer that may come piece by piece, but not for longer than the call may take."""
+
+    def __init__(self, stream: httpx.SyncByteStream, request: httpx.Request) -> None:
+        self._stream = stream
+        self._request = request
+        self._end = time.monotonic() + time_left(request)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._stream:
+            if time.monotonic() > self._end:
+                raise httpx.ReadTimeout("the answer did not end in time", request=self._request)
+            yield data
+
+    def close(self) -> None:
+        """Close the connection, or give it back."""
+        self._stream.close()
 
 
 class AsyncClient:
@@ -175,12 +206,20 @@ class AsyncClient:
                 if isinstance(step, float):
                     await asyncio.sleep(step)
                 else:
-                    try:
-                        found = await self._http.send(step)
-                    except httpx.RequestError as exc:
-                        found = exc
+                    found = await self._send(step)
         except StopIteration as end:
             return cast(A, end.value)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response | httpx.RequestError:
+        try:
+            response = await self._http.send(request, stream=True)
+            async with aclosing(response), asyncio.timeout(time_left(request)):
+                await response.aread()
+            return response
+        except httpx.RequestError as exc:
+            return exc
+        except TimeoutError:
+            return httpx.ReadTimeout("the answer did not end in time", request=request)
 
 
 def anomaly_map(found: Decision) -> NDArray[np.float32]:

@@ -119,12 +119,21 @@ def is_hidden(file: Path) -> bool:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a regular file; raises OSError for anything else, and never waits for a pipe."""
-    with open(path, "rb", opener=_open_at_once) as file:
-        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+    """The bytes of a regular file; raises OSError for anything else, also one too large to hold."""
+    try:
+        with open(path, "rb", opener=regular) as file:
+            return file.read()
+    except MemoryError as exc:
+        raise OSError(errno.ENOMEM, "it is larger than the memory", str(path)) from exc
+
+
+def regular(path: str, flags: int) -> int:
+    """Opener of regular files; raises OSError for anything else, and never waits for a pipe."""
+    file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # which Windows has no need of
+    try:
+        if not S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        return file.read()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # which Windows has no need of
+    except OSError:
+        os.close(file)
+        raise
+    return file

@@ -3,11 +3,15 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from service.client import ClientError
+from service.files import regular
 from service.json_lines import write_line
+
+BEGINNING = b'{"path": '  # of each line
 
 
 class State(NamedTuple):
@@ -36,12 +40,9 @@ class Journal:
         self.last: Line | None = None
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("ab+") as lines:
-                lines.seek(0)
-                for path, state, record in read_lines(lines):
-                    self._remember(path, state, record)
-                if (whole := lines.tell()) < lines.seek(0, os.SEEK_END):
-                    lines.truncate(whole)
+            file.touch()
+            for path, state, record in read_lines(file):
+                self._remember(path, state, record)
         except OSError as exc:
             raise ClientError(f"cannot open {file}: {exc.strerror}") from exc
 
@@ -93,23 +94,66 @@ def state_of(path: Path) -> State | None:
     return State(status.st_size, status.st_mtime_ns)
 
 
-def read_lines(file: IO[bytes]) -> Iterator[tuple[str, State, dict[str, Any]]]:
-    """Path, state and all of each line, as it was appended; raises ClientError for other lines.
+@contextmanager
+def held(file: Path) -> Iterator[None]:
+    """Keep other runs from a journal, where system and share can; raises ClientError for another.
 
-    It ends before a line that a crash cut off.
+    It ends with the process, however that ends.
     """
-    for text in file:
-        if not text.endswith(b"\n"):
-            file.seek(-len(text), os.SEEK_CUR)
-            return
+    with ExitStack() as stack:
         try:
-            line = json.loads(text)
-            yield line["path"], State(line["size"], line["mtime_ns"]), line
-        except (ValueError, KeyError, TypeError) as exc:
-            raise ClientError(f"{file.name} was not written by onegauge watch: {exc!r}") from exc
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+            journal = stack.enter_context(open(file, "rb+", opener=regular))
+        except OSError as exc:
+            raise ClientError(f"cannot open {file}: {exc.strerror}") from exc
+        with suppress(ImportError):  # of Windows
+            _lock(journal)
+        yield
+
+
+def _lock(journal: IO[bytes]) -> None:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    try:
+        flock(journal, LOCK_EX | LOCK_NB)
+    except BlockingIOError as exc:
+        hint = "end that, or give this one a journal of its own"
+        raise ClientError(f"{journal.name} is used by another onegauge watch: {hint}") from exc
+    except OSError:  # a share without locks
+        pass
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, State, dict[str, Any]]]:
+    """Path, state and all of each line, as it was appended; a line that a crash cut off is removed.
+
+    Raises OSError, and ClientError for other lines.
+    """
+    with open(path, "rb+", opener=regular) as file:
+        for text in file:
+            try:
+                if _is_torn(text):
+                    file.truncate(file.tell() - len(text))
+                    return
+                line = json.loads(text)
+                yield line["path"], State(line["size"], line["mtime_ns"]), line
+            except (ValueError, KeyError, TypeError) as exc:
+                raise ClientError(f"{path} was not written by onegauge watch: {exc!r}") from exc
+
+
+def _is_torn(text: bytes) -> bool:
+    """Whether it is the beginning of a line, or the zeros that a power failure leaves of one."""
+    begun = text[: len(BEGINNING)].rstrip(b"\0")
+    return not text.endswith(b"\n") and BEGINNING.startswith(begun)
 
 
 def append(file: int, line: dict[str, Any]) -> None:
-    """Write a line to an open file, and to its disk; raises OSError."""
-    write_line(file, line)
-    os.fsync(file)
+    """Write a line to the end of an open file, and to its disk; raises OSError, then it is gone."""
+    end = os.lseek(file, 0, os.SEEK_END)
+    try:
+        write_line(file, line)
+        os.fsync(file)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, end)
+        raise

@@ -46,15 +46,15 @@ class Rejects:
         self._file = journal.beside(".waiting")
         self._trouble = Trouble(pauses)
         self._waiting: deque[tuple[str, State]] = deque()
-        with suppress(FileNotFoundError), self._file.open("rb") as lines:
-            self._waiting.extend((path, state) for path, state, _ in read_lines(lines))
+        with suppress(FileNotFoundError):
+            self._waiting.extend((path, state) for path, state, _ in read_lines(self._file))
 
     def put_by(self, name: str, state: State) -> None:
         """Link a file there, or move it, what fails again later; not if it has changed or gone.
 
         A picture that is there stays as it is: another one of its name gets another name.
         """
-        if self._try(name, state):
+        if self._try(name, state) or (name, state) in self._waiting:
             return
         self._waiting.append((name, state))
         with suppress(OSError), self._file.open("ab", buffering=0) as output:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from os.path import realpath
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from service.arrivals import Arrivals, Pace, Picture
 from service.bulk import BATCH, FATAL, REFUSED
 from service.client import Away, Client, ClientError, Named, Refused, key_of_environment
-from service.journal import Journal, State, is_reject
+from service.journal import Journal, State, held, is_reject
 from service.outcome import outcomes_of, without_decision
 from service.pauses import Trouble, say
 from service.rejects import Rejects
@@ -45,7 +46,7 @@ def watch(post: Post, url: str) -> None:
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Client(url, api_key=key_of_environment()) as client:
+    with held(post.jsonl), Client(url, api_key=key_of_environment(), pause=stop.wait) as client:
         Watch(post, client).run(stop)
 
 
@@ -56,7 +57,7 @@ class Watch:
         if not post.folder.is_dir():
             raise ClientError(f"{post.folder}: no such folder")
         # whole paths, since rejects may lie below the folder and are not to be inspected again
-        folder, rejects = post.folder.resolve(), post.rejects and post.rejects.resolve()
+        folder, rejects = post.folder.resolve(), post.rejects and Path(realpath(post.rejects))
         if rejects and folder.is_relative_to(rejects):
             raise ClientError(f"{post.rejects}: rejects have to go outside of {post.folder}")
         self._post = post
@@ -110,7 +111,8 @@ class Watch:
             answer = self._client.inspect(named, self._post.options)
             outcomes = outcomes_of([Path(picture.name) for picture, _ in sent], answer)
         except ClientError as exc:
-            self._take_failure([picture for picture, _ in sent], exc, was_ready)
+            if not self._stop.is_set():  # which may be why
+                self._take_failure([picture for picture, _ in sent], exc, was_ready)
             return
         records = [outcome.record() for outcome in outcomes]
         self._take_answer([picture for picture, _ in sent], records)

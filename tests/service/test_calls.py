@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
 from threading import Thread
 
 import httpx
@@ -182,3 +183,28 @@ def test_map_that_is_damaged_is_told(data):
     found = Decision.model_validate({**decided("a.png"), "anomaly_map": picture})
     with pytest.raises(ClientError, match="no array"):
         anomaly_map(found)
+
+
+class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """An answer that comes piece by piece, and does not end."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_an_answer_that_does_not_end_is_given_up_in_time(kind):
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
+    client = kind("http://gateway", transport=transport, retries=0, timeout_s=0.05)
+
+    async def ask() -> object:
+        return await client.ready() if kind is AsyncClient else client.ready()
+
+    with pytest.raises(Unreachable, match="did not end in time"):
+        asyncio.run(ask())

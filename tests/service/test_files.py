@@ -105,3 +105,10 @@ def test_only_regular_files_are_read_and_a_pipe_is_not_awaited(folder):
     for name in ("pipe.png", "device.png", "folder.png", "gone.png"):
         with pytest.raises(OSError, match=name):
             read_file(folder / name)
+
+
+def test_a_file_larger_than_the_memory_is_an_error_of_the_file(tmp_path):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(1 << 43)
+    with pytest.raises(OSError, match="larger than the memory"):
+        read_file(tmp_path / "huge.png")

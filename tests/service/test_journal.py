@@ -1,10 +1,11 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from service.client import ClientError
-from service.journal import Journal, State
+from service.journal import Journal, State, held
 
 ONE, OTHER = State(10, 1), State(10, 2)
 NORMAL, BAD = {"decision": "normal"}, {"decision": "anomalous"}
@@ -121,3 +122,35 @@ def test_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ClientError, match=r"cannot open .*file/found\.jsonl"):
         Journal(tmp_path / "file" / "found.jsonl")
+
+
+def test_pipe_and_device_are_no_journal(file):
+    os.mkfifo(file)
+    for path in (file, Path("/dev/full")):
+        with pytest.raises(ClientError, match=f"{path}: it is not a regular file"):
+            Journal(path)
+        with pytest.raises(ClientError, match=f"{path}: it is not a regular file"), held(path):
+            pass
+
+
+def test_text_without_a_line_end_is_not_taken_for_a_line_that_was_cut_off(file):
+    file.write_text("my notes")
+    with pytest.raises(ClientError, match="was not written by onegauge watch"):
+        Journal(file)
+    assert file.read_text() == "my notes"
+
+
+def test_zeros_of_a_power_failure_are_forgotten(file):
+    Journal(file).write("a.png", ONE, NORMAL)
+    with file.open("ab") as lines:
+        lines.write(bytes(100))
+    journal = Journal(file)
+    journal.write("b.png", ONE, NORMAL)
+    assert paths(file) == ["a.png", "b.png"]
+
+
+def test_journal_is_for_one_run_at_a_time(file):
+    with held(file), pytest.raises(ClientError, match="found.jsonl is used by another"), held(file):
+        pass
+    with held(file):
+        Journal(file).write("a.png", ONE, NORMAL)

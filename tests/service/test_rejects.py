@@ -273,3 +273,24 @@ def test_link_that_cannot_be_removed_is_said(world, monkeypatch, capfd):
     monkeypatch.setattr(os, "unlink", lambda *_: raise_(PermissionError(13, "Permission denied")))
     kept.withdraw("a.png", state)
     assert "rejects/a.png is out of date and stays: Permission denied" in capfd.readouterr().err
+
+
+def test_record_of_what_waits_may_be_cut_off(world):
+    world.folder.touch()
+    states = {name: world.judged(name) for name in ("a.png", "b.png")}
+    world.rejects().put_by("a.png", states["a.png"])
+    record = world.journal.beside(".waiting")
+    with record.open("ab") as lines:
+        lines.write(b'{"path": "c.p')
+    world.rejects().put_by("b.png", states["b.png"])
+    world.folder.unlink()
+    world.rejects().again()
+    assert set(world.there()) == {"a.png", "b.png"}
+
+
+def test_what_waits_is_on_record_once_however_often_it_fails(world):
+    world.folder.touch()
+    state = world.judged("a.png")
+    for _ in range(3):
+        world.rejects().put_by("a.png", state)
+    assert len(world.journal.beside(".waiting").read_text().splitlines()) == 1

@@ -361,3 +361,29 @@ def test_files_that_cannot_be_read_keep_nobody_else_waiting(post, capfd):
             (post.folder / f"{index}.png").write_bytes(b"picture")
         wait_until(lambda: len(lines(post)) == 11)
     assert said().count(".png waits: ") == 10
+
+
+def test_waiting_for_a_busy_gateway_ends_with_the_command(post):
+    gateway, stop = FakeGateway(), Event()
+
+    def busy() -> httpx.Response:
+        stop.set()
+        return httpx.Response(503, headers={"Retry-After": "30"})
+
+    gateway.failing["0.png"] = busy
+    put(post, "0.png")
+    with Client(
+        "http://gateway", transport=httpx.MockTransport(gateway), pause=stop.wait
+    ) as client:
+        Watch(post, client, QUICK).run(stop)
+    assert gateway.calls == 1
+    assert lines(post) == []
+
+
+def test_rejects_that_are_a_link_to_itself_wait(post, capfd):
+    post.rejects.symlink_to(post.rejects)
+    put(post, "bad0.png")
+    with watching(post, client_of(FakeGateway())):
+        wait_until(lambda: len(lines(post)) == 1)
+        wait_until((said := Said(capfd)).__call__)
+    assert "rejects wait" in said()
