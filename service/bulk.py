@@ -6,7 +6,7 @@ import sys
 from base64 import b64decode
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
@@ -20,14 +20,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from service.calls import readable
-from service.client import (
-    AsyncClient,
-    Away,
-    ClientError,
-    Named,
-    Refused,
-    key_of_environment,
-)
+from service.client import AsyncClient, Away, ClientError, Named, Refused, key_of_environment
 from service.files import images_below, read_file
 from service.json_lines import write_line
 from service.outcome import Outcome, outcomes_of, without_decision
@@ -283,7 +276,12 @@ def _write_overlay(outcome: Outcome, folder: Path | None) -> None:
     picture = folder.joinpath(*inside).with_suffix(outcome.path.suffix + ".overlay.jpg")
     with _told("write", picture):
         picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(b64decode(outcome.found.anomaly_map.data or ""))
+        try:
+            picture.write_bytes(b64decode(outcome.found.anomaly_map.data or ""))
+        except OSError:
+            with suppress(OSError):
+                picture.unlink()  # a part of it would be taken for a picture
+            raise
 
 
 def _add_row(table: Table, outcome: Outcome) -> None:

@@ -132,7 +132,9 @@ class Calls:
     def _read(self, wanted: type[A], found: Found) -> A:
         if not isinstance(found, httpx.Response):
             kind = Away if isinstance(found, NO_CONNECTION) else Unreachable
-            raise kind(f"no answer from {self._asked}: {str(found) or repr(found)}") from found
+            late = isinstance(found, httpx.TimeoutException)
+            why = str(found) or ("timed out" if late else repr(found))  # as httpx has it sometimes
+            raise kind(f"no answer from {self._asked}: {why}") from found
         if not found.is_success:
             problem = _problem(found)
             said = problem.get("detail") or f"{found.reason_phrase}; is it a onegauge gateway?"

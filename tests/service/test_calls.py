@@ -208,3 +208,14 @@ def test_an_answer_that_does_not_end_is_given_up_in_time(kind):
 
     with pytest.raises(Unreachable, match="did not end in time"):
         asyncio.run(ask())
+
+
+def test_an_error_without_words_of_its_own_is_told():
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("")
+
+    with (
+        Client("http://gateway", transport=httpx.MockTransport(fail), retries=0) as client,
+        pytest.raises(Unreachable, match="no answer from http://gateway: timed out"),
+    ):
+        client.ready()
