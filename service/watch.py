@@ -93,10 +93,12 @@ class Watch:
         due = self._arrivals.due()
         if self._unwritten or self._away.waits():
             return self._pace.look_s
-        fresh = nsmallest(self._size, (p for p in due if p.answers is None), _turn)
+        new = [picture for picture in due if picture.answers is None]
+        fresh = nsmallest(self._size, new, _turn)
         failed = nsmallest(1, (p for p in due if p.answers is not None), _turn)
         self._ask(fresh)
-        if failed and not (self._unwritten or self._away.waits()):  # alone, and after others
+        is_free = len(fresh) == len(new) and not (self._unwritten or self._away.waits())
+        if failed and is_free:  # alone, and after all others: it may take a minute to fail
             self._ask(failed, was_ready=self._is_ready())
         return 0 if fresh or failed else self._pace.look_s
 

@@ -420,7 +420,7 @@ def test_a_full_disk_is_named(url, tmp_path, normal, capsys):
         run(paths, url, Inquiry(overlays=tmp_path / "out", jsonl=tmp_path / "out.jsonl"))
     assert len(read_lines(tmp_path / "out.jsonl")) == 2
     assert "inspected 2: 2 normal" in capsys.readouterr().out
-    assert [file for file in (tmp_path / "out").rglob("a.*")] == []
+    assert list((tmp_path / "out").rglob("a.*")) == []
 
 
 def test_a_full_disk_for_the_table_is_an_error_in_one_line(tmp_path):

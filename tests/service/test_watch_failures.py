@@ -64,6 +64,16 @@ def test_picture_that_failed_is_not_tried_again_before_its_pause_is_over(post):
     assert gateway.asked.count(["0.png"]) == 1
 
 
+def test_picture_that_failed_is_tried_again_when_no_other_waits(post):
+    gateway = FakeGateway({"0.png": problem(500)})
+    put(post, *(f"{index}.png" for index in range(30)))
+    os.utime(post.folder / "0.png", (1, 1))  # the oldest is the first
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: gateway.asked.count(["0.png"]) >= 2)
+    _, second = [index for index, names in enumerate(gateway.asked) if names == ["0.png"]][:2]
+    assert len({name for names in gateway.asked[:second] for name in names}) == 30
+
+
 def test_picture_that_failed_is_decided_when_it_can_be(post):
     gateway = FakeGateway({"0.png": problem(502), "1.png": problem(502)})
     put(post, "0.png", "1.png", "2.png")
