@@ -141,6 +141,8 @@ class Watch:
                 self._ask([picture])
         elif len(pictures) > 1:
             self._size = max(1, len(pictures) // 4)
+            for picture in pictures:  # others first: to find out which it is may take minutes
+                picture.tries += 1
         elif self._is_to_blame(pictures[0], was_ready, is_busy=status in BUSY and bool(problem)):
             self._take_blame(pictures[0], why)
         else:

@@ -74,6 +74,17 @@ def test_picture_that_failed_is_tried_again_when_no_other_waits(post):
     assert len({name for names in gateway.asked[:second] for name in names}) == 30
 
 
+def test_pictures_of_a_request_that_failed_come_after_others(post):
+    gateway = FakeGateway({"0.png": problem(500)})
+    put(post, *(f"{index}.png" for index in range(30)))
+    os.utime(post.folder / "0.png", (1, 1))  # the oldest is the first
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: sum("0.png" in names for names in gateway.asked) >= 2)
+    _, second = [index for index, names in enumerate(gateway.asked) if "0.png" in names][:2]
+    asked = {name for names in gateway.asked[:second] for name in names}
+    assert len(asked) == 30
+
+
 def test_picture_that_failed_is_decided_when_it_can_be(post):
     gateway = FakeGateway({"0.png": problem(502), "1.png": problem(502)})
     put(post, "0.png", "1.png", "2.png")
