@@ -93,20 +93,28 @@ def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.nda
 
     Each is compared with those that look most like it by `looks` (N, E). What is alike by far more
     than anything else is one part, if both say so: where parts differ no more than their shots do,
-    or there are more than SHOTS, they stay apart. Rather miss copies than join parts.
+    or there are more than SHOTS, they stay apart. Rather miss copies than join parts, but say that
+    they may be some.
     """
     count = min(LOOKALIKES, len(prints) - 1)
     if count < 2:
         return np.arange(len(prints))
     others = torch.cat([nearest(some, looks, count + 1) for some in looks.split(1024)])
     details = _details(torch.from_numpy(prints))
-    pairs = []
+    pairs, crowd = [], 0
     with progress.step("near-copies", len(prints)) as step:
         for row, those in enumerate(others):
             those = those[those != row][:count]
             alike = _correlations(details[row], details[those], prints.shape[-1])
             pairs += [(row, int(other)) for other in those[_stand_out(alike)]]
+            crowd += int((alike >= ALIKE).sum()) >= SHOTS
             step.advance()
+    if crowd:
+        progress.say(
+            f"warning: {crowd} images are each as like {SHOTS} others or more as shots of one part "
+            "are, and count as different parts: if they are shots, the false-alarm rate does not "
+            "hold for new parts, so tell the part by --group-by"
+        )
     links = {*pairs} & {(other, row) for row, other in pairs}
     ends = np.array(sorted(links), np.int64).reshape(-1, 2).T
     graph = coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(prints),) * 2)

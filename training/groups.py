@@ -55,7 +55,8 @@ def _part(name: str, group_by: str) -> Hashable:
     path = PurePath(name)
     if group_by == FOLDER:
         return path.parent
-    if match := re.search(group_by, path.as_posix()):
+    match = re.search(group_by, path.as_posix())
+    if match and any(match.groups()):  # else all that do not tell would be one part
         return match.groups()
     raise DataError(
         f"--group-by {group_by!r} does not match {path.as_posix()}: it must tell the part of every "

@@ -67,6 +67,17 @@ def test_parts_that_differ_no_more_than_their_shots_do_stay_apart():
     assert groups_of(prints_of([shot(design, rng) for _ in range(24)])) == list(range(24))
 
 
+@pytest.mark.parametrize(("shots", "told"), [(10, ""), (12, "warning: 36 images are each as like")])
+def test_more_shots_than_are_told_from_equal_parts_are_said(shots, told, capsys):
+    rng = np.random.default_rng(2)
+    scenes = [grained(rng) for _ in range(3)]
+    groups = groups_of(prints_of([shot(scene, rng) for scene in scenes for _ in range(shots)]))
+    assert len(set(groups)) == (36 if told else 3)
+    said = capsys.readouterr().err
+    assert told in said
+    assert bool(told) == ("--group-by" in said)
+
+
 def test_parts_that_have_something_in_common_stay_apart():
     rng = np.random.default_rng(6)
     marks = [grained(rng) for _ in range(10)]  # as of one batch

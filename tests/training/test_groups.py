@@ -39,6 +39,12 @@ def test_a_name_that_does_not_tell_the_part_is_given():
         parts_by_name(["p1.png", "left/odd.png"], r"(p\d+)")
 
 
+@pytest.mark.parametrize("group_by", [r"(p\d+)?", r"(\d*)\.png"])
+def test_a_group_that_finds_nothing_tells_no_part(group_by):
+    with pytest.raises(DataError, match=r"does not match left/odd\.png"):
+        parts_by_name(["p1.png", "left/odd.png"], group_by)
+
+
 @pytest.mark.parametrize(
     ("group_by", "told"),
     [("(", "no regular expression"), ("part.*", "has no group"), ("", "group")],
