@@ -84,12 +84,20 @@ class Selection:
 
     def _nothing(self) -> str:
         """Why nothing is taken: what was left out though it is an image, or that there is none."""
-        images = [v for file, v in self.verdicts if is_image(file) and v.why != NO_FILE]
+        images = [(f, v) for f, v in self.verdicts if is_image(f) and v.why != NO_FILE]
         if not images:
             return f"there are {_told([v for _, v in self.verdicts]) or 'no files'}"
-        by_name = [verdict for verdict in images if verdict.why != EXCLUDED]
-        advice = f"; --include '/{by_name[0].where}' takes them all the same" if by_name else ""
-        return f"all {len(images)} images are left out, {_told(images)}{advice}"
+        told = f"all {len(images)} images are left out, {_told([v for _, v in images])}"
+        masks = [file for file, verdict in images if verdict.why.startswith("masks")]
+        globs = {f"/{v.where}" for _, v in images if not v.why.startswith(("masks", EXCLUDED))}
+        if not globs:
+            return told
+        glob = min(globs)
+        if len(globs) == 1 and not any(Choice((glob,)).includes(mask) for mask in masks):
+            return f"{told}; --include {glob!r} takes them all the same"
+        return (
+            f"{told}; --include takes those that a glob names, such as 'line4/images' or '*_ok.png'"
+        )
 
     def _places(self, outcome: Outcome, why: str) -> Counter[str]:
         alike = (v for _, v in self.verdicts if (v.outcome, v.why) == (outcome, why))

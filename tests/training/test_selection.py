@@ -173,3 +173,17 @@ def test_a_product_that_is_called_as_masks_are_can_be_evaluated_on(tmp_path):
         ("mask", "good"),
         ("nut", "good"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "advice"),
+    [
+        (["images/1.png", "annotations/1.png"], "--include '/images' takes them"),
+        (["1.png", "1_mask.png"], "--include takes those that a glob names"),
+        (["test/1.png", "imgs/1.png", "gt/1.png"], "--include takes those that a glob names"),
+    ],
+)
+def test_nobody_is_told_to_train_on_masks(tmp_path, files, advice):
+    touch(tmp_path, *files)
+    with pytest.raises(DataError, match=f"{advice}"):
+        selected(tmp_path).images()
