@@ -33,23 +33,24 @@ WORDS = {
         "labels mask masks overlay overlays seg segmentation segmentations segs truth truths"
     ),
     Role.NORMAL: (
-        "accept accepted bon bons bueno buenos buoni buono conform conforme conforming "
-        "fehlerfrei flawless good gut gute guten io normal normals ok okay oks pass passed perfect"
+        "accept accepted bon bons bueno buenos buoni buono clean conform conforme conforming "
+        "fehlerfrei flawless good gut gute guten intact io nondefective normal normals ok okay "
+        "oks pass passed perfect undamaged"
     ),
     Role.DEFECTIVE: (
         "abnormal anomal anomalies anomalous anomaly ausschuss bad broken damage damaged damages "
         "def defaut defauts defect defected defective defects defecto defectos defectuoso "
         "defectuosos defekt defekte difetti difetto difettosi difettoso error errors fail failed "
         "fails failure failures fault faults faulty fehler fehlerhaft fehlerhafte flaw flawed "
-        "flaws ko mangel mangelhaft mauvais ng ngs nio nogood nok noks nonconforme nonconforming "
-        "notgood notok rebut rebuts rechazado rechazados reject rejected rejects scarti scarto "
-        "schlecht schlechte scrap scrapped unacceptable"
+        "flaws incorrect invalid ko mangel mangelhaft mauvais ng ngs nio nogood nok noks "
+        "nonconforme nonconforming notgood notok rebut rebuts rechazado rechazados reject "
+        "rejected rejects scarti scarto schlecht schlechte scrap scrapped unacceptable"
     ),
     Role.DOUBTFUL: (
         "bent borderline burr burrs chipped contaminated contamination corroded corrosion crack "
-        "cracked cracks deformed delle dellen dent dented dents kratzer misaligned misplaced "
-        "missing negative negatives positive positives rework riss risse rust rusty scratch "
-        "scratched scratches stain stained stains suspect torn unsure"
+        "cracked cracks deformed delle dellen dent dented dents dirt dirty kratzer misaligned "
+        "misplaced missing negative negatives outlier outliers positive positives rework riss "
+        "risse rust rusty scratch scratched scratches stain stained stains suspect torn unsure"
     ),
 }
 ROLE_OF = {word: role for role, words in WORDS.items() for word in words.split()}

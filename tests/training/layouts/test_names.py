@@ -41,6 +41,8 @@ DEFECTIVE = (
     "불량",
     "ok_and_ng",
     "OK NG",
+    "invalid",
+    "not intact",
 )
 NORMAL = (
     "good",
@@ -60,6 +62,8 @@ NORMAL = (
     "fehlerfrei",
     "良品",
     "合格",
+    "clean",
+    "undamaged",
 )
 
 
@@ -123,7 +127,8 @@ def test_splits_and_masks_are_told_by_folders_only(name, role):
 
 
 @pytest.mark.parametrize(
-    "name", ["crack", "deep scratch", "Kratzer_2", "test_socket", "label gun", "good_crack"]
+    "name",
+    ["crack", "deep scratch", "Kratzer_2", "test_socket", "label gun", "good_crack", "dirty"],
 )
 def test_what_may_be_a_product_as_well_is_doubtful(name):
     assert role_of_folder(name) == Role.DOUBTFUL
