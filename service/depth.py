@@ -57,12 +57,7 @@ class Depth:
 
     @classmethod
     def holding(cls, used: int) -> Self:
-        """The smallest depth for samples with these bits in use, 16 if the lowest four are not.
-
-        Those are aligned to the upper end, as cameras and frame grabbers can be told to.
-        """
-        if used % 16 == 0:
-            return cls(CONTAINER)
+        """The smallest depth for samples with these bits in use."""
         return cls(next(bits for bits in DEPTHS if used < 2**bits))
 
     def eight_bits(self, samples: Samples) -> NDArray[np.uint8]:

@@ -100,5 +100,8 @@ def _doubts(looks: Sequence[_Look], depth: Depth, highest: _Look, images: int) -
             f"{highest.highest} is just above {below} bits, which end at {2**below - 1}: if that "
             f"is the camera's depth, leave {highest.path} out and train again"
         )
-    if bits == DEPTHS[-1] and all(look.used % 16 == 0 for look in looks):
-        yield "all values are multiples of 16, so the camera's bits are taken to be the upper ones"
+    if bits < DEPTHS[-1] and all(look.used % 16 == 0 for look in looks):
+        yield (
+            "all values are multiples of 16: if the upper bits are the camera's, these images are "
+            "dark, and brighter ones will be refused; train on some as bright as they come"
+        )

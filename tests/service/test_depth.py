@@ -49,15 +49,10 @@ def test_white_may_be_0():
 @pytest.mark.parametrize(
     ("used", "bits"),
     [(1, 8), (255, 8), (257, 10), (1023, 10), (1025, 12), (4095, 12), (4097, 14), (16383, 14)]
-    + [(16385, 16), (65535, 16)],
+    + [(16385, 16), (65535, 16), (0xFFF0, 16), (0x0FF0, 12), (0x3FC0, 14)],
 )
 def test_the_smallest_depth_that_holds_the_values_is_taken(used, bits):
     assert Depth.holding(used) == Depth(bits)
-
-
-@pytest.mark.parametrize("used", [0xFFF0, 0x0FF0, 0xFFC0, 0xFF00])
-def test_values_aligned_to_the_upper_end_have_the_full_range_however_dark(used):
-    assert Depth.holding(used) == Depth(16)
 
 
 def test_a_depth_is_told_and_read_again():

@@ -60,10 +60,11 @@ def test_what_cannot_be_read_is_passed_over(learn, tmp_path):
     assert depth_of([tmp_path / "gone.png"], Progress()) == UNKNOWN
 
 
-def test_values_aligned_to_the_upper_end_are_the_full_range_and_told(learn):
-    depth, said = learn(grey(16, 160), grey(32, 480))
-    assert depth == Depth(16)
-    assert "multiples of 16" in said
+@pytest.mark.parametrize(("highest", "bits"), [(4080, 12), (65520, 16)])
+def test_values_that_are_multiples_of_16_have_the_smallest_depth_and_a_doubt(learn, highest, bits):
+    depth, said = learn(grey(16, 160), grey(32, highest))
+    assert depth == Depth(bits)
+    assert ("multiples of 16" in said) == (bits < 16)
 
 
 @pytest.mark.parametrize(("highest", "doubted"), [(4096, True), (4300, True), (5001, False)])
