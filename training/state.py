@@ -46,11 +46,16 @@ def discard(state: Path) -> None:
 def refuse_changes(config: TrainConfig, before: Mapping[str, str]) -> None:
     """Raise CheckpointError for an option that is not what the run was started with."""
     now = record_of(config)
-    changed = [name for name in now if now[name] != before.get(name)]
+    if not now.keys() <= before.keys():
+        raise CheckpointError(
+            f"cannot resume {config.out}: an older version has started it; begin anew with another "
+            "--out"
+        )
+    changed = [name for name in now if now[name] != before[name]]
     if changed:
         raise CheckpointError(
             f"cannot resume {config.out} with another {', '.join(changed)}: "
-            f"it was started with {before.get(changed[0])!r}"
+            f"it was started with {before[changed[0]]!r}"
         )
 
 

@@ -38,6 +38,15 @@ def test_a_torn_record_is_named(tmp_path):
         open_state(TrainConfig(tmp_path, tmp_path / "run", resume=True))
 
 
+def test_a_run_that_an_older_version_started_is_not_said_to_have_other_options(tmp_path):
+    started = open_state(TrainConfig(tmp_path, tmp_path / "run")) / "config.json"
+    record = json.loads(started.read_text())
+    del record["group_by"]
+    started.write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="older version has started it; begin anew"):
+        open_state(TrainConfig(tmp_path, tmp_path / "run", resume=True))
+
+
 def test_discarding_a_state_takes_an_empty_folder_along(tmp_path):
     discard(open_state(TrainConfig(tmp_path, tmp_path / "run")))
     assert list(tmp_path.iterdir()) == []
