@@ -72,9 +72,9 @@ def measure_effect(full: Path, smaller: Path, sample: Sample, allowance: Allowan
     auroc_before, auroc = (float(roc_auc_score(labels, values)) for values in (score, found))
     if (loss := auroc_before - auroc) > allowance.auroc_loss:
         raise VerificationError(
-            f"the smaller precision costs {100 * loss:.2f} points of AUROC on {len(images)} images; "
-            f"{100 * allowance.auroc_loss:g} are allowed: export with a higher --precision, or "
-            "train on more images, of which more are held out to measure on"
+            f"the smaller precision costs {100 * loss:.2f} points of AUROC on {len(images)} "
+            f"images; {100 * allowance.auroc_loss:g} are allowed: export with a higher "
+            "--precision, or train on more images, of which more are held out to measure on"
         )
     return Effect(
         len(images),
