@@ -109,12 +109,12 @@ def novelty(whole: Checkpoint, images: list[TestImage]) -> Iterable[tuple[str, d
     calibration = np.array(whole.calibration_products)
     for product in sorted(set(products)):
         others = torch.from_numpy(references != product)
-        known, groups = whole.evidence.means[others], whole.evidence.groups[others]
-        held_out = whole.evidence.calibration_means[calibration != product]
+        known, groups = whole.evidence.quarters[others], whole.evidence.groups[others]
+        held_out = whole.evidence.calibration_quarters[calibration != product]
         pictures = torch.arange(len(held_out))
         measure = Novelty(known, held_out, whole.config.novelty_rate, pictures, groups)
         with torch.no_grad():
-            value = measure(detected.means).numpy()
+            value = measure(detected.quarters).numpy()
         new = products == product
         yield (
             product,

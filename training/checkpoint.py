@@ -51,11 +51,11 @@ class Evidence:
 
     maps: Tensor  # (N, h, w) fp16, out of fold
     deviations: Tensor  # (N, D)
-    means: Tensor  # (N, D)
+    quarters: Tensor  # (N, 4, D)
     places: Tensor  # (N, Q, g, g) int8
     calibration_maps: Tensor  # (n, h, w) fp16
     calibration_deviations: Tensor  # (n, D)
-    calibration_means: Tensor  # (n, D)
+    calibration_quarters: Tensor  # (n, 4, D)
     calibration_places: Tensor  # (n, Q, g, g) int8
     groups: Tensor  # (N,) that each reference is of: those of one part, and tiles of one picture
     calibration_pictures: Tensor  # (n,) that each is a tile of, one of a part
@@ -102,8 +102,8 @@ class Checkpoint:
             aligner,
             self.calibration(self.scoring(held_out), false_alarm_rate),
             Novelty(
-                evidence.means,
-                evidence.calibration_means,
+                evidence.quarters,
+                evidence.calibration_quarters,
                 config.novelty_rate,
                 evidence.calibration_pictures,
                 evidence.groups,
@@ -247,6 +247,9 @@ def _evidence(tensors: dict[str, Tensor]) -> Evidence:
     """Of a run of any age: there were pictures before there were groups, and images before them."""
     if "pictures" in tensors:
         tensors["groups"] = tensors.pop("pictures")
+    for name in ("means", "calibration_means"):  # of whole images, before there were quarters
+        if name in tensors:
+            tensors[name.replace("means", "quarters")] = tensors.pop(name).unsqueeze(1)
     for name, of in (("groups", "maps"), ("calibration_pictures", "calibration_maps")):
         tensors.setdefault(name, torch.arange(len(tensors[of])))
     return Evidence(**tensors)

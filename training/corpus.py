@@ -28,7 +28,7 @@ from training.dataset import (
     readable,
     training_images,
 )
-from training.embedding import Embedding, deviations, means
+from training.embedding import Embedding, deviations, quarters
 from training.errors import BackboneError, CheckpointError, DataError
 from training.features import Features, FeatureWriter, Seen, reopen
 from training.groups import numbered, parts_by_name
@@ -50,7 +50,7 @@ class Corpus:
     pictures: np.ndarray  # (N,) that each image is, or is a tile of
     features: Features  # of N images
     deviations: Tensor  # (N, D)
-    means: Tensor  # (N, D)
+    quarters: Tensor  # (N, 4, D)
     digest: str  # of names and contents
     depth: Depth  # of files of more than 8 bits
     contents: tuple[tuple[str, str], ...]  # of the pictures: name below the folder, and SHA-256
@@ -79,7 +79,7 @@ def read_corpus(config: TrainConfig, backbone: Backbone, state: Path, progress: 
             pictures,
             reopen(state, groups[pictures], backbone.mean.device),
             descriptors["deviations"],
-            descriptors["means"],
+            descriptors["quarters"],
             record["digest"],
             Depth(record.get("bit_depth")),
             tuple(zip(names, record["contents"], strict=True)),
@@ -210,7 +210,7 @@ def _describe(
             "--backbone-weights, or choose another --backbone"
         )
     writer.write(Seen(image, features))
-    return {"deviations": deviations(features).cpu(), "means": means(features).cpu()}
+    return {"deviations": deviations(features).cpu(), "quarters": quarters(features).cpu()}
 
 
 def _batches(

@@ -15,15 +15,24 @@ def deviations(features: list[Tensor]) -> Tensor:
     a sixth of the time of `std`.
     """
     squares = torch.cat([(f * f).mean((2, 3)) for f in features], dim=1)
-    return (squares - means(features).square()).clamp_min(0).sqrt()
+    means = torch.cat([f.mean((2, 3)) for f in features], dim=1)
+    return (squares - means.square()).clamp_min(0).sqrt()
 
 
-def means(features: list[Tensor]) -> Tensor:
-    """Descriptor (B, ΣC): each channel's mean over the places of [(B, C, H, W), …].
+def quarters(features: list[Tensor]) -> Tensor:
+    """Descriptors (B, 4, ΣC): each channel's mean over the quarters of [(B, C, H, W), …].
 
-    What a local defect moves least, so that a defective part is not taken for an unknown product.
+    A local defect moves them in one or two quarters, another product in all.
     """
-    return torch.cat([f.mean((2, 3)) for f in features], dim=1)
+    return torch.cat([_quarters(f) for f in features], dim=2)
+
+
+def _quarters(stage: Tensor) -> Tensor:
+    """The means (B, 4, C) of a stage; quarters of odd sides share their middle."""
+    height, width = stage.shape[2:]
+    rows = slice(None, -(-height // 2)), slice(height // 2, None)
+    columns = slice(None, -(-width // 2)), slice(width // 2, None)
+    return torch.stack([stage[:, :, y, x].mean((2, 3)) for y in rows for x in columns], dim=1)
 
 
 class Embedding(nn.Module):

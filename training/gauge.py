@@ -10,7 +10,7 @@ from training.alignments import Alignment, Look
 from training.backbone import Backbone
 from training.calibration import Calibration
 from training.detectors import Detector
-from training.embedding import Embedding, deviations, means
+from training.embedding import Embedding, deviations, quarters
 from training.features import Seen
 from training.novelty import Novelty
 from training.places import Places
@@ -67,5 +67,5 @@ class Gauge(nn.Module):
             raw_score=self.scoring(raw),
             normal_location=aligned.location,
             normal_scale=aligned.scale,
-            novelty=self.novelty(means(features)),
+            novelty=self.novelty(quarters(features)),
         )

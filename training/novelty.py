@@ -11,17 +11,16 @@ from training.embedding import Embedding
 
 NEIGHBOURS = 5
 FLOOR = 0.05  # of the mean, that no reference is nearer to its others: images may be copies
+SHRINKAGE = 0.15  # of the logarithm, towards the mean: some products hardly vary but by defects
 
 
 class Novelty(nn.Module):
-    """How much farther the nearest reference embeddings are than they are from each other's.
+    """How much farther the nearest references are than they are from each other's, in each quarter.
 
-    An unknown product from 1.0 on. In the measure of its neighbourhood, as the local outlier factor
-    (Breunig et al., 2000), so that a product whose images differ widely hides no other one.
+    An unknown product from 1.0 on. That of the quarter where it is least counts: another product is
+    unlike in all of them, a defect in one or two.
     """
 
-    bank: Tensor
-    usual: Tensor
     threshold: Tensor
 
     def __init__(
@@ -32,22 +31,19 @@ class Novelty(nn.Module):
         pictures: Tensor,
         groups: Tensor,
     ) -> None:
-        """From descriptors `means` of references (N, D) and of held-out normal images (n, D).
+        """From `quarters` of references (N, Q, D) and of held-out normal images (n, Q, D).
+
+        Q is 4, or 1 of runs that have seen images as a whole only.
 
         `pictures` (n,) are those that the held-out images are tiles of: the highest counts. No
         reference is compared with those of its own one of the `groups` (N,).
 
         `rate` of normal images may be called unknown, or 1/(n + 1) where n is too small. So few
         images seldom show the tail: where a log-normal fit to their novelty reaches further than
-        the conformal threshold, it holds. A defect moves an image a little, another product far.
+        the conformal threshold, it holds.
         """
         super().__init__()
-        self.k = comparable(groups, NEIGHBOURS)
-        self.embedding = Embedding(references)
-        self.register_buffer("bank", self.embedding(references))  # (N, E)
-        others = nearest_others(self.bank, self.k, groups)  # (N, k)
-        apart = (self.bank[:, None] - self.bank[others]).norm(dim=2).mean(1)  # (N,)
-        self.register_buffer("usual", apart.clamp_min(FLOOR * float(apart.mean()) + 1e-6))
+        self.quarters = nn.ModuleList(Neighbourhood(q, groups) for q in references.unbind(1))
         self.register_buffer("threshold", torch.ones(()))
         self.calibrate(self(calibration), rate, pictures)
 
@@ -57,10 +53,41 @@ class Novelty(nn.Module):
         fitted = float(_log_normal_quantile(held_out, 1 - rate))
         self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
 
-    def forward(self, means: Tensor) -> Tensor:
-        """Novelty (B,) of descriptors (B, D)."""
-        near = distances(self.embedding(means), self.bank).topk(self.k, dim=1, largest=False)
-        return near.values.mean(1) / self.usual[near.indices].mean(1) / self.threshold
+    def forward(self, quarters: Tensor) -> Tensor:
+        """Novelty (B,) of descriptors (B, 4, D)."""
+        if len(self.quarters) == 1:
+            quarters = quarters.mean(1, keepdim=True)
+        apart = [far(q) for far, q in zip(self.quarters, quarters.unbind(1), strict=True)]
+        return torch.stack(apart).amin(0) / self.threshold
+
+
+class Neighbourhood(nn.Module):
+    """Mean distance to the nearest references, in the measure of their own distances to others.
+
+    As the local outlier factor (Breunig et al., 2000), so that a product whose images differ widely
+    hides no other one.
+    """
+
+    bank: Tensor
+    usual: Tensor
+
+    def __init__(self, references: Tensor, groups: Tensor) -> None:
+        """From descriptors (N, D) of references, which are of groups (N,)."""
+        super().__init__()
+        self.k = comparable(groups, NEIGHBOURS)
+        self.embedding = Embedding(references)
+        self.register_buffer("bank", self.embedding(references))  # (N, E)
+        others = nearest_others(self.bank, self.k, groups)  # (N, k)
+        apart = (self.bank[:, None] - self.bank[others]).norm(dim=2).mean(1)  # (N,)
+        mean = apart.mean() + 1e-6
+        self.register_buffer(
+            "usual", apart.clamp_min(FLOOR * mean) ** (1 - SHRINKAGE) * mean**SHRINKAGE
+        )
+
+    def forward(self, descriptors: Tensor) -> Tensor:
+        """The ratio (B,) of descriptors (B, D)."""
+        near = distances(self.embedding(descriptors), self.bank).topk(self.k, 1, largest=False)
+        return near.values.mean(1) / self.usual[near.indices].mean(1)
 
 
 def _log_normal_quantile(values: Tensor, share: float) -> Tensor:

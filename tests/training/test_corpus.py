@@ -148,7 +148,7 @@ def test_files_with_the_same_pixels_count_once_and_the_first_is_kept(tmp_path, b
     names = [path.name for path in corpus.paths]
     assert names == ["00.bmp", "00.png", "01.png", "02.png", "04.png"]
     assert corpus.copies == 2
-    assert len(corpus.features) == len(corpus.means) == 5
+    assert len(corpus.features) == len(corpus.quarters) == 5
     told = capsys.readouterr().err
     assert (
         f"2 of 7 files are copies of others and are left out, first {config.data}/01b.png" in told

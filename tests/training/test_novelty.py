@@ -1,11 +1,12 @@
 import torch
 
 from training.embedding import Embedding
-from training.novelty import Novelty
+from training.novelty import SHRINKAGE, Novelty
 
 
 def cloud(count: int, seed: int, spread: float = 1.0, at: float = 0.0) -> torch.Tensor:
-    return spread * torch.randn(count, 4, generator=torch.Generator().manual_seed(seed)) + at
+    """Descriptors (count, 4, 6) of images whose quarters differ."""
+    return spread * torch.randn(count, 4, 6, generator=torch.Generator().manual_seed(seed)) + at
 
 
 def fitted(references: torch.Tensor, calibration: torch.Tensor, rate: float) -> Novelty:
@@ -33,19 +34,36 @@ def test_a_wide_product_does_not_hide_a_new_one_near_a_tight_one():
     assert float(known.mean()) <= 0.02
 
 
+def test_a_new_product_is_unlike_in_every_quarter_and_a_defect_is_not():
+    novelty = fitted(cloud(200, 0), cloud(200, 1), 0.01)
+    defective = cloud(100, 2)
+    defective[:, 2:] += 20
+    assert float((novelty(defective) >= 1).float().mean()) <= 0.1
+    assert (novelty(cloud(100, 3, at=20)) >= 1).all()
+
+
 def test_no_reference_is_near_by_another_shot_of_its_own_part():
     parts = cloud(100, 0)
     shots = parts.repeat_interleave(4, 0) + cloud(400, 1, spread=0.01)
     groups = torch.arange(100).repeat_interleave(4)
     novelty = Novelty(shots, cloud(100, 2), 0.05, torch.arange(100), groups)
-    apart = torch.cdist(Embedding(shots)(parts), novelty.bank)
+    quarter, embedding = novelty.quarters[0], Embedding(shots[:, 0])
+    apart = torch.cdist(embedding(parts[:, 0]), quarter.bank)
     apart[torch.arange(100)[:, None] == groups] = torch.inf
     nearest = apart.topk(5, largest=False).values.mean(1)
-    assert torch.allclose(novelty.usual.view(100, 4).mean(1), nearest, rtol=0.1)
+    usual = nearest ** (1 - SHRINKAGE) * nearest.mean() ** SHRINKAGE
+    assert torch.allclose(quarter.usual.view(100, 4).mean(1), usual, rtol=0.1)
+
+
+def test_what_was_seen_as_a_whole_only_is_compared_as_a_whole():
+    seen, new = cloud(200, 0), cloud(100, 1)
+    novelty = fitted(seen.mean(1, keepdim=True), cloud(100, 2).mean(1, keepdim=True), 0.05)
+    assert torch.equal(novelty(new), novelty(new.mean(1, keepdim=True)))
+    assert (novelty(new + 20) >= 1).all()
 
 
 def test_references_that_are_all_alike_still_give_numbers():
-    alike = torch.ones(20, 4)
+    alike = torch.ones(20, 4, 6)
     assert fitted(alike, alike, 0.1)(torch.cat([alike, cloud(5, 0)])).isfinite().all()
 
 

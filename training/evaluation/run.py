@@ -15,7 +15,7 @@ from training.alignments import ALIGNMENTS, ClassAware, Look
 from training.calibration import carried, images_needed
 from training.checkpoint import Checkpoint, aligned_maps, load
 from training.dataset import TestImage
-from training.embedding import deviations, means
+from training.embedding import deviations, quarters
 from training.errors import DataError
 from training.evaluation.inspected import (
     Inspected,
@@ -39,7 +39,7 @@ class Detected:
     layouts: list[Layout]
     maps: Tensor  # (N, h, w) raw
     deviations: Tensor  # (N, D)
-    means: Tensor  # (N, D)
+    quarters: Tensor  # (N, 4, D)
     places: Tensor  # (N, Q, g, g)
     milliseconds: float  # of backbone, detector and places, for each image
 
@@ -106,7 +106,7 @@ def detect(
             found = (
                 detector(Seen(image.to(device), features)),
                 deviations(features),
-                means(features),
+                quarters(features),
                 see(features),
             )
             parts.append([part.cpu() for part in found])
@@ -135,7 +135,7 @@ def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -
             "score": score.numpy(),
             "p_value": gauge.calibration.p_value(score).numpy(),
             "raw_score": gauge.scoring(detected.maps).numpy(),
-            "novelty": gauge.novelty(detected.means).numpy(),
+            "novelty": gauge.novelty(detected.quarters).numpy(),
             "maps": gauge.scoring.blank(maps).numpy(),
         }
     tiling, depth = checkpoint.config.tiling, checkpoint.depth
