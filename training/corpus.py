@@ -164,14 +164,14 @@ def _write_corpus(
     else:
         groups = _found_groups(prints, descriptors["deviations"], tiles, progress)
     save_file(descriptors, state / "descriptors.safetensors")
-    files = [config.data / name for name in names]
+    contents = [content_digest(config.data / name) for name in names]
     record = {
         "names": names,
         "tiles": tiles,
         "groups": groups.tolist(),
         "copies": len(originals.copies),
-        "digest": digest(files, config.data),
-        "contents": [content_digest(file) for file in files],
+        "digest": digest(zip(names, contents, strict=True)),
+        "contents": contents,
         "listing": listing,
         "bit_depth": depth.bits,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -102,12 +102,12 @@ def _size_of(path: Path) -> tuple[int, int]:
     return image.height, image.width
 
 
-def digest(paths: Sequence[Path], root: Path) -> str:
-    """SHA-256 over names and contents: tells which data a model has seen."""
+def digest(contents: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over names and the digests of contents: tells which data a model has seen."""
     total = sha256()
-    for path in paths:
-        total.update(os.fsencode(path.relative_to(root)))
-        total.update(bytes.fromhex(content_digest(path)))
+    for name, content in contents:
+        total.update(os.fsencode(name))
+        total.update(bytes.fromhex(content))
     return total.hexdigest()
 
 

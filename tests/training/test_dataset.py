@@ -5,7 +5,15 @@ import pytest
 from PIL import ExifTags, Image
 
 from training import dataset
-from training.dataset import Unreadable, digest, mask_of, picture_of, readable, training_images
+from training.dataset import (
+    Unreadable,
+    content_digest,
+    digest,
+    mask_of,
+    picture_of,
+    readable,
+    training_images,
+)
 from training.errors import DataError
 
 
@@ -121,14 +129,15 @@ def test_a_file_that_keeps_a_mask_from_being_used_is_named(tmp_path, folder):
 
 
 def test_the_digest_tells_names_and_contents(tmp_path):
-    paths = touch(tmp_path / "one", "a.png", "b.png")
-    same = touch(tmp_path / "two", "a.png", "b.png")
-    before = digest(paths, tmp_path / "one")
-    assert digest(same, tmp_path / "two") == before
-    same[0].write_bytes(b"changed")
-    assert digest(same, tmp_path / "two") != before
-    paths[0].rename(tmp_path / "one" / "c.png")
-    assert digest([tmp_path / "one" / "c.png", paths[1]], tmp_path / "one") != before
+    one, two = touch(tmp_path, "a.png", "b.png")
+    same = content_digest(one)
+    assert content_digest(two) == same
+    two.write_bytes(b"changed")
+    changed = content_digest(two)
+    told = digest([("a.png", same), ("b.png", same)])
+    assert digest([("a.png", same), ("b.png", same)]) == told
+    for other in ([("a.png", same), ("b.png", changed)], [("c.png", same), ("b.png", same)]):
+        assert digest(other) != told
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tiff", "jpg"])
