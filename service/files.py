@@ -39,11 +39,6 @@ def images_below(folder: Path, on_error: OnError = _raise) -> Iterator[Path]:
         yield from (folder / here / name for name in images_among(here, files))
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files anywhere below a folder, relative to it and in no order; raises OSError."""
-    return (name for name, is_file in names_below(folder) if is_file)
-
-
 def names_below(folder: Path) -> Iterator[tuple[Path, bool]]:
     """All but folders anywhere below a folder, relative to it, and whether each is a file.
 

@@ -99,3 +99,18 @@ def listening(gateway: FakeGateway) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+# Ways in which one picture may get no decision while others do
+FAILURES = {
+    "500": problem(500),
+    "502": problem(502),
+    "503": problem(503),
+    "504": problem(504),
+    "400": problem(400),
+    "proxy": page(502),
+    "no gateway": page(200),
+    "too few results": lambda: httpx.Response(200, json={"model": MODEL, "results": []}),
+    "no end": error(httpx.ReadTimeout("timed out")),
+    "reset": error(httpx.ReadError("connection reset by peer")),
+}

@@ -17,7 +17,7 @@ from service import bulk
 from service.bulk import Inquiry, Outcome, find_images, run
 from service.client import AsyncClient, ClientError
 from service.schemas import Options
-from tests.service.fake_gateway import MODEL, FakeGateway, error, listening, page, problem
+from tests.service.fake_gateway import FAILURES, FakeGateway, listening, problem
 from tests.service.served import served
 
 
@@ -263,20 +263,6 @@ def test_a_path_that_does_not_exist_and_a_folder_without_images_are_named(tmp_pa
         find_images([tmp_path / "absent.png"])
     with pytest.raises(ClientError, match=f"no images below {tmp_path}"):
         find_images([tmp_path])
-
-
-FAILURES = {
-    "500": problem(500),
-    "502": problem(502),
-    "503": problem(503),
-    "504": problem(504),
-    "400": problem(400),
-    "proxy": page(502),
-    "no gateway": page(200),
-    "too few results": lambda: httpx.Response(200, json={"model": MODEL, "results": []}),
-    "no end": error(httpx.ReadTimeout("timed out")),
-    "reset": error(httpx.ReadError("connection reset by peer")),
-}
 
 
 def answered(gateway: FakeGateway, paths: list[Path]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from service.client import Client, ClientError
 from service.pauses import Pauses
 from service.watch import TRIES, Watch
-from tests.service.fake_gateway import MODEL, FakeGateway, error, page, problem
+from tests.service.fake_gateway import FAILURES, FakeGateway, page, problem
 from tests.service.watched import (
     QUICK,
     Said,
@@ -22,19 +22,6 @@ from tests.service.watched import (
     wait_until,
     watching,
 )
-
-FAILURES = {
-    "500": problem(500),
-    "502": problem(502),
-    "503": problem(503),
-    "504": problem(504),
-    "400": problem(400),
-    "proxy": page(502),
-    "no gateway": page(200),
-    "too few results": lambda: httpx.Response(200, json={"model": MODEL, "results": []}),
-    "no end": error(httpx.ReadTimeout("timed out")),
-    "reset": error(httpx.ReadError("connection reset by peer")),
-}
 
 
 @pytest.mark.parametrize("failure", FAILURES)
