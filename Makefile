@@ -53,9 +53,9 @@ check: lint types ## Check style and types
 .PHONY: demo-model
 demo-model: .venv-dev/installed ## Render products, train the bundled model on them, test and publish it
 	rm -rf runs/demo
-	$(DEV)/python -m training.products --out runs/demo/products --train 150 --test-good 0 \
+	$(DEV)/python -m demo.products --out runs/demo/products --train 150 --test-good 0 \
 		--test-defective 0
-	$(DEV)/python -m training.products --out runs/demo/fresh --train 0 --seed 1
+	$(DEV)/python -m demo.products --out runs/demo/fresh --train 0 --seed 1
 	$(DEV)/onegauge train --data runs/demo/products --bank-size 3000 \
 		--calibration-fraction 0.5 --out runs/demo/run
 	$(DEV)/onegauge evaluate runs/demo/run --data runs/demo/fresh
@@ -66,7 +66,7 @@ demo-model: .venv-dev/installed ## Render products, train the bundled model on t
 
 .PHONY: samples
 samples: .venv-dev/installed ## Render the sample images
-	$(DEV)/python -m training.products --samples docs/samples
+	$(DEV)/python -m demo.products --samples docs/samples
 
 .PHONY: picture
 picture: .venv-dev/installed ## Draw the pictures of the documentation with the bundled model

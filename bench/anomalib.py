@@ -23,19 +23,19 @@ import numpy as np
 import typer
 from sklearn.metrics import roc_auc_score
 
-from bench.figures import keep
 from bench.runtimes import MARGIN, quick_looks, two_looks
-from bench.servers import ROOT, Served, peer_python
-from service.backends.embedded import Run
-from service.backends.onnx import compile_model
-from service.image import read_image
-from training.backbone import load_backbone
-from training.config import FitOptions, TrainConfig
-from training.corpus import read_corpus
-from training.dataset import test_images, training_images
-from training.detectors import DETECTORS
-from training.progress import Progress
-from training.state import open_state
+from bench.support.figures import keep
+from bench.support.servers import ROOT, Served, peer_python
+from onegauge.service.imaging.image import read_image
+from onegauge.service.model.backends.embedded import Run
+from onegauge.service.model.backends.onnx import compile_model
+from onegauge.training.backbones.backbone import load_backbone
+from onegauge.training.config import FitOptions, TrainConfig
+from onegauge.training.data.corpus import read_corpus
+from onegauge.training.data.dataset import test_images, training_images
+from onegauge.training.detectors import DETECTORS
+from onegauge.training.progress import Progress
+from onegauge.training.resume import open_state
 
 SIZE = (256, 256)
 FEW = 4

@@ -13,9 +13,9 @@ from statistics import median
 
 import numpy as np
 
-from service.backends.embedded import Run
-from service.repository import served_version
-from service.settings import default_repository
+from onegauge.service.model.backends.embedded import Run
+from onegauge.service.model.repository import served_version
+from onegauge.service.settings import default_repository
 
 BATCHES = (1, 2, 4, 8)
 IMAGES = 8  # in each turn
@@ -24,7 +24,7 @@ TURNS = 25
 
 def main() -> None:
     """Both runtimes with the bundled model and all cores."""
-    from service.backends import onnx, openvino
+    from onegauge.service.model.backends import onnx, openvino
 
     stored = served_version(default_repository() / "onegauge")
     shape = (max(BATCHES), stored.contract.height, stored.contract.width, 3)

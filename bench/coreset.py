@@ -17,9 +17,9 @@ import torch
 import typer
 from torch import Tensor
 
-from bench.figures import keep
-from training.detectors import patchcore
-from training.progress import Progress
+from bench.support.figures import keep
+from onegauge.training.detectors import patchcore
+from onegauge.training.progress import Progress
 
 CLUSTERS = 4_000  # neighbouring patches are much alike
 FEW = 80_000

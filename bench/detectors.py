@@ -21,9 +21,9 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.backbone import Backbone, load_backbone
-from training.detectors import DETECTORS, Detector, PatchCore
-from training.features import Seen
+from onegauge.training.backbones.backbone import Backbone, load_backbone
+from onegauge.training.backbones.features import Seen
+from onegauge.training.detectors import DETECTORS, Detector, PatchCore
 
 SIZE, BATCH, ROUNDS = 256, 16, 3
 BANK = 10_000  # patches in PatchCore's memory

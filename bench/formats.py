@@ -18,12 +18,12 @@ from statistics import median
 import typer
 from PIL import Image
 
-from bench.figures import keep, spread
-from bench.load import load
-from bench.pictures import form, picture
-from bench.servers import Served, server
+from bench.support.figures import keep, spread
+from bench.support.load import load
+from bench.support.pictures import form, picture
+from bench.support.servers import Served, server
 from bench.throughput import CONNECTIONS, SIZE, limit
-from service.image import read_image
+from onegauge.service.imaging.image import read_image
 
 PICTURES = (
     *((megapixels, "JPEG") for megapixels in (0.25, 1, 4, 12)),

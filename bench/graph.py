@@ -26,16 +26,16 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from bench.figures import keep
-from bench.servers import Served
-from export.precision import is_of
-from training.alignments import Cada, Look
-from training.alignments.alignment import References
-from training.backbone import load_backbone
-from training.detectors import PatchCore
-from training.features import Seen
-from training.places import GRID
-from training.scoring import Scoring
+from bench.support.figures import keep
+from bench.support.servers import Served
+from onegauge.export.precision import is_of
+from onegauge.training.backbones.backbone import load_backbone
+from onegauge.training.backbones.features import Seen
+from onegauge.training.detectors import PatchCore
+from onegauge.training.gauge.alignments import Cada, Look
+from onegauge.training.gauge.alignments.alignment import References
+from onegauge.training.gauge.places import GRID
+from onegauge.training.gauge.scoring import Scoring
 
 TURNS = 40
 BANKS = (1_000, 3_000, 10_000, 30_000)
@@ -48,7 +48,7 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         parts = {"whole": model}
-        for part in ("training.detectors.", "training.backbone."):
+        for part in ("onegauge.training.detectors.", "onegauge.training.backbones.backbone."):
             parts[part] = up_to(model, part, home / f"{part}onnx")
         size = onnxruntime.InferenceSession(model).get_inputs()[0].shape[1]
         image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)

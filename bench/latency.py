@@ -21,9 +21,9 @@ import httptools
 import numpy as np
 import typer
 
-from bench.figures import keep
-from bench.pictures import form, picture
-from bench.servers import Served, server
+from bench.support.figures import keep
+from bench.support.pictures import form, picture
+from bench.support.servers import Served, server
 
 WARM_UP = 50
 

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from training.evaluation.pixels import pixel_report
+from onegauge.training.evaluation.pixels import pixel_report
 
 IMAGES, PRODUCTS, MAP, SIZE = 10_000, 15, 64, 256
 MEBIBYTE = 2**10  # in units of ru_maxrss, KiB

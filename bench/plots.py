@@ -16,8 +16,8 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.figures import newest
-from bench.servers import ROOT
+from bench.support.figures import newest
+from bench.support.servers import ROOT
 
 TARGET = ROOT / "docs" / "images" / "scaling.png"
 OURS, OTHER = "#0072b2", "#8c8c8c"

@@ -21,15 +21,15 @@ import torch
 import typer
 from sklearn.metrics import roc_auc_score
 
-from training.checkpoint import Checkpoint
-from training.config import TrainConfig
-from training.dataset import TestImage, training_images
-from training.dataset import test_images as labelled_images
-from training.evaluation.evaluate import figures_of
-from training.evaluation.run import detect, evaluate_run
-from training.novelty import Novelty
-from training.progress import Progress
-from training.train import train
+from onegauge.training.checkpoint import Checkpoint
+from onegauge.training.config import TrainConfig
+from onegauge.training.data.dataset import TestImage, training_images
+from onegauge.training.data.dataset import test_images as labelled_images
+from onegauge.training.evaluation.evaluate import figures_of
+from onegauge.training.evaluation.run import detect, evaluate_run
+from onegauge.training.gauge.novelty import Novelty
+from onegauge.training.progress import Progress
+from onegauge.training.train import train
 
 RARE = 5  # images of the rare product
 CONTAMINATED = 0.02  # of the training images are in fact defective

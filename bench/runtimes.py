@@ -21,13 +21,13 @@ import numpy as np
 import typer
 from sklearn.metrics import roc_auc_score
 
-from bench.figures import keep
-from service.backends import onnx, openvino
-from service.backends.embedded import Look, Run
-from service.errors import BackendUnavailable
-from service.repository import served_version
-from training.dataset import Picture, readable
-from training.dataset import test_images as labelled_images
+from bench.support.figures import keep
+from onegauge.service.errors import BackendUnavailable
+from onegauge.service.model.backends import onnx, openvino
+from onegauge.service.model.backends.embedded import Look, Run
+from onegauge.service.model.repository import served_version
+from onegauge.training.data.dataset import Picture, readable
+from onegauge.training.data.dataset import test_images as labelled_images
 
 WARM_UP = 5
 MARGIN = 0.1  # of scores

@@ -2,8 +2,8 @@
 
     python -m bench.saturation
 
-Open loads, so that no latency is left out (bench/load.py), at shares of what the gateway does with
-8 connections. Draws docs/images/latency.png.
+Open loads, so that no latency is left out (bench/support/load.py), at shares of what the
+gateway does with 8 connections. Draws docs/images/latency.png.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import typer
 from matplotlib.figure import Figure
 
-from bench.figures import keep
-from bench.load import load
-from bench.pictures import form, picture
-from bench.servers import ROOT, Served, server
+from bench.support.figures import keep
+from bench.support.load import load
+from bench.support.pictures import form, picture
+from bench.support.servers import ROOT, Served, server
 from bench.throughput import CONNECTIONS
-from service.settings import Settings
+from onegauge.service.settings import Settings
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 0.9)
 OVERLOAD = 3

@@ -124,7 +124,7 @@ def main(seconds: float = 600, requests: int = 20_000) -> None:
     environment = {"ONEGAUGE_API_KEYS": "off", **os.environ, "ONEGAUGE_PORT": "0"}
     environment["ONEGAUGE_LOG_LEVEL"] = "warning"
     with subprocess.Popen(
-        [sys.executable, "-m", "service"],
+        [sys.executable, "-m", "onegauge", "serve"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -27,12 +27,12 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.figures import keep, spread
-from bench.load import load
-from bench.pictures import form, picture
-from bench.servers import Served, server
-from service.backends.onnx import compile_model
-from service.image import read_image
+from bench.support.figures import keep, spread
+from bench.support.load import load
+from bench.support.pictures import form, picture
+from bench.support.servers import Served, server
+from onegauge.service.imaging.image import read_image
+from onegauge.service.model.backends.onnx import compile_model
 
 SIZE = (256, 256)
 CONNECTIONS = 8

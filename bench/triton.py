@@ -26,15 +26,15 @@ import numpy as np
 import tritonclient.grpc
 import typer
 
-from bench.figures import keep, spread
-from bench.load import load
-from bench.pictures import form, picture
-from bench.servers import ROOT, Running, Served, server
+from bench.support.figures import keep, spread
+from bench.support.load import load
+from bench.support.pictures import form, picture
+from bench.support.servers import ROOT, Running, Served, server
 from bench.throughput import CONNECTIONS, SIZE
-from export.export_run import Flavour, export_run
-from service.contract import IMAGE
-from service.image import read_image
-from tests.tritonserver import free_address, tritonserver
+from onegauge.export.export_run import Flavour, export_run
+from onegauge.service.imaging.image import read_image
+from onegauge.service.model.contract import IMAGE
+from rig.tritonserver import free_address, tritonserver
 
 IN_A_REQUEST = 8
 

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from training.alignments import ALIGNMENTS, Look, References
-from training.report.plots import ANOMALOUS, DOTS_PER_INCH, INK, NORMAL, STYLE
-from training.scoring import Scoring
+from onegauge.training.gauge.alignments import ALIGNMENTS, Look, References
+from onegauge.training.gauge.scoring import Scoring
+from onegauge.training.report.plots import ANOMALOUS, DOTS_PER_INCH, INK, NORMAL, STYLE
 
 LOCATION, SCALE = torch.tensor([1.0, 4.0]), torch.tensor([0.15, 1.0])  # of the two products
 DEFECT = 8.0  # height in units of its product's scale

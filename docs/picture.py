@@ -14,10 +14,10 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw, ImageFont
 
-from service.app import create_app
-from service.backends import load_backend
-from service.schemas import Answer, Decision
-from service.settings import Settings
+from onegauge.schemas import Answer, Decision
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import load_backend
+from onegauge.service.settings import Settings
 
 DOCS = Path(__file__).parent
 SAMPLES = ("ring-chip.jpg", "cloth-normal.jpg", "board-missing-component.jpg")

@@ -9,4 +9,4 @@ tensorrt    for Triton on a GPU: the accelerator's options, or a plan
 repository  config.pbtxt and the atomic version folder
 """
 
-import service  # noqa: F401  (tells ONNX Runtime and NVIDIA's libraries what they must not do)
+import onegauge.service  # noqa: F401  (tells ONNX Runtime and NVIDIA's libraries what they must not do)

@@ -14,12 +14,11 @@ import numpy as np
 import onnx
 from torch import Tensor
 
-from export.effect import ALLOWANCES, Effect, measure_effect, sample_of
-from export.errors import ExportError
-from export.held_out import HeldOut
-from export.precision import Precision, as_computed_in_half, to_half, to_int8
-from export.recalibration import judged, recalibrate, store_calibration
-from export.repository import (
+from onegauge.export.errors import ExportError
+from onegauge.export.held_out import HeldOut
+from onegauge.export.precision import Precision, as_computed_in_half, to_half, to_int8
+from onegauge.export.precision_effect import ALLOWANCES, Effect, measure_effect, sample_of
+from onegauge.export.publish import (
     PLAN,
     ModelSpec,
     TritonBackend,
@@ -28,13 +27,14 @@ from export.repository import (
     publish,
     require_compatible,
 )
-from export.tensorrt import accelerate, build_plan
-from export.to_onnx import store_compactly, trace
-from export.verify import verify
-from service.repository import MODEL, Verification
-from training.checkpoint import Checkpoint, load, load_verification_images
-from training.gauge import Gauge
-from training.progress import Progress
+from onegauge.export.recalibration import judged, recalibrate, store_calibration
+from onegauge.export.tensorrt import accelerate, build_plan
+from onegauge.export.to_onnx import store_compactly, trace
+from onegauge.export.verify import verify
+from onegauge.service.model.repository import MODEL, Verification
+from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
+from onegauge.training.gauge.gauge import Gauge
+from onegauge.training.progress import Progress
 
 SCALING_IMAGES = 128  # of those fitted on, for the scales of int8
 # What an exported alignment does where its calibration would otherwise be told the products

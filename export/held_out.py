@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from export.errors import ExportError
-from service.errors import ImageError
-from training.checkpoint import Checkpoint
-from training.dataset import Picture, content_digest, picture_of, readable
+from onegauge.export.errors import ExportError
+from onegauge.service.errors import ImageError
+from onegauge.training.checkpoint import Checkpoint
+from onegauge.training.data.dataset import Picture, content_digest, picture_of, readable
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from service.contract import IMAGE
+from onegauge.service.model.contract import IMAGE
 
 Precision = Literal["fp32", "fp16", "int8"]
 
-NETWORKS = ("training.backbone.", "training.detectors.")
+NETWORKS = ("onegauge.training.backbones.backbone.", "onegauge.training.detectors.")
 # What torch's exporter notes of a node: the classes of the modules that it comes from
 CLASSES = "pkg.torch.onnx.class_hierarchy"
 LAYER_DEPTH = 4  # gauge, backbone or detector, a layer or more, the operation itself

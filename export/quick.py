@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from onnx import GraphProto, NodeProto
 
-from export.precision import is_of, network_nodes
-from service.contract import QUICK
+from onegauge.export.precision import is_of, network_nodes
+from onegauge.service.model.contract import QUICK
 
 LOOK_UP = {"Gather", "GatherND"}
 
@@ -27,7 +27,7 @@ def name_quick_part(graph: GraphProto) -> None:
         for node in others
         if node.op_type in LOOK_UP
         and node.input[0] in remembered
-        and is_of(node, "training.detectors.")
+        and is_of(node, "onegauge.training.detectors.")
     ]
     look_ups = _last_of(look_ups, graph)
     places, memories = {node.input[1] for node in look_ups}, {node.output[0] for node in look_ups}

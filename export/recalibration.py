@@ -16,11 +16,11 @@ import onnxruntime
 import torch
 from onnx import numpy_helper
 
-from export.errors import VerificationError
-from service.contract import IMAGE
-from training.calibration import Calibration
-from training.checkpoint import Checkpoint
-from training.gauge import Gauge
+from onegauge.export.errors import VerificationError
+from onegauge.service.model.contract import IMAGE
+from onegauge.training.checkpoint import Checkpoint
+from onegauge.training.gauge.calibration import Calibration
+from onegauge.training.gauge.gauge import Gauge
 
 BATCH = 8
 CONSTANTS = (

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelOptimizationPolicy
 
-from export.errors import ExportError
-from service.contract import IMAGE
+from onegauge.export.errors import ExportError
+from onegauge.service.model.contract import IMAGE
 
 ENGINES = "/engines"  # in the server's container; outlives it, where docker-compose.yml mounts it
 WORKSPACE_BYTES = 2**32

@@ -13,10 +13,10 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from export.precision import CLASSES
-from export.quick import name_quick_part
-from service.contract import IMAGE
-from training.gauge import Gauge, Reading
+from onegauge.export.precision import CLASSES
+from onegauge.export.quick import name_quick_part
+from onegauge.service.model.contract import IMAGE
+from onegauge.training.gauge.gauge import Gauge, Reading
 
 OPSET = 20
 TRACED_BATCH = 2  # a batch of 1 would be baked into the graph

@@ -10,9 +10,9 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from export.errors import VerificationError
-from service.contract import IMAGE
-from training.gauge import Gauge, Reading
+from onegauge.export.errors import VerificationError
+from onegauge.service.model.contract import IMAGE
+from onegauge.training.gauge.gauge import Gauge, Reading
 
 SCORE_TOLERANCE = 2e-3  # in score units, the threshold being 1
 MAP_TOLERANCE = 1e-2

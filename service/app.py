@@ -9,21 +9,21 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
-from service import lookout
-from service.access_log import AccessLog
-from service.backends import Backend
-from service.direct import Direct
-from service.errors import needed_by
-from service.gateway import Gateway
-from service.metrics import Metrics
-from service.problems import add_problem_handlers
-from service.routes import router
-from service.security_headers import SecurityHeaders
-from service.settings import Settings
-from service.versions import Versions
+from onegauge.service.errors import needed_by
+from onegauge.service.http import lookout
+from onegauge.service.http.access_log import AccessLog
+from onegauge.service.http.direct import Direct
+from onegauge.service.http.gateway import Gateway
+from onegauge.service.http.problems import add_problem_handlers
+from onegauge.service.http.routes import router
+from onegauge.service.http.security_headers import SecurityHeaders
+from onegauge.service.inspection.versions import Versions
+from onegauge.service.model.backends import Backend
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.tracing import Tracing
+    from onegauge.service.observe.tracing import Tracing
 
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
@@ -62,7 +62,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, metrics=metrics)
     if tracing:
-        from service.tracing import TracedRequests
+        from onegauge.service.observe.tracing import TracedRequests
 
         app.add_middleware(TracedRequests, tracing=tracing)
     app.include_router(router)
@@ -76,5 +76,5 @@ def _tracing(settings: Settings) -> "Tracing | None":
     if not settings.tracing:
         return None
     with needed_by("ONEGAUGE_TRACING", "tracing"):
-        from service.tracing import Tracing
+        from onegauge.service.observe.tracing import Tracing
     return Tracing()

@@ -12,13 +12,13 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from service.app import create_app
-from service.backends import load_backend
-from service.errors import ContractError
-from service.gateway import Gateway
-from service.logs import configure_logs
-from service.protocol import Protocol
-from service.settings import Settings
+from onegauge.service.app import create_app
+from onegauge.service.errors import ContractError
+from onegauge.service.http.connection import Protocol
+from onegauge.service.http.gateway import Gateway
+from onegauge.service.model.backends import load_backend
+from onegauge.service.observe.logs import configure_logs
+from onegauge.service.settings import Settings
 
 _log = logging.getLogger("onegauge.server")
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
@@ -118,6 +118,6 @@ onegauge listens on {url}
 
 def _sample() -> Path:
     """A sample image of the project, where there is one."""
-    folders = (Path("docs/samples"), Path(__file__).parents[1] / "docs" / "samples")
+    folders = (Path("docs/samples"), Path(__file__).parents[2] / "docs" / "samples")
     found = (file for folder in folders for file in sorted(folder.glob("*.[jp][pn]g")))
     return next(found, Path("photo.jpg"))

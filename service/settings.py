@@ -8,7 +8,7 @@ from limits import parse
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.cores import cores
+from onegauge.cores import cores
 
 MEBI = 2**20
 
@@ -16,7 +16,7 @@ MEBI = 2**20
 def default_repository() -> Path:
     """`model_repository` of the current directory, else the one beside the installed package."""
     here = Path("model_repository")
-    return here if here.is_dir() else Path(__file__).parents[1] / "model_repository"
+    return here if here.is_dir() else Path(__file__).parents[2] / "model_repository"
 
 
 class Settings(BaseSettings):

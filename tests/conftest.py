@@ -11,10 +11,10 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from export.repository import ModelSpec, model_config
-from service.contract import SCALARS
-from tests.publishing import add_and_publish
-from tests.service.pictures import encode
+from onegauge.export.publish import ModelSpec, model_config
+from onegauge.service.model.contract import SCALARS
+from rig.pictures import encode
+from rig.publishing import add_and_publish
 
 HEIGHT, WIDTH, CELL = 32, 48, 4
 MAX_BATCH_SIZE = 4
@@ -99,7 +99,7 @@ def gauge_repository(gauge_model: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def product_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MVTec-style tree of three procedural products, pictures of 128 x 128 pixels."""
-    from training.products.tree import write_tree
+    from demo.products.tree import write_tree
 
     root = tmp_path_factory.mktemp("products")
     counts = {"train": 20, "test_good": 6, "test_defective": 6}
@@ -110,8 +110,8 @@ def product_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """PatchCore with a tiny memory bank on `product_tree`; a test must not change it."""
-    from training.config import TrainConfig
-    from training.train import train
+    from onegauge.training.config import TrainConfig
+    from onegauge.training.train import train
 
     out = tmp_path_factory.mktemp("trained") / "run"
     options = {"image_size": 128, "bank_size": 500, "false_alarm_rate": 0.05}

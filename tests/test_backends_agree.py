@@ -13,12 +13,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelQueuePolicy
 
-from service.app import create_app
-from service.backends import load_backend
-from service.repository import read_config, served_version
-from service.settings import Settings
-from tests.publishing import add_and_publish
-from tests.tritonserver import free_address, tritonserver
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import load_backend
+from onegauge.service.model.repository import read_config, served_version
+from onegauge.service.settings import Settings
+from rig.publishing import add_and_publish
+from rig.tritonserver import free_address, tritonserver
 
 pytestmark = pytest.mark.triton
 

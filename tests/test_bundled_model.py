@@ -7,11 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sklearn.metrics import roc_auc_score
 
-from service.app import create_app
-from service.backends import load_backend
-from service.settings import Settings
-from training.dataset import test_images as images_below
-from training.products.tree import write_tree
+from demo.products.tree import write_tree
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import load_backend
+from onegauge.service.settings import Settings
+from onegauge.training.data.dataset import test_images as images_below
 
 SEED = 2  # neither that of the training pictures nor that of the figures in the README
 IMAGES = 15  # of each product and kind

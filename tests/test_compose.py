@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from service.keys import KeyFile
-from service.settings import Settings
-from tests.tritonserver import install
+from onegauge.service.http.keys import KeyFile
+from onegauge.service.settings import Settings
+from rig.tritonserver import install
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("docker-compose.yml", ".env.example", "docker/prepare.sh")

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.repository import publish
-from service.repository import read_config
-from tests.gateway_process import gateway_process
-from tests.prometheus import CONFIGURATION, Prometheus, needed, prometheus
-from tests.publishing import add_and_publish
-from tests.service.pictures import encode
-from tests.tritonserver import free_address, tritonserver
+from onegauge.export.publish import publish
+from onegauge.service.model.repository import read_config
+from rig.gateway_process import gateway_process
+from rig.pictures import encode
+from rig.prometheus import CONFIGURATION, Prometheus, needed, prometheus
+from rig.publishing import add_and_publish
+from rig.tritonserver import free_address, tritonserver
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "docs" / "samples"

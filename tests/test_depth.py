@@ -10,23 +10,23 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelParameter
 
-from export.export_run import provenance
-from service.app import create_app
-from service.backends import load_backend
-from service.depth import UNKNOWN, Depth
-from service.files import images_below
-from service.image import read_original
-from service.repository import read_config
-from service.settings import Settings
-from tests.publishing import add_and_publish
-from tests.service.pictures import encode, png_of_12_bits, png_of_16_bits
-from training.checkpoint import load, load_verification_images, save
-from training.config import TrainConfig
-from training.dataset import test_images as labelled_images
-from training.evaluation.run import evaluate_run
-from training.progress import Progress
-from training.report.exhibit import exhibit
-from training.train import train
+from onegauge.export.export_run import provenance
+from onegauge.files import images_below
+from onegauge.service.app import create_app
+from onegauge.service.imaging.depth import UNKNOWN, Depth
+from onegauge.service.imaging.image import read_original
+from onegauge.service.model.backends import load_backend
+from onegauge.service.model.repository import read_config
+from onegauge.service.settings import Settings
+from onegauge.training.checkpoint import load, load_verification_images, save
+from onegauge.training.config import TrainConfig
+from onegauge.training.data.dataset import test_images as labelled_images
+from onegauge.training.evaluation.run import evaluate_run
+from onegauge.training.progress import Progress
+from onegauge.training.report.exhibit import exhibit
+from onegauge.training.train import train
+from rig.pictures import encode, png_of_12_bits, png_of_16_bits
+from rig.publishing import add_and_publish
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import pytest
 import timm
 from safetensors.torch import save_file
 
-from export.export_run import Flavour, export_run
-from service.contract import SCALARS
-from training.checkpoint import load_verification_images
-from training.config import TrainConfig
-from training.train import train
+from onegauge.export.export_run import Flavour, export_run
+from onegauge.service.model.contract import SCALARS
+from onegauge.training.checkpoint import load_verification_images
+from onegauge.training.config import TrainConfig
+from onegauge.training.train import train
 
 OPTIONS = {"image_size": 96, "bank_size": 200, "epochs": 1, "false_alarm_rate": 0.05}
 

@@ -13,14 +13,14 @@ import pytest
 import typer
 from PIL import Image
 
-import onegauge
-from service.schemas import Answer, Decision, Options
-from training import distill
-from training.products import __main__ as products
+from demo.products import __main__ as products
+from onegauge.cli import app
+from onegauge.schemas import Answer, Decision, Options
+from onegauge.training.backbones import distill
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = typer.main.get_command(onegauge.app).commands
+COMMANDS = typer.main.get_command(app).commands
 HOMES = {
     "train": "training",
     "evaluate": "training",
@@ -34,7 +34,7 @@ HOMES = {
     "rollback": "operations",
     "watch": "clients",
 }
-MODULES = {"training.distill": distill._parser, "training.products": products.parser}
+MODULES = {"onegauge.training.backbones.distill": distill._parser, "demo.products": products.parser}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -155,7 +155,7 @@ def test_constants_of_the_method_are_those_of_the_code():
     rows = re.findall(r"^\| `([\w.]+)\.([A-Z]+(?:_[A-Z]+)*)` \| `(.+?)` \|", page, re.MULTILINE)
     assert rows
     for module, name, value in rows:
-        assert str(getattr(import_module(f"training.{module}"), name)) == value, name
+        assert str(getattr(import_module(f"onegauge.training.{module}"), name)) == value, name
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ import tritonclient.grpc
 from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from export.errors import RepositoryError
-from export.repository import ModelSpec, add_version, model_config, publish, rollback
-from service.repository import read_config
+from onegauge.export.errors import RepositoryError
+from onegauge.export.publish import ModelSpec, add_version, model_config, publish, rollback
+from onegauge.service.model.repository import read_config
+from rig.gateway_process import Process, gateway_process
+from rig.pictures import encode, picture
+from rig.publishing import add_and_publish
+from rig.tritonserver import free_address, tritonserver
 from tests.conftest import CELL, HEIGHT, MAX_BATCH_SIZE, PROVENANCE, WIDTH
-from tests.gateway_process import Process, gateway_process
-from tests.publishing import add_and_publish
-from tests.service.pictures import encode, picture
-from tests.tritonserver import free_address, tritonserver
 
 MODEL = "onegauge"
 PROBLEM = "application/problem+json"

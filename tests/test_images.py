@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.container import Container, buildah, container, image_config
+from rig.container import Container, buildah, container, image_config
 
 pytestmark = pytest.mark.image
 

@@ -9,8 +9,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from service.app import create_app
-from service.settings import Settings
+from onegauge.service.app import create_app
+from onegauge.service.settings import Settings
 from tests.service.fake_backend import FakeBackend
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load import load
+from bench.support.load import load
 
 STALL_S = 0.6
 

@@ -9,14 +9,14 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from export.export_run import export_run
-from service.app import create_app
-from service.backends import load_backend
-from service.settings import Settings
-from tests.service.pictures import encode
-from training.config import TrainConfig
-from training.evaluation.evaluate import evaluate
-from training.train import train
+from onegauge.export.export_run import export_run
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import load_backend
+from onegauge.service.settings import Settings
+from onegauge.training.config import TrainConfig
+from onegauge.training.evaluation.evaluate import evaluate
+from onegauge.training.train import train
+from rig.pictures import encode
 
 SIDE = 128
 

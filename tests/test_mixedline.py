@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import onegauge
+from onegauge.cli import main
 
 SHARED = Path(__file__).parents[2] / "shared"
 DATA = SHARED / "data" / "mixedline"
@@ -50,7 +50,7 @@ def test_one_threshold_holds_for_real_products_better_with_cada_than_without(lin
         ["evaluate", tmp_path / "run", "--data", line, "--json", tmp_path / "figures.json"],
     ):
         with pytest.raises(SystemExit) as end:
-            onegauge.main([str(word) for word in command])
+            main([str(word) for word in command])
         assert not end.value.code
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert len(figures["products"]) == 8

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.keys import add_key
-from tests.gateway_process import gateway_process
-from tests.installed import installed, run_python
+from onegauge.service.http.keys import add_key
+from rig.gateway_process import gateway_process
+from rig.installed import installed, run_python
 
 FUZZER = "schemathesis==4.32.5"
 GENERATOR = "openapi-python-client==0.29.1"

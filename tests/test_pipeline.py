@@ -12,13 +12,13 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-import onegauge
-from service.app import create_app
-from service.backends import Infer, IsClear, Outputs, load_backend
-from service.backends.embedded import Compiled, EmbeddedBackend
-from service.backends.onnx import compile_model
-from service.settings import Settings
-from training.dataset import picture_of, readable
+from onegauge.cli import main
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import Infer, IsClear, Outputs, load_backend
+from onegauge.service.model.backends.embedded import Compiled, EmbeddedBackend
+from onegauge.service.model.backends.onnx import compile_model
+from onegauge.service.settings import Settings
+from onegauge.training.data.dataset import picture_of, readable
 
 SIZE = 128
 T = TypeVar("T")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 def run(*arguments: object) -> int:
     """Exit status of a command of onegauge."""
     with pytest.raises(SystemExit) as end:
-        onegauge.main([str(a) for a in arguments])
+        main([str(a) for a in arguments])
     return end.value.code or 0
 
 

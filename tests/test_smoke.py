@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.repository import read_config
-from tests.container import container
-from tests.prometheus import prometheus
-from tests.publishing import add_and_publish
-from tests.tritonserver import free_address, tritonserver
+from onegauge.service.model.repository import read_config
+from rig.container import container
+from rig.prometheus import prometheus
+from rig.publishing import add_and_publish
+from rig.tritonserver import free_address, tritonserver
 
 pytestmark = [pytest.mark.image, pytest.mark.triton]
 

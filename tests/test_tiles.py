@@ -10,17 +10,17 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
-from export.export_run import export_run
-from export.held_out import HeldOut
-from export.recalibration import judged, recalibrate
-from service.app import create_app
-from service.backends import load_backend
-from service.settings import Settings
-from tests.service.pictures import encode
-from training.checkpoint import load
-from training.config import TrainConfig
-from training.evaluation.evaluate import evaluate
-from training.train import train
+from onegauge.export.export_run import export_run
+from onegauge.export.held_out import HeldOut
+from onegauge.export.recalibration import judged, recalibrate
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import load_backend
+from onegauge.service.settings import Settings
+from onegauge.training.checkpoint import load
+from onegauge.training.config import TrainConfig
+from onegauge.training.evaluation.evaluate import evaluate
+from onegauge.training.train import train
+from rig.pictures import encode
 
 TILE, OVERLAP = 128, 32
 SIZE = (400, 300)

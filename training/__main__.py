@@ -1,5 +1,5 @@
-"""`python -m training train` and `python -m training evaluate`, the same as with `onegauge`."""
+"""`python -m training evaluate …`, the same as `onegauge evaluate …`."""
 
-from onegauge import main
+from onegauge.cli import main
 
 main()

@@ -23,19 +23,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from service.depth import UNKNOWN, Depth
-from training.alignments import ALIGNMENTS, Alignment, Look, References
-from training.backbone import Backbone, load_backbone
-from training.calibration import Calibration, carried, highest_of
-from training.config import TrainConfig
-from training.detectors import DETECTORS, Detector
-from training.embedding import Embedding
-from training.errors import CheckpointError
-from training.gauge import Gauge
-from training.novelty import Novelty
-from training.places import Places
-from training.scoring import Scoring
-from training.state import whole
+from onegauge.service.imaging.depth import UNKNOWN, Depth
+from onegauge.training.backbones.backbone import Backbone, load_backbone
+from onegauge.training.backbones.embedding import Embedding
+from onegauge.training.config import TrainConfig
+from onegauge.training.detectors import DETECTORS, Detector
+from onegauge.training.errors import CheckpointError
+from onegauge.training.gauge.alignments import ALIGNMENTS, Alignment, Look, References
+from onegauge.training.gauge.calibration import Calibration, carried, highest_of
+from onegauge.training.gauge.gauge import Gauge
+from onegauge.training.gauge.novelty import Novelty
+from onegauge.training.gauge.places import Places
+from onegauge.training.gauge.scoring import Scoring
+from onegauge.training.resume import whole
 
 PATHS = {"data", "out", "backbone_weights", "mask"}
 RECORD = "checkpoint.json"

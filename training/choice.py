@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from unicodedata import normalize
 
-from training.errors import DataError
+from onegauge.training.errors import DataError
 
 
 @dataclass(frozen=True)

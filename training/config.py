@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.tiles import Tiling
-from training.choice import Choice
-from training.errors import ConfigError
-from training.groups import require_expression
+from onegauge.service.imaging.tiles import Tiling
+from onegauge.training.choice import Choice
+from onegauge.training.errors import ConfigError
+from onegauge.training.groups import require_expression
 
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
 COUNTS = ("bank_size", "batch_size", "image_size", "references")

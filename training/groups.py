@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 import numpy as np
 
-from training.errors import ConfigError, DataError
+from onegauge.training.errors import ConfigError, DataError
 
 FOLDER = "folder"  # instead of an expression: what lies in one folder is of one part
 

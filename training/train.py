@@ -21,24 +21,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from service.cores import cores
-from training.alignments import ALIGNMENTS
-from training.alignments.neighbours import comparable
-from training.backbone import Backbone, load_backbone
-from training.calibration import images_needed
-from training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
-from training.config import TrainConfig
-from training.corpus import Corpus, corrupted_deviations, read_corpus
-from training.dataset import products_of, training_selection
-from training.detectors import DETECTORS, Detector, FitOptions, raw_maps
-from training.errors import BackboneError, CheckpointError, DataError, TrainingError
-from training.features import Features
-from training.groups import one_of_each
-from training.places import Places
-from training.progress import Progress
-from training.scoring import inspected_part
-from training.state import discard, open_state, record_of, refuse_changes, whole
-from training.synthesis import add_anomaly
+from onegauge.cores import cores
+from onegauge.training.backbones.backbone import Backbone, load_backbone
+from onegauge.training.backbones.features import Features
+from onegauge.training.backbones.neighbours import comparable
+from onegauge.training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
+from onegauge.training.config import TrainConfig
+from onegauge.training.data.corpus import Corpus, corrupted_deviations, read_corpus
+from onegauge.training.data.dataset import products_of, training_selection
+from onegauge.training.data.synthesis import add_anomaly
+from onegauge.training.detectors import DETECTORS, Detector, FitOptions, raw_maps
+from onegauge.training.errors import BackboneError, CheckpointError, DataError, TrainingError
+from onegauge.training.gauge.alignments import ALIGNMENTS
+from onegauge.training.gauge.calibration import images_needed
+from onegauge.training.gauge.places import Places
+from onegauge.training.gauge.scoring import inspected_part
+from onegauge.training.groups import one_of_each
+from onegauge.training.progress import Progress
+from onegauge.training.resume import discard, open_state, record_of, refuse_changes, whole
 
 FEWEST_IMAGES = 10
 VERIFICATION_IMAGES = 8

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from export.to_onnx import store_compactly, trace
-from training.checkpoint import load, load_verification_images
-from training.gauge import Gauge
+from onegauge.export.to_onnx import store_compactly, trace
+from onegauge.training.checkpoint import load, load_verification_images
+from onegauge.training.gauge.gauge import Gauge
 
 SIZE = 128
 

@@ -12,18 +12,18 @@ import onnxruntime
 import pytest
 import torch
 
-from export import export_run as module
-from export.effect import ALLOWANCES, Allowance
-from export.errors import ExportError, RepositoryError, VerificationError
-from export.export_run import Flavour, export_run
-from export.held_out import HeldOut
-from export.to_onnx import trace
-from service.contract import Contract, parse_config
-from service.decision import Criterion, p_values
-from service.repository import StoredVersion
-from training.alignments import Look
-from training.checkpoint import load, load_verification_images, save
-from training.errors import CheckpointError
+from onegauge.export import export_run as module
+from onegauge.export.errors import ExportError, RepositoryError, VerificationError
+from onegauge.export.export_run import Flavour, export_run
+from onegauge.export.held_out import HeldOut
+from onegauge.export.precision_effect import ALLOWANCES, Allowance
+from onegauge.export.to_onnx import trace
+from onegauge.service.inspection.decision import Criterion, p_values
+from onegauge.service.model.contract import Contract, parse_config
+from onegauge.service.model.repository import StoredVersion
+from onegauge.training.checkpoint import load, load_verification_images, save
+from onegauge.training.errors import CheckpointError
+from onegauge.training.gauge.alignments import Look
 
 
 def tree(folder):

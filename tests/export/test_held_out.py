@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from export.errors import ExportError
-from export.held_out import HeldOut
-from service.depth import Depth
-from training.checkpoint import Checkpoint, load
-from training.dataset import content_digest, picture_of
+from onegauge.export.errors import ExportError
+from onegauge.export.held_out import HeldOut
+from onegauge.service.imaging.depth import Depth
+from onegauge.training.checkpoint import Checkpoint, load
+from onegauge.training.data.dataset import content_digest, picture_of
 
 
 @pytest.fixture(scope="module")

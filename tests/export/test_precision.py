@@ -6,8 +6,14 @@ import onnxruntime
 from onnx import TensorProto
 from torch import nn
 
-from export.precision import FIRST_IN_FP32, as_computed_in_half, network_nodes, to_half, to_int8
-from training.gauge import Gauge
+from onegauge.export.precision import (
+    FIRST_IN_FP32,
+    as_computed_in_half,
+    network_nodes,
+    to_half,
+    to_int8,
+)
+from onegauge.training.gauge.gauge import Gauge
 
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
 TENSORRT = {

@@ -11,12 +11,12 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from export.held_out import HeldOut
-from export.recalibration import judged, recalibrate, store_calibration
-from export.verify import verify
-from training.checkpoint import Checkpoint, load
-from training.errors import DataError
-from training.gauge import Gauge, Reading
+from onegauge.export.held_out import HeldOut
+from onegauge.export.recalibration import judged, recalibrate, store_calibration
+from onegauge.export.verify import verify
+from onegauge.training.checkpoint import Checkpoint, load
+from onegauge.training.errors import DataError
+from onegauge.training.gauge.gauge import Gauge, Reading
 
 
 def distort(source: Path, target: Path, factor: float, offset: float) -> Path:

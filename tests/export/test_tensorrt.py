@@ -4,9 +4,9 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
-from export.errors import ExportError
-from export.repository import ModelSpec, model_config
-from export.tensorrt import accelerate, build_plan
+from onegauge.export.errors import ExportError
+from onegauge.export.publish import ModelSpec, model_config
+from onegauge.export.tensorrt import accelerate, build_plan
 
 # Of the README of Triton's ONNX Runtime backend, and ONNX Runtime's page of TensorRT
 DOCUMENTED = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from service.contract import ANOMALY_MAP, SCALARS
+from onegauge.service.model.contract import ANOMALY_MAP, SCALARS
 
 
 @pytest.fixture(scope="module")

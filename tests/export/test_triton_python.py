@@ -16,8 +16,8 @@ from tritonclient.grpc.model_config_pb2 import (
 )
 from tritonclient.utils import InferenceServerException
 
-from tests.publishing import add_and_publish
-from tests.tritonserver import free_address, tritonserver
+from rig.publishing import add_and_publish
+from rig.tritonserver import free_address, tritonserver
 
 pytestmark = pytest.mark.triton
 

@@ -3,9 +3,9 @@ from copy import deepcopy
 import pytest
 import torch
 
-from export.errors import VerificationError
-from export.verify import verify
-from training.gauge import Gauge
+from onegauge.export.errors import VerificationError
+from onegauge.export.verify import verify
+from onegauge.training.gauge.gauge import Gauge
 
 
 def changed(gauge: Gauge, name: str, by: float) -> Gauge:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.backends import Backend, load_backend
-from service.schemas import Options
-from service.settings import Settings
-from service.watch import Post
+from onegauge.client.watch.watch import Post
+from onegauge.schemas import Options
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import Backend, load_backend
+from onegauge.service.settings import Settings
 
 Gateway = Callable[..., TestClient]
 

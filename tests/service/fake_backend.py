@@ -5,9 +5,9 @@ from threading import Event
 
 import numpy as np
 
-from service.backends import Outputs
-from service.contract import Contract
-from service.errors import BackendError
+from onegauge.service.errors import BackendError
+from onegauge.service.model.backends import Outputs
+from onegauge.service.model.contract import Contract
 
 PROVENANCE = {"calibration_images": "99"}
 

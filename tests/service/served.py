@@ -8,9 +8,9 @@ from threading import Thread
 
 import uvicorn
 
-from service.app import create_app
-from service.backends import load_backend
-from service.settings import Settings
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import load_backend
+from onegauge.service.settings import Settings
 
 
 @contextmanager

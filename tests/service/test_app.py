@@ -3,22 +3,24 @@ import sys
 
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.backends import load_backend
-from service.settings import Settings
+from onegauge.service.app import create_app
+from onegauge.service.model.backends import load_backend
+from onegauge.service.settings import Settings
 
 
 def test_importing_the_gateway_brings_in_neither_torch_nor_the_other_packages():
     script = (
-        "import sys, service.server, service.backends.onnx, service.backends.triton;"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+        "import sys, onegauge.service.server;"
+        "import onegauge.service.model.backends.onnx, onegauge.service.model.backends.triton;"
+        "print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.split())
     assert "onnxruntime" in loaded
-    assert not loaded & {"torch", "timm", "scipy", "training", "export", "onegauge"}
+    assert not loaded & {"torch", "timm", "scipy", "httpx", "onegauge.cli", "onegauge.client"}
+    assert not loaded & {"onegauge.training", "onegauge.export"}
 
 
 def test_backend_lives_as_long_as_the_application(gauge_repository, normal):

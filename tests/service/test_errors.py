@@ -2,8 +2,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from service import errors
-from service.errors import BackendOverloaded, ImageTooLarge, Problem
+from onegauge.service import errors
+from onegauge.service.errors import BackendOverloaded, ImageTooLarge, Problem
 
 API = Path(__file__).parents[2] / "docs" / "api.md"
 

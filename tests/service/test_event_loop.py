@@ -17,16 +17,16 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from service.app import create_app
-from service.backends import Backend, Outputs, load_backend
-from service.contract import Contract
-from service.drift import WINDOW
-from service.metrics import MAX_LINES, Metrics
-from service.protocol import Protocol
-from service.settings import Settings
+from onegauge.service.app import create_app
+from onegauge.service.http.connection import Protocol
+from onegauge.service.model.backends import Backend, Outputs, load_backend
+from onegauge.service.model.contract import Contract
+from onegauge.service.observe.drift import WINDOW
+from onegauge.service.observe.metrics import MAX_LINES, Metrics
+from onegauge.service.settings import Settings
+from rig.pictures import encode
 from tests.service.fake_backend import FakeBackend, FakeModel
-from tests.service.pictures import encode
-from tests.service.test_metrics import decision
+from tests.service.observe.test_metrics import decision
 
 MOMENT_S = 5e-3  # of the loop's thread; time that others take from it does not count
 ATTEMPTS = 10  # a machine may stumble, but what blocks the loop blocks it each time

@@ -6,10 +6,10 @@ from time import monotonic
 import httpx
 import pytest
 
-from service.errors import ContractError
-from service.server import serve
-from service.settings import Settings
-from tests.gateway_process import gateway_process
+from onegauge.service.errors import ContractError
+from onegauge.service.server import serve
+from onegauge.service.settings import Settings
+from rig.gateway_process import gateway_process
 
 
 def begin_upload(port: int, image: bytes) -> socket.socket:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, default_repository
+from onegauge.service.settings import Settings, default_repository
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 

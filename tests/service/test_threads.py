@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
-from service.errors import BackendFailed
-from service.threads import Threads, beside, outcome
+from onegauge.service.errors import BackendFailed
+from onegauge.service.threads import Threads, beside, outcome
 
 current: ContextVar[str] = ContextVar("current")
 

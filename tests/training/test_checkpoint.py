@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from training.checkpoint import load, load_verification_images, save
-from training.errors import CheckpointError
+from onegauge.training.checkpoint import load, load_verification_images, save
+from onegauge.training.errors import CheckpointError
 
 FILES = ("checkpoint.safetensors", "references.safetensors", "verification.safetensors")
 

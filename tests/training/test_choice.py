@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from training.choice import Choice
-from training.errors import DataError
+from onegauge.training.choice import Choice
+from onegauge.training.errors import DataError
 
 
 @pytest.mark.parametrize(

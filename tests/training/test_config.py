@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from training.config import TrainConfig
-from training.errors import ConfigError
+from onegauge.training.config import TrainConfig
+from onegauge.training.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from training.alignments import Cada, Look, References
-from training.calibration import Calibration, carried
-from training.checkpoint import load
-from training.config import TrainConfig
-from training.errors import ConfigError, DataError
-from training.groups import numbered, one_of_each, parts_by_name, require_expression
-from training.progress import Progress
-from training.scoring import Scoring
-from training.train import split, train
+from onegauge.training.checkpoint import load
+from onegauge.training.config import TrainConfig
+from onegauge.training.errors import ConfigError, DataError
+from onegauge.training.gauge.alignments import Cada, Look, References
+from onegauge.training.gauge.calibration import Calibration, carried
+from onegauge.training.gauge.scoring import Scoring
+from onegauge.training.groups import numbered, one_of_each, parts_by_name, require_expression
+from onegauge.training.progress import Progress
+from onegauge.training.train import split, train
 
 PARTS, SHOTS = 40, 5
 

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from timm import create_model
 
-from training.checkpoint import Checkpoint, load, load_verification_images
-from training.config import TrainConfig
-from training.errors import CheckpointError, DataError, TrainingError
-from training.progress import Progress
-from training.train import choose_device, split, train
+from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
+from onegauge.training.config import TrainConfig
+from onegauge.training.errors import CheckpointError, DataError, TrainingError
+from onegauge.training.progress import Progress
+from onegauge.training.train import choose_device, split, train
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from training.benchmark.results import Result, Results
-from training.benchmark.tables import tables
-from training.checkpoint import bare_backbone
-from training.choice import Choice
-from training.config import TrainConfig
-from training.detectors import DETECTORS
-from training.errors import ConfigError
-from training.evaluation.evaluate import both_kinds, figures_of
-from training.evaluation.run import evaluate_run, require_known
-from training.progress import Progress
-from training.train import train
+from onegauge.training.benchmark.results import Result, Results
+from onegauge.training.benchmark.tables import tables
+from onegauge.training.checkpoint import bare_backbone
+from onegauge.training.choice import Choice
+from onegauge.training.config import TrainConfig
+from onegauge.training.detectors import DETECTORS
+from onegauge.training.errors import ConfigError
+from onegauge.training.evaluation.evaluate import both_kinds, figures_of
+from onegauge.training.evaluation.run import evaluate_run, require_known
+from onegauge.training.progress import Progress
+from onegauge.training.train import train
 
 ANY = "cada-paper"  # of whose runs any other alignment can be had
 RECENTRED = "recentred"  # aligns features instead of maps, so it is a run of its own
@@ -34,7 +34,7 @@ class Grid:
 
     config: TrainConfig  # what all runs share; its `out` is the folder of the whole
     detectors: tuple[str, ...]
-    alignments: tuple[str, ...]  # of `training.alignments.ALIGNMENTS`, or RECENTRED
+    alignments: tuple[str, ...]  # of `training.gauge.alignments.ALIGNMENTS`, or RECENTRED
     seeds: tuple[int, ...]
 
     def __post_init__(self) -> None:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.errors import CheckpointError
-from training.state import whole
+from onegauge.training.errors import CheckpointError
+from onegauge.training.resume import whole
 
 
 @dataclass(frozen=True)

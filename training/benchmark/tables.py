@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from training.benchmark.results import Result
-from training.evaluation.promise import RATES
+from onegauge.training.benchmark.results import Result
+from onegauge.training.evaluation.false_alarms import RATES
 
 Column = Callable[[dict[str, Any]], float | None]
 

@@ -1,11 +1,11 @@
 """Detectors: one file, one published method; features in, raw anomaly map out."""
 
-from training.detectors.detector import Detector, FitOptions, raw_maps
-from training.detectors.dinomaly import Dinomaly
-from training.detectors.patchcore import PatchCore
-from training.detectors.recontrast import ReContrast
-from training.detectors.revdist import RevDist
-from training.detectors.uniad import UniAD
+from onegauge.training.detectors.detector import Detector, FitOptions, raw_maps
+from onegauge.training.detectors.dinomaly import Dinomaly
+from onegauge.training.detectors.patchcore import PatchCore
+from onegauge.training.detectors.recontrast import ReContrast
+from onegauge.training.detectors.revdist import RevDist
+from onegauge.training.detectors.uniad import UniAD
 
 DETECTORS: dict[str, type[Detector]] = {
     "patchcore": PatchCore,

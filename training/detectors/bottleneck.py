@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.backbone import Backbone
-from training.detectors.detector import cosine_distance, smooth
-from training.errors import ConfigError
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.detectors.detector import cosine_distance, smooth
+from onegauge.training.errors import ConfigError
 
 PINCHED_DEPTHS = (3, 4, 6)  # pinched blocks of a mirrored ResNet50's stages, coarsest first
 

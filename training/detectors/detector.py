@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.backbone import Backbone
-from training.config import FitOptions
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.config import FitOptions
+from onegauge.training.progress import Progress
 
 SMOOTHING = 4.0  # standard deviation in pixels of the image, as in RD4AD and PatchCore
 

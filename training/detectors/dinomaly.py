@@ -15,18 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.backbone import Backbone
-from training.detectors.detector import (
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.detectors.detector import (
     Detector,
     FitOptions,
     cosine_distance,
     epochs_for,
     smooth,
 )
-from training.detectors.stable_adamw import StableAdamW
-from training.engine import Descent, minimise
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.detectors.engine import Descent, minimise
+from onegauge.training.detectors.stable_adamw import StableAdamW
+from onegauge.training.progress import Progress
 
 PAPER_BACKBONES = tuple(f"vit_{size}_patch14_reg4_dinov2" for size in ("small", "base", "large"))
 ITERATIONS = 10_000  # of the paper, with batches of 16

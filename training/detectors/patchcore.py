@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.backbone import Backbone
-from training.detectors.detector import Detector, FitOptions, smooth
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.detectors.detector import Detector, FitOptions, smooth
+from onegauge.training.progress import Progress
 
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
 OVERSAMPLING = 8  # patches at least that are drawn at random for each place in the bank

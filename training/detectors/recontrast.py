@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.backbone import Backbone
-from training.detectors.bottleneck import (
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.detectors.bottleneck import (
     PINCHED_DEPTHS,
     Block,
     Bottleneck,
@@ -26,10 +27,9 @@ from training.detectors.bottleneck import (
     disagreement,
     require_halving,
 )
-from training.detectors.detector import Detector, FitOptions, cosine_distance, epochs_for
-from training.engine import Descent, minimise
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.detectors.detector import Detector, FitOptions, cosine_distance, epochs_for
+from onegauge.training.detectors.engine import Descent, minimise
+from onegauge.training.progress import Progress
 
 PAPER_BACKBONE = "wide_resnet50_2"
 PINCH = {"wide_resnet50_2": 2, "resnet50": 4}  # of the backbones that are mirrored as such

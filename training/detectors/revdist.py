@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.backbone import Backbone
-from training.detectors.bottleneck import (
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.detectors.bottleneck import (
     PINCHED_DEPTHS,
     Bottleneck,
     Decoder,
@@ -23,10 +24,9 @@ from training.detectors.bottleneck import (
     disagreement,
     require_halving,
 )
-from training.detectors.detector import Detector, FitOptions
-from training.engine import Descent, minimise
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.detectors.detector import Detector, FitOptions
+from onegauge.training.detectors.engine import Descent, minimise
+from onegauge.training.progress import Progress
 
 LEARNING_RATE = 5e-3  # with Adam(0.5, 0.999), as in the paper's section 4.1
 ADAM_BETAS = (0.5, 0.999)

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.backbone import Backbone
-from training.detectors.detector import Detector, FitOptions, smooth
-from training.engine import Descent, minimise
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.detectors.detector import Detector, FitOptions, smooth
+from onegauge.training.detectors.engine import Descent, minimise
+from onegauge.training.progress import Progress
 
 PAPER_BACKBONES = ("efficientnet_b4", "tf_efficientnet_b4")
 PAPER_EPOCHS = 1000

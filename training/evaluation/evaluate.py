@@ -15,18 +15,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from training.choice import NO_CHOICE, Choice
-from training.config import require_rate
-from training.dataset import TestImage, labelled_selection, mask_of
-from training.errors import DataError
-from training.evaluation.gateway import evaluate_gateway, is_address
-from training.evaluation.inspected import Subject
-from training.evaluation.metrics import report
-from training.evaluation.pixels import pixel_report
-from training.evaluation.promise import at_rates, uniformity
-from training.evaluation.published import evaluate_published, published_model
-from training.evaluation.run import evaluate_run
-from training.progress import Progress
+from onegauge.training.choice import NO_CHOICE, Choice
+from onegauge.training.config import require_rate
+from onegauge.training.data.dataset import TestImage, labelled_selection, mask_of
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.false_alarms import at_rates, uniformity
+from onegauge.training.evaluation.metrics import report
+from onegauge.training.evaluation.over_http import evaluate_gateway, is_address
+from onegauge.training.evaluation.pixels import pixel_report
+from onegauge.training.evaluation.published import evaluate_published, published_model
+from onegauge.training.evaluation.readings import Subject
+from onegauge.training.evaluation.run import evaluate_run
+from onegauge.training.progress import Progress
 
 MASK_SIDE = 256  # pixels, at which maps and masks are compared
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from training.errors import DataError
-from training.evaluation.promise import at_threshold, error_rates
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.false_alarms import at_threshold, error_rates
 
 IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1_max")
 

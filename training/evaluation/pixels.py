@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from scipy.integrate import trapezoid
 from scipy.ndimage import label
 
-from training.evaluation.metrics import product_mean, require_finite
+from onegauge.training.evaluation.metrics import product_mean, require_finite
 
 PIXEL_METRICS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 FPR_LIMIT = 0.3  # of AUPRO: Bergmann et al., "Uninformed Students" (CVPR 2020), section 4

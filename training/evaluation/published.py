@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from service.depth import Depth
-from service.tiles import Tiling
-from training.dataset import TestImage
-from training.errors import DataError
-from training.evaluation.inspected import Layout, Subject, read_images, whole_pictures
-from training.progress import Progress
+from onegauge.service.imaging.depth import Depth
+from onegauge.service.imaging.tiles import Tiling
+from onegauge.training.data.dataset import TestImage
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.readings import Layout, Subject, read_images, whole_pictures
+from onegauge.training.progress import Progress
 
 CONFIG, GRAPH = "config.pbtxt", "model.onnx"
 AT_A_TIME = 16  # tiles in one run

@@ -11,22 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.alignments import ALIGNMENTS, ClassAware, Look
-from training.calibration import carried, images_needed
-from training.checkpoint import Checkpoint, aligned_maps, load
-from training.dataset import TestImage
-from training.embedding import deviations, quarters
-from training.errors import DataError
-from training.evaluation.inspected import (
+from onegauge.training.backbones.embedding import deviations, quarters
+from onegauge.training.backbones.features import Seen
+from onegauge.training.checkpoint import Checkpoint, aligned_maps, load
+from onegauge.training.data.dataset import TestImage
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.readings import (
     Inspected,
     Layout,
     Subject,
     read_images,
     whole_pictures,
 )
-from training.features import Seen
-from training.progress import Progress
-from training.train import choose_device
+from onegauge.training.gauge.alignments import ALIGNMENTS, ClassAware, Look
+from onegauge.training.gauge.calibration import carried, images_needed
+from onegauge.training.progress import Progress
+from onegauge.training.train import choose_device
 
 AT_A_TIME = 16  # tiles that the backbone sees together
 

@@ -9,9 +9,9 @@ from matplotlib.ticker import NullFormatter, PercentFormatter, StrMethodFormatte
 from scipy.stats import betabinom
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from training.evaluation.inspected import Inspected
-from training.report.plots import ANOMALOUS, FAINT, INK, MUTED, NORMAL
-from training.report.scale import THRESHOLD
+from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.report.plots import ANOMALOUS, FAINT, INK, MUTED, NORMAL
+from onegauge.training.report.scale import THRESHOLD
 
 SIZE = (3.6, 3.5)  # inches
 FARTHEST = 10  # times the threshold, and a tenth of it: beyond is nothing to choose

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from training.evaluation.inspected import Inspected
-from training.report.plots import ANOMALOUS, INK, NORMAL
-from training.report.scale import THRESHOLD
-from training.report.verdict import percent
+from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.report.plots import ANOMALOUS, INK, NORMAL
+from onegauge.training.report.scale import THRESHOLD
+from onegauge.training.report.verdict import percent
 
 WIDTH = 11.2  # inches
 HEAD = 1.2  # inches for titles, the axis and the legend

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from service.depth import Depth
-from service.errors import ImageError
-from service.image import read_image
-from training.errors import DataError
-from training.evaluation.inspected import Inspected
-from training.masks import MAX_PIXELS, marked
-from training.report.scale import THRESHOLD, UNKNOWN, overlay
+from onegauge.service.errors import ImageError
+from onegauge.service.imaging.depth import Depth
+from onegauge.service.imaging.image import read_image
+from onegauge.training.data.masks import MAX_PIXELS, marked
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.report.scale import THRESHOLD, UNKNOWN, overlay
 
 SIDE = 256  # pixels of the longer side
 QUALITY = 80  # of the JPEG: about 10 kB a picture

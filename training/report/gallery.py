@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.evaluation.inspected import Inspected
-from training.report.exhibit import Exhibit, exhibit
-from training.report.scale import THRESHOLD, UNKNOWN
+from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.report.exhibit import Exhibit, exhibit
+from onegauge.training.report.scale import THRESHOLD, UNKNOWN
 
 ERRORS = 9  # shown of each kind
 HARD = 6

@@ -10,11 +10,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from training.report.exhibit import Exhibit
-from training.report.gallery import Gallery
-from training.report.plots import ANOMALOUS, INK, NORMAL, Plot
-from training.report.scale import THRESHOLD, stops
-from training.report.verdict import Verdict, interval, percent, promise, score
+from onegauge.training.report.exhibit import Exhibit
+from onegauge.training.report.gallery import Gallery
+from onegauge.training.report.plots import ANOMALOUS, INK, NORMAL, Plot
+from onegauge.training.report.scale import THRESHOLD, stops
+from onegauge.training.report.verdict import Verdict, interval, percent, promise, score
 
 TEMPLATE = "page.html"
 

@@ -12,18 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.choice import NO_CHOICE, Choice
-from training.errors import DataError
-from training.evaluation.evaluate import both_kinds, figures_of, subjects
-from training.evaluation.inspected import Inspected
-from training.progress import Progress
-from training.report import gallery
-from training.report.curves import draw_p_values, draw_roc, draw_trade_off
-from training.report.distributions import draw_distributions
-from training.report.page import Page, render
-from training.report.plots import Plot, keep
-from training.report.scale import THRESHOLD
-from training.report.tables import (
+from onegauge.training.choice import NO_CHOICE, Choice
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.evaluate import both_kinds, figures_of, subjects
+from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.progress import Progress
+from onegauge.training.report import gallery
+from onegauge.training.report.curves import draw_p_values, draw_roc, draw_trade_off
+from onegauge.training.report.distributions import draw_distributions
+from onegauge.training.report.page import Page, render
+from onegauge.training.report.plots import Plot, keep
+from onegauge.training.report.scale import THRESHOLD
+from onegauge.training.report.tables import (
     PRODUCTS,
     SCORES,
     product_rows,
@@ -31,7 +31,7 @@ from training.report.tables import (
     worst_first,
     write_csv,
 )
-from training.report.verdict import verdict
+from onegauge.training.report.verdict import verdict
 
 TYPICAL_PRODUCTS = 60  # shown, so that the page remains small enough to be sent
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from training.evaluation.inspected import Inspected
-from training.evaluation.metrics import IMAGE_METRICS
-from training.evaluation.pixels import PIXEL_METRICS
-from training.report.scale import THRESHOLD
+from onegauge.training.evaluation.metrics import IMAGE_METRICS
+from onegauge.training.evaluation.pixels import PIXEL_METRICS
+from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.report.scale import THRESHOLD
 
 SCORES = (
     *("path", "product", "defect", "anomalous"),

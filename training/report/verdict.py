@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from training.report.scale import THRESHOLD
+from onegauge.training.report.scale import THRESHOLD
 
 NONE = "–"
 

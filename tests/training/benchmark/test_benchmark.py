@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from training.benchmark.benchmark import Grid, benchmark
-from training.config import TrainConfig
-from training.errors import BackboneError, CheckpointError, ConfigError, DataError
+from onegauge.training.benchmark.benchmark import Grid, benchmark
+from onegauge.training.config import TrainConfig
+from onegauge.training.errors import BackboneError, CheckpointError, ConfigError, DataError
 
 OPTIONS = {"image_size": 128, "bank_size": 200, "epochs": 1, "false_alarm_rate": 0.05}
 

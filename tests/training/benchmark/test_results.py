@@ -1,7 +1,7 @@
 import pytest
 
-from training.benchmark.results import Result, Results
-from training.errors import CheckpointError
+from onegauge.training.benchmark.results import Result, Results
+from onegauge.training.errors import CheckpointError
 
 CELL = Result("patchcore", "starter", 256, "cada", 0)
 

@@ -1,5 +1,5 @@
-from training.benchmark.results import Result
-from training.benchmark.tables import tables
+from onegauge.training.benchmark.results import Result
+from onegauge.training.benchmark.tables import tables
 
 
 def figures(auroc: float, false_alarms: float, **pixels: float) -> dict:

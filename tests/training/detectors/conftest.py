@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from training.backbone import Backbone
-from training.config import FitOptions
-from training.features import Features, Seen
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.config import FitOptions
 
 CHANNELS, STRIDES, SIDES = (8, 16, 32), (4, 8, 16), (16, 8, 4)
 

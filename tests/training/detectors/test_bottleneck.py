@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from training.backbone import Backbone
-from training.detectors.bottleneck import (
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.detectors.bottleneck import (
     Block,
     Bottleneck,
     Decoder,
@@ -13,7 +13,7 @@ from training.detectors.bottleneck import (
     disagreement,
     require_halving,
 )
-from training.errors import ConfigError
+from onegauge.training.errors import ConfigError
 
 
 @pytest.mark.parametrize("block", [Block, partial(PinchedBlock, pinch=2)])

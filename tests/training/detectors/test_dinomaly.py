@@ -3,10 +3,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.backbone import Backbone
-from training.detectors.dinomaly import Dinomaly, mined_distance, warm_cosine
-from training.features import Seen
-from training.progress import Progress
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Seen
+from onegauge.training.detectors.dinomaly import Dinomaly, mined_distance, warm_cosine
+from onegauge.training.progress import Progress
 
 WIDTH, SIDE = 64, 6
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.detectors import PatchCore, patchcore
-from training.progress import Progress
+from onegauge.training.detectors import PatchCore, patchcore
+from onegauge.training.progress import Progress
 
 
 def fitted(backbone, features, options) -> PatchCore:

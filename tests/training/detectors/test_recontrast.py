@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.backbone import Backbone
-from training.checkpoint import restore_detector
-from training.config import FitOptions
-from training.detectors import ReContrast, RevDist
-from training.detectors.recontrast import falling
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.checkpoint import restore_detector
+from onegauge.training.config import FitOptions
+from onegauge.training.detectors import ReContrast, RevDist
+from onegauge.training.detectors.recontrast import falling
+from onegauge.training.progress import Progress
 
 CHANNELS, SIDE = (16, 32, 64), 64  # pixels to a side; maps are a quarter of it
 NOTHING_EASY = -1.0  # long before the ramp the threshold lies below every distance

@@ -1,7 +1,7 @@
 import torch
 
-from training.detectors import RevDist
-from training.progress import Progress
+from onegauge.training.detectors import RevDist
+from onegauge.training.progress import Progress
 
 
 def test_it_learns_what_is_normal_and_finds_what_is_foreign(backbone, features, foreign, options):

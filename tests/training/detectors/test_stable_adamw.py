@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.detectors.stable_adamw import StableAdamW
+from onegauge.training.detectors.stable_adamw import StableAdamW
 
 
 def optimizer_of(parameter: nn.Parameter) -> StableAdamW:

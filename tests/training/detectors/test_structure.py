@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.backbone import Backbone, load_backbone
-from training.detectors import DETECTORS, Detector
-from training.features import Seen
+from onegauge.training.backbones.backbone import Backbone, load_backbone
+from onegauge.training.backbones.features import Seen
+from onegauge.training.detectors import DETECTORS, Detector
 
 
 def built(detector: str, name: str, size: int) -> tuple[Backbone, Detector, float]:

@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from training.backbone import Backbone
-from training.detectors import UniAD
-from training.detectors.uniad import MASKED, neighbour_mask
-from training.features import Features, Seen
-from training.progress import Progress
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.detectors import UniAD
+from onegauge.training.detectors.uniad import MASKED, neighbour_mask
+from onegauge.training.progress import Progress
 
 CHANNELS, SIDE = 16, 10
 

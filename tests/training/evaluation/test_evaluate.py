@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from training.choice import Choice
-from training.errors import CheckpointError, DataError
-from training.evaluation.evaluate import evaluate
+from onegauge.training.choice import Choice
+from onegauge.training.errors import CheckpointError, DataError
+from onegauge.training.evaluation.evaluate import evaluate
 
 IMAGE = {"image_auroc", "image_ap", "image_f1_max"}
 PIXEL = {"pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro"}

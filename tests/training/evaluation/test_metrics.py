@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from training.errors import DataError
-from training.evaluation.metrics import image_metrics, product_mean, report
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.metrics import image_metrics, product_mean, report
 
 SCORES = np.array([0.1, 0.2, 0.9, 5.1, 5.2, 5.3])
 ANOMALOUS = np.array([False, False, True, False, False, True])

@@ -5,9 +5,9 @@ import pytest
 from scipy.ndimage import label
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from training.errors import DataError
-from training.evaluation import pixels
-from training.evaluation.pixels import FPR_LIMIT, enlarged, pixel_report
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation import pixels
+from onegauge.training.evaluation.pixels import FPR_LIMIT, enlarged, pixel_report
 
 EXACT = 1e-9
 Case = tuple[np.ndarray, list[np.ndarray], tuple[str, ...]]

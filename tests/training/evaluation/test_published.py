@@ -4,16 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.export_run import Flavour, export_run
-from export.repository import publish
-from service.depth import Depth
-from service.image import read_original
-from tests.service.pictures import png_of_12_bits
-from training.dataset import test_images as labelled_images
-from training.errors import DataError
-from training.evaluation.published import evaluate_published, published_model
-from training.evaluation.run import evaluate_run
-from training.progress import Progress
+from onegauge.export.export_run import Flavour, export_run
+from onegauge.export.publish import publish
+from onegauge.service.imaging.depth import Depth
+from onegauge.service.imaging.image import read_original
+from onegauge.training.data.dataset import test_images as labelled_images
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.published import evaluate_published, published_model
+from onegauge.training.evaluation.run import evaluate_run
+from onegauge.training.progress import Progress
+from rig.pictures import png_of_12_bits
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from training.alignments import ALIGNMENTS
-from training.checkpoint import load
-from training.dataset import picture_of
-from training.dataset import test_images as labelled_images
-from training.errors import CheckpointError, DataError
-from training.evaluation.run import align, detect, evaluate_run
-from training.progress import Progress
+from onegauge.training.checkpoint import load
+from onegauge.training.data.dataset import picture_of
+from onegauge.training.data.dataset import test_images as labelled_images
+from onegauge.training.errors import CheckpointError, DataError
+from onegauge.training.evaluation.run import align, detect, evaluate_run
+from onegauge.training.gauge.alignments import ALIGNMENTS
+from onegauge.training.progress import Progress
 
 CPU = torch.device("cpu")
 

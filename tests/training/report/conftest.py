@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.dataset import TestImage as LabelledImage
-from training.evaluation.inspected import Inspected
+from onegauge.training.data.dataset import TestImage as LabelledImage
+from onegauge.training.evaluation.readings import Inspected
 
 Line = Callable[..., Inspected]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.report.curves import (
+from onegauge.training.report.curves import (
     calibration_images,
     draw_p_values,
     draw_roc,

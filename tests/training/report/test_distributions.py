@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from training.report.distributions import (
+from onegauge.training.report.distributions import (
     LONGEST_NAME,
     ROW_HEIGHTS,
     draw_distributions,
     raw_threshold,
     short,
 )
-from training.report.plots import keep
+from onegauge.training.report.plots import keep
 
 
 def test_the_raw_threshold_gives_as_many_false_alarms(line):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.report.exhibit import OUTLINE, SIDE, exhibit
+from onegauge.training.report.exhibit import OUTLINE, SIDE, exhibit
 
 
 def shown(uri: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 import pytest
 
-from training.report.gallery import (
+from onegauge.training.report.gallery import (
     ERRORS,
     most_novel,
     on_the_edge,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from training.choice import Choice
-from training.errors import DataError
-from training.evaluation.inspected import Inspected
-from training.evaluation.metrics import report
-from training.evaluation.promise import uniformity
-from training.report.report import report as ask
-from training.report.report import write_report
-from training.report.verdict import interval, percent
+from onegauge.training.choice import Choice
+from onegauge.training.errors import DataError
+from onegauge.training.evaluation.false_alarms import uniformity
+from onegauge.training.evaluation.metrics import report
+from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.report.report import report as ask
+from onegauge.training.report.report import write_report
+from onegauge.training.report.verdict import interval, percent
 
 CARD = {"Detector": "patchcore", "Backbone": "starter", "Alignment": "cada", "Time": "9 ms"}
 NASTY = "<script>alert(\"1\")</script> & 'co'"

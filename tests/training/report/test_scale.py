@@ -3,8 +3,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from service.anomaly_map import encode_map
-from training.report.scale import overlay, stops
+from onegauge.service.inspection.anomaly_map import encode_map
+from onegauge.training.report.scale import overlay, stops
 
 
 def test_a_map_is_coloured_as_the_gateway_colours_it():

@@ -1,7 +1,7 @@
 import csv
 
-from training.evaluation.metrics import report
-from training.report.tables import (
+from onegauge.training.evaluation.metrics import report
+from onegauge.training.report.tables import (
     PRODUCTS,
     SCORES,
     product_rows,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from training.evaluation.metrics import report
-from training.report.verdict import interval, percent, promise, score, verdict
+from onegauge.training.evaluation.metrics import report
+from onegauge.training.report.verdict import interval, percent, promise, score, verdict
 
 
 def figures(alarms: int, normal: int, missed: int, anomalous: int, alpha: float = 0.05):

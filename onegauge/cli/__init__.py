@@ -1,0 +1,67 @@
+"""The command line `onegauge`: from a folder of images to a model, and from that to decisions.
+
+A file for each group of commands. What a command needs is imported inside it, so that the gateway
+runs where torch is not installed and `--help` is instant.
+"""
+
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+import typer
+
+from onegauge.cli import gateway, inspection, models, training
+from onegauge.cli.inspection import AnomaliesFound
+
+ON_WINDOWS = ("inspect", "watch", "key")  # the commands that run there
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for group in (training, models, gateway, inspection):
+    app.add_typer(group.app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a subcommand; exit status 1 on error, 130 on Ctrl-C, 2 when `inspect` finds anomalies."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a log of Windows cannot hold the name of every file
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        app(arguments)
+    except AnomaliesFound:
+        sys.exit(2)
+    except SystemExit as end:
+        # typer ends a misuse with 2, which would read as "anomalous"
+        sys.exit(1 if end.code == 2 else end.code)
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] == "onegauge":
+            raise
+        extras = "cpu" if "serve" in (arguments or sys.argv) else "cpu,train"
+        hint = f"{exc.name} is not installed: pip install 'onegauge[{extras}]'"
+        typer.echo(f"onegauge: {hint}", err=True)
+        sys.exit(1)
+    except _our_errors() as exc:
+        typer.echo(f"onegauge: {exc}", err=True)
+        sys.exit(1)
+
+
+def _our_errors() -> tuple[type[Exception], ...]:
+    """What the packages raise for the user to read; imported only when something was raised."""
+    from onegauge.client import ClientError
+    from onegauge.export.errors import ExportError
+    from onegauge.service.errors import Problem
+    from onegauge.service.http.keys import KeyFileError
+    from onegauge.training.errors import TrainingError
+
+    return ClientError, ExportError, KeyFileError, OSError, Problem, TrainingError
+
+
+@app.callback()
+def refuse_windows(context: typer.Context) -> None:
+    """From a folder of images to a model, and from that to decisions."""
+    command = context.invoked_subcommand
+    if sys.platform == "win32" and command not in ON_WINDOWS:
+        typer.echo(
+            f"onegauge: {command} needs Linux or macOS: on Windows run it in WSL or a container; "
+            f"{', '.join(ON_WINDOWS)} run on Windows itself",
+            err=True,
+        )
+        raise typer.Exit(1)

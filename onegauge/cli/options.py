@@ -1,0 +1,45 @@
+"""Options that several commands share, and how lists of them are read."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+DetectorName = Literal["patchcore", "revdist", "recontrast", "uniad", "dinomaly"]
+Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by onegauge train")]
+Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
+Include = Annotated[
+    list[str] | None, typer.Option(help="Glob below --data, taken whatever names say; repeatable")
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="Glob below --data, left out in any case; repeatable")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what is taken from --data")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+BackboneName = Annotated[str, typer.Option(help="starter, or a model of timm")]
+BackboneWeights = Annotated[Path | None, typer.Option(help="A safetensors file")]
+ImageSize = Annotated[int, typer.Option(help="Side in pixels")]
+Promise = Annotated[float, typer.Option(help="False-alarm rate promised at score 1.0")]
+AnotherPromise = Annotated[float | None, typer.Option(help="Instead of the run's")]
+Repository = Annotated[Path, typer.Option(help="Triton model repository")]
+ModelName = Annotated[str, typer.Option(help="Name of the model in it")]
+TritonBackend = Literal["onnxruntime", "python", "tensorrt"]
+Precision = Literal["fp32", "fp16", "int8"]
+GroupBy = Annotated[
+    str | None, typer.Option(help="Expression whose groups tell the part in a path, or: folder")
+]
+Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Numbers with commas between; raises BadParameter."""
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as exc:
+        raise typer.BadParameter(f"{option} are numbers such as 1,2,3, not {text!r}") from exc
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    return tuple(name.strip() for name in text.split(","))

@@ -1,0 +1,88 @@
+"""Who may use a route, and how often: API keys, scopes and rate limits."""
+
+import time
+from collections.abc import Awaitable, Callable
+from math import ceil
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from onegauge.service.errors import Forbidden, KeysUnreadable, TooManyRequests, Unauthorized
+from onegauge.service.http.keys import KeyFile, KeyFileError, Scope
+from onegauge.service.settings import Settings
+
+SCHEME = "HTTPBearer"  # as OpenAPI calls it
+_bearer = HTTPBearer(
+    scheme_name=SCHEME, auto_error=False, description="A key that `onegauge key` made"
+)
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+class Access:
+    """Checks a request's key; with keys turned off, everybody may do everything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keys = KeyFile(settings.api_keys) if isinstance(settings.api_keys, Path) else None
+        limit = settings.rate_limit
+        self._limit: RateLimitItem | None = parse(limit) if limit else None
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def keys_unreadable(self) -> bool:
+        """Whether the file of the keys cannot be used now."""
+        return self._keys is not None and not self._keys.usable()
+
+    def check(self, secret: str | None, scope: Scope) -> str | None:
+        """The name of the key.
+
+        Raises Unauthorized, Forbidden, TooManyRequests or KeysUnreadable.
+        """
+        if self._keys is None:
+            return None
+        if secret is None:
+            raise Unauthorized("Send an API key as 'Authorization: Bearer KEY'.")
+        try:
+            key = self._keys.find(secret)
+        except KeyFileError as exc:
+            raise KeysUnreadable(
+                "The gateway cannot read its API keys and accepts none until it can; see its log."
+            ) from exc
+        if key is None:
+            raise Unauthorized("The API key is not known, or was revoked.")
+        if scope not in key.scopes:
+            raise Forbidden(f"The API key {key.name} has not the scope {scope}.")
+        if self._limit and not self._limiter.hit(self._limit, key.name):
+            reset, _ = self._limiter.get_window_stats(self._limit, key.name)
+            raise TooManyRequests(
+                f"The API key {key.name} is good for {self._limit}.",
+                retry_after=max(1, ceil(reset - time.time())),
+            )
+        return key.name
+
+
+async def allow(request: Request, scope: Scope) -> None:
+    """Let a request pass whose key has the scope; raises as `Access.check` does."""
+    access: Access = request.app.state.gateway.access
+    credentials = await _bearer(request)
+    name = access.check(credentials.credentials if credentials else None, scope)
+    if name is not None:
+        request.state.access["key"] = name
+
+
+def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
+    """A dependency that does so, and has OpenAPI tell of it."""
+
+    async def allowed(request: Request, _credentials: Credentials) -> None:
+        await allow(request, scope)
+
+    return allowed
+
+
+async def needs_for_metrics(request: Request, _credentials: Credentials) -> None:
+    """A dependency that asks for a key only where the settings say so."""
+    if request.app.state.gateway.settings.metrics_need_key:
+        await allow(request, "read")

@@ -1,0 +1,61 @@
+"""The parts of a gateway that its routes use."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from onegauge.schemas import ModelCard, ModelVersion, Readiness, RefusedVersion
+from onegauge.service.errors import ShuttingDown
+from onegauge.service.http.access import Access
+from onegauge.service.http.admission import Admission
+from onegauge.service.inspection.inspection import deployment_criterion
+from onegauge.service.inspection.inspector import Inspector
+from onegauge.service.inspection.versions import Versions
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.settings import Settings
+from onegauge.service.threads import Threads
+
+
+class Gateway:
+    """Admits requests, inspects their images by the version that is served, and counts."""
+
+    def __init__(self, settings: Settings, versions: Versions, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.versions = versions
+        self.access = Access(settings)
+        metrics.keys_unreadable.set_function(self.access.keys_unreadable)
+        self.admission = Admission(settings, metrics)
+        self.threads = Threads(settings.decode_threads)
+        self.inspector = Inspector(settings, versions, metrics, self.threads)
+        self.shutting_down = False
+
+    async def ready(self) -> Readiness:
+        """Return when a request without options would be answered; raises a Problem."""
+        if self.shutting_down:
+            raise ShuttingDown("The gateway answers what it has begun and then ends.")
+        model = await self.versions.ready()
+        deployment_criterion(self.settings).check(model.contract)
+        refused = self.versions.refused
+        return Readiness(
+            model=ModelVersion(name=model.contract.name, version=model.contract.version),
+            refused=RefusedVersion(**vars(refused)) if refused else None,
+        )
+
+    def model(self) -> ModelCard:
+        """What is served, and the criterion that holds unless a request brings its own."""
+        criterion = deployment_criterion(self.settings)
+        contract = self.versions.current().contract
+        return ModelCard(
+            **{**vars(contract), "parameters": contract.told},
+            threshold=criterion.score_threshold,
+            max_false_alarm_rate=criterion.max_false_alarm_rate,
+        )
+
+
+async def gateway_of(request: Request) -> Gateway:
+    """The gateway that a request came to."""
+    return cast(Gateway, request.app.state.gateway)
+
+
+GatewayDep = Annotated[Gateway, Depends(gateway_of)]

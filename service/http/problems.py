@@ -1,0 +1,97 @@
+"""Every error of the HTTP side as RFC 9457 `application/problem+json`."""
+
+from http import HTTPStatus
+from itertools import chain
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from onegauge.schemas import ProblemDetails
+from onegauge.service.errors import Problem
+from onegauge.service.http.access_log import REQUEST_ID_HEADER
+from onegauge.service.http.options import invalid_option
+
+MEDIA_TYPE = "application/problem+json"
+_SCHEMA = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
+CLIENT_CLOSED_REQUEST = 499  # never seen by the client, which is gone, but by the access log
+
+
+def problem_response(request: Request, details: dict[str, Any]) -> Response:
+    """Problem details as a response that names its request."""
+    request_id = request.state.request_id
+    headers = {REQUEST_ID_HEADER: request_id}
+    if "retry_after" in details:
+        headers["Retry-After"] = str(details["retry_after"])
+    if details["status"] == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        {**details, "request_id": request_id}, details["status"], headers, MEDIA_TYPE
+    )
+
+
+def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of these kinds of problems: by status, an example of each."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in sorted(chain.from_iterable(map(_leaves, kinds)), key=lambda kind: kind.status):
+        described = found.setdefault(kind.status, {"description": "", "content": {}})
+        named = filter(None, (described["description"], kind.title))
+        described["description"] = "; ".join(named)
+        examples = described["content"].setdefault(MEDIA_TYPE, {**_SCHEMA, "examples": {}})
+        value = {**kind(str(kind.__doc__)).details(), "request_id": "press-3:0815"}
+        examples["examples"][kind.reason] = {"summary": kind.title, "value": value}
+    return found
+
+
+def _leaves(kind: type[Problem]) -> list[type[Problem]]:
+    children = kind.__subclasses__()
+    return [leaf for child in children for leaf in _leaves(child)] if children else [kind]
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Turn everything that a route may raise into problem details."""
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+async def on_problem(request: Request, exc: Exception) -> Response:
+    """The answer to a Problem, which is counted."""
+    assert isinstance(exc, Problem)
+    request.app.state.gateway.metrics.rejected(exc.reason)
+    return problem_response(request, exc.details())
+
+
+async def _on_validation_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    return await on_problem(request, invalid_option(exc))
+
+
+async def _on_http_exception(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    response = problem_response(request, _untyped(exc.status_code, exc.detail))
+    response.headers.update(exc.headers or {})
+    return response
+
+
+async def on_disconnect(_request: Request, _exc: Exception) -> Response:
+    """The answer to nobody."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _on_unexpected(request: Request, exc: Exception) -> Response:
+    """Tell nothing of the cause, which the log holds under the same request id."""
+    # Starlette raises it again after the answer, and the server logs it with its notes.
+    exc.add_note(f"request_id: {request.state.request_id}")
+    request.app.state.gateway.metrics.rejected("internal-error")
+    return problem_response(request, _untyped(500, "An unexpected error; see the gateway's log."))
+
+
+def _untyped(status: int, detail: str) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail}

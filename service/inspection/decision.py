@@ -1,0 +1,90 @@
+"""The graph's outputs → a decision."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onegauge.schemas import Verdict
+from onegauge.service.errors import InvalidOption, UnpromisedRate
+from onegauge.service.model.contract import Contract
+
+NOVELTY_THRESHOLD = 1.0
+DEFAULT_THRESHOLD = 1.0
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """When an image is anomalous: by its score, or by its p-value if a rate is given."""
+
+    threshold: float = DEFAULT_THRESHOLD  # in score units
+    max_false_alarm_rate: float | None = None
+
+    @property
+    def score_threshold(self) -> float | None:
+        """The threshold, None where the p-value decides."""
+        return self.threshold if self.max_false_alarm_rate is None else None
+
+    def check(self, contract: Contract) -> None:
+        """Refuse a rate that the calibration of the model is too small to promise."""
+        if self.max_false_alarm_rate is None:
+            return
+        images = contract.calibration_images
+        if images is None:
+            raise InvalidOption("The model does not say how many images it was calibrated on.")
+        if self.max_false_alarm_rate < (least := 1 / (images + 1)):
+            raise InvalidOption(
+                f"max_false_alarm_rate {self.max_false_alarm_rate:g} is below 1/{images + 1}, the "
+                f"least that {images} calibration images can promise; raise it, decide by a "
+                f"threshold, or train with more images.",
+                least_false_alarm_rate=least,
+            )
+
+    def judge(self, score: float, p_value: float) -> Verdict:
+        """Decide on one image, in the graph's own precision."""
+        if self.max_false_alarm_rate is None:
+            with np.errstate(over="ignore"):  # a threshold beyond all numbers is never reached
+                anomalous = np.float32(score) >= np.float32(self.threshold)
+        else:
+            anomalous = np.float32(p_value) <= np.float32(self.max_false_alarm_rate)
+        return "anomalous" if anomalous else "normal"
+
+    def is_clear(
+        self, score: float, margin: float, calibration: NDArray[np.float32] | None
+    ) -> bool:
+        """Whether a score that is off by up to a margin decides all the same.
+
+        By the calibration scores (n,) of the model where it is the p-value that decides.
+        """
+        if self.max_false_alarm_rate is None:
+            return abs(score - self.threshold) > margin
+        if calibration is None:
+            return False
+        bounds = np.array([score - margin, score + margin], np.float32)
+        rates = p_values(bounds, calibration)
+        return (
+            len({self.judge(float(s), float(p)) for s, p in zip(bounds, rates, strict=True)}) == 1
+        )
+
+
+class DeploymentCriterion(Criterion):
+    """The criterion of the settings, which only the operator can mend."""
+
+    def check(self, contract: Contract) -> None:
+        """Fail at a rate that the calibration of the model is too small to promise."""
+        try:
+            super().check(contract)
+        except InvalidOption as exc:
+            message = f"ONEGAUGE_MAX_FALSE_ALARM_RATE does not suit the model: {exc}"
+            raise UnpromisedRate(message, **exc.extensions) from exc
+
+
+def p_values(scores: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The conformal p-values (B,) of scores (B,), by calibration scores (n,) in rising order."""
+    reached = len(calibration) - np.searchsorted(calibration, scores, "left")
+    return ((1 + reached) / (len(calibration) + 1)).astype(np.float32)
+
+
+def decimal(value: np.float32) -> float:
+    """The shortest decimal number that stands for `value`: 0.1, not 0.10000000149."""
+    return float(str(value))

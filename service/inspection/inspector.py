@@ -1,0 +1,46 @@
+"""Requests → answers by the version that is served, counted, and compared with a shadow's."""
+
+from onegauge.schemas import Answer
+from onegauge.service.errors import BackendFailed, BackendUnavailable
+from onegauge.service.inspection.inspection import Inquiry, Inspection
+from onegauge.service.inspection.shadow import Shadow
+from onegauge.service.inspection.versions import Versions
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.settings import Settings
+from onegauge.service.threads import Threads
+
+
+class Inspector:
+    """Answers for images by the model version that is served."""
+
+    def __init__(
+        self, settings: Settings, versions: Versions, metrics: Metrics, threads: Threads
+    ) -> None:
+        self._versions = versions
+        self._metrics = metrics
+        self._inspection = Inspection(settings, metrics, threads)
+        self._shadow = Shadow(settings, metrics)
+
+    async def inspect(self, inquiry: Inquiry) -> Answer:
+        """Inspect images; one that cannot be read gets its problem in its place.
+
+        One version answers for all of them. Raises InvalidOption and BackendError.
+        """
+        model = self._versions.current()
+        try:
+            answer = await self._inspection.answer(inquiry, model)
+        except (BackendFailed, BackendUnavailable):
+            # The version may have been replaced under the request: then it begins again.
+            await self._versions.refresh()
+            if self._versions.current() is model:
+                raise
+            answer = await self._inspection.answer(inquiry, self._versions.current())
+        for result in answer.results:
+            self._metrics.answered(result, inquiry.options.line, masked=inquiry.mask is not None)
+        if self._versions.shadow:
+            self._shadow.compare(self._versions.shadow, inquiry, answer)
+        return answer
+
+    async def stop(self) -> None:
+        """Give up what goes on after the answers."""
+        await self._shadow.stop()

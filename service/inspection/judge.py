@@ -1,0 +1,56 @@
+"""How one request wants its images decided and its maps encoded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onegauge.schemas import Options
+from onegauge.service.inspection.decision import NOVELTY_THRESHOLD, Criterion
+from onegauge.service.inspection.mask import below_elsewhere, inspect_only
+from onegauge.service.model.backends import Outputs
+from onegauge.service.model.contract import Contract
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What holds for all images of a request, by one version of the model."""
+
+    contract: Contract
+    criterion: Criterion
+    options: Options
+    map_pixels: int  # at most, for each image
+    lossless: bool  # overlays as PNG
+    inspected: NDArray[np.bool_] | None  # (h, w), the part of the map that counts; None: all
+    margin: float  # of scores, within which a quick look does not decide
+
+    def looked_at(self, outputs: Outputs) -> Outputs:
+        """What is to be decided on of the outputs: those of the part that counts."""
+        if self.inspected is None:
+            return outputs
+        return inspect_only(self.inspected, outputs, self.contract)
+
+    def is_clear(self, outputs: Outputs) -> bool:
+        """Whether the outputs (1,) of a quick look decide as a thorough one would."""
+        _, calibration = self.contract.rescoring or (0, None)
+        score, novelty = self.looked_at(outputs).score[0], outputs.novelty[0]
+        known = abs(float(novelty) - NOVELTY_THRESHOLD) > self.margin
+        return known and self.criterion.is_clear(float(score), self.margin, calibration)
+
+    def level(self, score: float, anomaly_map: NDArray[np.float32]) -> float:
+        """The least value of a region in the map (h, w) of an anomalous image.
+
+        A decision by p-value may fall below the threshold; it has its regions all the same.
+        """
+        counted = anomaly_map if self._part is None else anomaly_map[self._part]
+        return min(self.criterion.threshold, score, float(counted.max()))
+
+    def shown(self, anomaly_map: NDArray[np.float32], level: float) -> NDArray[np.float32]:
+        """The map (h, w) with nothing at the level of the regions but what counts."""
+        if self._part is None:
+            return anomaly_map
+        return below_elsewhere(anomaly_map, self._part, level)
+
+    @property
+    def _part(self) -> NDArray[np.bool_] | None:
+        return self.contract.inspected if self.inspected is None else self.inspected

@@ -1,0 +1,63 @@
+"""Another version of the model beside the one that answers: what it would have decided."""
+
+import asyncio
+import random
+from functools import partial
+
+from onegauge.schemas import Answer, Decision, Rejection
+from onegauge.service.errors import Problem
+from onegauge.service.inspection.background import Background
+from onegauge.service.inspection.inspection import Inquiry, Inspection
+from onegauge.service.inspection.measured import measured
+from onegauge.service.model.backends import Model
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.settings import Settings
+from onegauge.service.threads import Threads
+
+TIMEOUT_S = 10.0  # for an image
+
+
+class Shadow:
+    """Has another version answer a share of the requests, too, and counts agreement.
+
+    It goes their whole way, with pictures of its own size, image by image. No answer waits for it:
+    a request that finds it busy is left out. What it takes is in no other metrics.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._share = settings.shadow_share
+        self._metrics = metrics
+        self._task = Background("shadow", metrics)
+        self._unseen = Metrics()
+        self._inspection = Inspection(settings, self._unseen, Threads(1))
+
+    def compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
+        """Perhaps inspect the images again, after they have been answered for."""
+        if random.random() >= self._share:
+            return
+        if self._task.busy:
+            self._metrics.shadow_skipped()
+        else:
+            self._task.begin(partial(self._compare, model, inquiry, answer))
+
+    async def stop(self) -> None:
+        """Give up what goes on."""
+        await self._task.stop()
+
+    async def _compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
+        options = inquiry.options.model_copy(update={"map": "none", "contours": False})
+        own, now = measured(model, self._unseen), asyncio.get_running_loop().time
+        for upload, said in zip(inquiry.uploads, answer.results, strict=True):
+            if isinstance(said, Rejection):
+                continue
+            alone = Inquiry([upload], options, {}, now() + TIMEOUT_S, mask=inquiry.mask)
+            try:
+                (says,) = (await self._inspection.answer(alone, own)).results
+            except Problem:
+                self._metrics.shadow_skipped()
+                return
+            if isinstance(says, Decision):
+                agreed = said.decision == says.decision
+                self._metrics.shadowed(agreed=agreed, difference=says.score - said.score)
+            else:
+                self._metrics.shadow_skipped()

@@ -1,0 +1,67 @@
+"""ONNX Runtime in this process, on the GPU where onnxruntime-gpu finds one, else on the CPU."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from onegauge.service.errors import BackendFailed, ContractError, for_clients
+from onegauge.service.model.backends import OUTPUTS
+from onegauge.service.model.backends.embedded import Compiled, Look, Run
+from onegauge.service.model.contract import IMAGE
+
+_GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_LOG_ERRORS_ONLY = 3
+_ERRORS = (  # onnxruntime gives its exceptions no base class of their own
+    state.EPFail,
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NoSuchFile,
+    state.NotImplemented,
+    state.RuntimeException,
+)
+
+
+def compile_model(model_file: Path, threads: int) -> Compiled:
+    """Load the model; raises ContractError when ONNX Runtime cannot."""
+    on_gpu = _GPU in onnxruntime.get_available_providers()
+    alone = _load(model_file, threads, [_GPU, _CPU] if on_gpu else [_CPU])
+    beside = alone if on_gpu or threads == 1 else _load(model_file, 1, [_CPU])
+    return Compiled(Look(alone, beside), batching=on_gpu)
+
+
+def _load(model_file: Path, threads: int, providers: list[str]) -> Run:
+    _share_memory()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the cores from decoding, and from other processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    try:
+        session = onnxruntime.InferenceSession(model_file, options, providers)
+    except _ERRORS as exc:
+        raise ContractError(f"ONNX Runtime cannot load the model: {for_clients(exc)}") from exc
+
+    def run(images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        try:
+            return dict(zip(OUTPUTS, session.run(OUTPUTS, {IMAGE: images}), strict=True))
+        except _ERRORS as exc:
+            raise BackendFailed(f"ONNX Runtime failed: {for_clients(exc)}") from exc
+
+    return run
+
+
+@cache
+def _share_memory() -> None:
+    """Have all sessions of the process take their tensors from one arena."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, None)

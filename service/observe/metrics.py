@@ -1,0 +1,237 @@
+"""Prometheus metrics of one gateway, in a registry of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from math import nan
+from time import perf_counter
+from typing import Literal
+from unicodedata import category
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from onegauge.schemas import LINE_MAX_LENGTH, Decision, Rejection
+from onegauge.service.model.contract import Contract
+from onegauge.service.observe.drift import Drift
+
+MAX_LINES = 100
+NO_LINE, OTHER_LINE = "none", "other"
+NO_PATH = "other"
+SCORES = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+DIFFERENCES = (-1.0, -0.5, -0.2, -0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+P_VALUES = (0.001, 0.005, 0.01, 0.02, 0.05, *(round(0.1 * i, 1) for i in range(1, 11)))
+NOVELTIES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0)
+RAW_SCORES = tuple(0.001 * 2**i for i in range(18))  # detectors have units of their own
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+OF_IMAGES = {
+    "image_score": ("Image scores; anomalous from 1", SCORES),
+    "p_value": ("Share of normal images that score so high", P_VALUES),
+    "normal_location": ("Raw score that normal images of the kind have", RAW_SCORES),
+    "normal_scale": ("Spread of the raw scores of such images", RAW_SCORES),
+    "novelty": ("Distance from all that training has seen; unknown from 1", NOVELTIES),
+}
+PROVENANCE_LABELS = ("detector", "backbone")
+MODEL_LABELS = ("name", "version", "digest", "backend", *PROVENANCE_LABELS)
+DIGEST_LENGTH = 12
+
+Stage = Literal["read", "decode", "infer", "postprocess", "encode"]
+
+
+class Metrics:
+    """Counts what the gateway does; every label takes a bounded number of values."""
+
+    def __init__(self, span: Callable[[str], AbstractContextManager[object]] = nullcontext) -> None:
+        self._span = span  # of each stage, for traces
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._lines: set[str] = set()
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
+        seconds = partial(histogram, buckets=SECONDS)
+        self._decisions = counter(
+            "onegauge_decisions", "Inspected images by decision", ["line", "decision"]
+        )
+        self._unknown = counter(
+            "onegauge_unknown_products", "Inspected images of a product never seen", ["line"]
+        )
+        self._of_images = {
+            name: histogram(f"onegauge_{name}", text, ["line"], buckets=buckets)
+            for name, (text, buckets) in OF_IMAGES.items()
+        }
+        self._requests = counter(
+            "onegauge_requests", "Requests answered, by path and status", ["path", "status"]
+        )
+        self._request_seconds = seconds(
+            "onegauge_request_duration_seconds",
+            "Time from a request's header to its answer",
+            ["path"],
+        )
+        self._rejected = counter(
+            "onegauge_rejected", "Images and requests refused or failed, by reason", ["reason"]
+        )
+        self._stages = seconds(
+            "onegauge_stage_duration_seconds",
+            "Time by stage: read per request, infer per batch, the others per image",
+            ["stage"],
+        )
+        self._queue_seconds = seconds(
+            "onegauge_queue_wait_seconds", "Time that a read request waits for its turn"
+        )
+        self._backend_seconds = seconds(
+            "onegauge_backend_duration_seconds", "Time of a batch, the backend's queue included"
+        )
+        self._batch_images = histogram(
+            "onegauge_backend_batch_images",
+            "Images of a batch as the gateway sends it",
+            buckets=BATCHES,
+        )
+        self._second_looks = counter(
+            "onegauge_second_looks", "Images that a quick look did not decide"
+        )
+        self._drift = Drift()
+        self._registry.register(self._drift)
+        self._model = gauge("onegauge_model_info", "The model version that answers", MODEL_LABELS)
+        self._calibrated = gauge(
+            "onegauge_model_calibrated_timestamp_seconds", "When the model was calibrated"
+        )
+        self._refused = gauge(
+            "onegauge_model_refused", "1 for a version that could not be served", ["version"]
+        )
+        self._shadow_decisions = counter(
+            "onegauge_shadow_decisions", "Decisions of the shadow version beside ours", ["agreed"]
+        )
+        self._shadow_skipped = counter(
+            "onegauge_shadow_skipped", "Requests that the shadow version had no time for"
+        )
+        self._shadow_difference = histogram(
+            "onegauge_shadow_score_difference",
+            "Score of the shadow version less that of the version that answers",
+            buckets=DIFFERENCES,
+        )
+        self.keys_unreadable = gauge(
+            "onegauge_api_keys_unreadable", "1 while the file of the API keys cannot be used"
+        )
+        self.background_failures = counter(
+            "onegauge_background_failures",
+            "Errors of tasks beside the requests, which go on",
+            ["task"],
+        )
+        self.in_flight = gauge("onegauge_requests_in_flight", "Inspections under way")
+        self.waiting = gauge("onegauge_requests_waiting", "Read requests that wait for their turn")
+        self.buffered = gauge("onegauge_buffered_bytes", "Bytes of request bodies in memory")
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def answered(
+        self, result: Decision | Rejection, line: str | None, *, masked: bool = False
+    ) -> None:
+        """Count an image of an answer; the p-value of one under a mask is no figure of the line.
+
+        Of a part it is higher than of the whole, and not uniform on normal production.
+        """
+        if isinstance(result, Rejection):
+            self.rejected(result.problem.type.rpartition("/")[2])
+            return
+        label = self._line(line)
+        self._decisions.labels(label, result.decision).inc()
+        values = {
+            "image_score": result.score,
+            "normal_location": result.normal.location,
+            "normal_scale": result.normal.scale,
+            "novelty": result.novelty,
+        }
+        if not masked:
+            values["p_value"] = result.p_value
+            self._drift.observe(label, result.p_value)
+        for name, value in values.items():
+            self._of_images[name].labels(label).observe(value)
+        if result.unknown_product:
+            self._unknown.labels(label).inc()
+
+    def requested(self, path: str | None, status: int, seconds: float) -> None:
+        """Count a request by the route that took it, None where there is none."""
+        self._requests.labels(path or NO_PATH, str(status)).inc()
+        self._request_seconds.labels(path or NO_PATH).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        """Count a refused image or request."""
+        self._rejected.labels(reason).inc()
+
+    def serves(self, contract: Contract) -> None:
+        """Tell which model version answers."""
+        provenance = (contract.parameters.get(key, "") for key in PROVENANCE_LABELS)
+        self._refused.clear()
+        self._model.clear()
+        digest = contract.parameters.get("model_digest", "")[:DIGEST_LENGTH]
+        served = contract.name, contract.version, digest, contract.backend
+        self._model.labels(*served, *provenance).set(1)
+        self._calibrated.set(contract.calibrated_at or nan)
+        self._drift.serves(contract)
+
+    def refuses(self, version: str | None) -> None:
+        """Tell which version was to be served and could not be, None where there is none."""
+        self._refused.clear()
+        if version is not None:
+            self._refused.labels(version).set(1)
+
+    def shadowed(self, *, agreed: bool, difference: float) -> None:
+        """Count an image that the shadow version has decided, too; `difference` of the scores."""
+        self._shadow_decisions.labels(str(agreed).lower()).inc()
+        self._shadow_difference.observe(difference)
+
+    def shadow_skipped(self) -> None:
+        """Count a request that the shadow version did not get to, or failed at."""
+        self._shadow_skipped.inc()
+
+    def queued(self, seconds: float) -> None:
+        """Count a request whose turn has come."""
+        self._queue_seconds.observe(seconds)
+
+    @contextmanager
+    def batch(self, images: int, waited: float = 0.0) -> Iterator[None]:
+        """Measure a batch at the backend, which may have `waited` some seconds before."""
+        start = perf_counter() - waited
+        yield
+        self._backend_seconds.observe(perf_counter() - start)
+        self._batch_images.observe(images)
+
+    def looked_again(self) -> None:
+        """Count an image whose quick look was too near the threshold."""
+        self._second_looks.inc()
+
+    @contextmanager
+    def stage(self, stage: Stage, timing_ms: dict[str, float]) -> Iterator[None]:
+        """Measure a stage, also into `timing_ms`."""
+        start = perf_counter()
+        with self._span(stage):
+            yield
+        seconds = perf_counter() - start
+        self._stages.labels(stage).observe(seconds)
+        timing_ms[stage] = round(1000 * seconds, 3)
+
+    def _line(self, line: str | None) -> str:
+        if line is None:
+            return NO_LINE
+        if line in self._lines:
+            return line
+        if not _is_label(line) or len(self._lines) >= MAX_LINES:
+            return OTHER_LINE
+        self._lines.add(line)
+        return line
+
+
+def _is_label(line: str) -> bool:
+    """Whether it has letters, with their marks, and digits of any script, and ` _.:-`, only."""
+    fits = 0 < len(line) <= LINE_MAX_LENGTH
+    return fits and all(c in " _.:-" or category(c)[0] in "LMN" for c in line)

@@ -1,0 +1,397 @@
+"""What fails for now ends nothing, and holds up nothing else."""
+
+import errno
+import os
+from dataclasses import replace
+from threading import Event, current_thread, main_thread
+
+import httpx
+import pytest
+
+from onegauge.client import Client, ClientError
+from onegauge.client.pauses import Pauses
+from onegauge.client.watch.watch import TRIES, Watch
+from tests.client.fake_gateway import FAILURES, FakeGateway, page, problem
+from tests.client.watch.watched import (
+    QUICK,
+    Said,
+    client_of,
+    decisions,
+    lines,
+    put,
+    wait_until,
+    watching,
+)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_picture_that_fails_for_ever_holds_up_no_other_and_is_on_record(post, failure, capfd):
+    gateway = FakeGateway({"0.png": FAILURES[failure]})
+    put(post, *(f"{index}.png" for index in range(20)))
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: len(lines(post)) >= 19)
+        for index in range(20, 20 + 2 * TRIES):
+            put(post, f"{index}.png")
+            wait_until(lambda name=f"{index}.png": name in decisions(post))
+        wait_until((post.rejects / "0.png").exists)
+    assert len(decisions(post)) == 20 + 2 * TRIES
+    (line,) = (line for line in lines(post) if line["path"] == "0.png")
+    assert line["problem"]
+    assert line["retry"] is True
+    assert capfd.readouterr().err.count("0.png gets no decision") == 1
+
+
+def test_picture_that_failed_is_not_tried_again_before_its_pause_is_over(post):
+    gateway = FakeGateway({"0.png": problem(502)})
+    put(post, *(f"{index}.png" for index in range(8)))
+    with watching(post, client_of(gateway), replace(QUICK, again=Pauses(3600.0, 3600.0))):
+        wait_until(lambda: len(lines(post)) == 7)
+        put(post, "later.png")
+        wait_until(lambda: len(lines(post)) == 8)
+    assert gateway.asked.count(["0.png"]) == 1
+
+
+def test_picture_that_failed_is_tried_again_when_no_other_waits(post):
+    gateway = FakeGateway({"0.png": problem(500)})
+    put(post, *(f"{index}.png" for index in range(30)))
+    os.utime(post.folder / "0.png", (1, 1))  # the oldest is the first
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: gateway.asked.count(["0.png"]) >= 2)
+    _, second = [index for index, names in enumerate(gateway.asked) if names == ["0.png"]][:2]
+    assert len({name for names in gateway.asked[:second] for name in names}) == 30
+
+
+def test_pictures_of_a_request_that_failed_come_after_others(post):
+    gateway = FakeGateway({"0.png": problem(500)})
+    put(post, *(f"{index}.png" for index in range(30)))
+    os.utime(post.folder / "0.png", (1, 1))  # the oldest is the first
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: sum("0.png" in names for names in gateway.asked) >= 2)
+    _, second = [index for index, names in enumerate(gateway.asked) if "0.png" in names][:2]
+    asked = {name for names in gateway.asked[:second] for name in names}
+    assert len(asked) == 30
+
+
+def test_picture_that_failed_is_decided_when_it_can_be(post):
+    gateway = FakeGateway({"0.png": problem(502), "1.png": problem(502)})
+    put(post, "0.png", "1.png", "2.png")
+    with watching(post, client_of(gateway)):
+        wait_until((post.rejects / "0.png").exists)
+        wait_until((post.rejects / "1.png").exists)
+        gateway.failing.clear()
+        wait_until(lambda: len(lines(post)) == 5)
+        wait_until(lambda: not (post.rejects / "0.png").exists())
+    assert {line["path"] for line in lines(post)[3:]} == {"0.png", "1.png"}
+    assert all(line["decision"] == "normal" for line in lines(post)[3:])
+
+
+def test_picture_that_failed_is_tried_again_after_a_start_and_said_once(post):
+    gateway = FakeGateway({"0.png": problem(502)})
+    put(post, "0.png")
+    with watching(post, client_of(gateway)):
+        wait_until((post.rejects / "0.png").exists)
+    asked = len(gateway.asked)
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: len(gateway.asked) > asked + 2 * TRIES)
+        assert len(lines(post)) == 1
+        gateway.failing.clear()
+        wait_until(lambda: len(lines(post)) == 2)
+    assert lines(post)[1]["decision"] == "normal"
+
+
+def test_picture_that_takes_the_gateway_down_holds_up_no_other(post):
+    gateway = FakeGateway()
+
+    def crash() -> httpx.Response:
+        gateway.is_ready = False
+        raise httpx.RemoteProtocolError("Server disconnected without sending a response")
+
+    gateway.failing["0.png"] = crash
+    put(post, *(f"{index}.png" for index in range(20)))
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: len(lines(post)) >= 19)
+        for _ in range(2 * TRIES):
+            if (post.rejects / "0.png").exists():
+                break
+            tried = len(gateway.asked)
+            gateway.is_ready = True  # it was started again, and nothing else comes
+            wait_until(lambda tried=tried: len(gateway.asked) > tried)
+    assert decisions(post)["0.png"] == "problem"
+
+
+def test_pictures_that_are_too_slow_together_are_sent_one_by_one(post):
+    gateway = FakeGateway()
+
+    class Slow(dict):
+        """A failure at every file, if there is more than one."""
+
+        def __contains__(self, _name: str) -> bool:
+            return len(gateway.asked[-1]) > 1
+
+        def __getitem__(self, _name: str) -> object:
+            return problem(504)
+
+    gateway.failing = Slow()
+    put(post, *(f"{index}.png" for index in range(8)))
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: len(lines(post)) == 8)
+    assert set(decisions(post).values()) == {"normal"}
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_no_picture_is_blamed_while_the_gateway_has_no_answer_for_any(post, ready, capfd):
+    """Overloaded, it may still be ready."""
+    gateway = FakeGateway({f"{index}.png": problem(503) for index in range(2)}, is_ready=ready)
+    put(post, *gateway.failing)
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: len(gateway.asked) > 2 * (TRIES + 1) + 2)
+        assert lines(post) == []
+        gateway.failing.clear()
+        wait_until(lambda: len(lines(post)) == 2)
+    assert set(decisions(post).values()) == {"normal"}
+    said = capfd.readouterr().err
+    assert said.count("files wait: ") == 1
+    assert said.count("the gateway answers") == 1
+
+
+def test_gateway_that_is_away_is_not_asked_for_every_picture(post):
+    gateway = FakeGateway(is_there=False)
+    put(post, *(f"{index}.png" for index in range(20)))
+    pace = replace(QUICK, away=Pauses(3600.0, 3600.0))
+    with watching(post, client_of(gateway), pace) as thread:
+        wait_until(lambda: gateway.calls > 0)
+        thread.join(0.2)  # time in which it could be asked again
+    assert gateway.calls == 1
+
+
+def test_full_requests_are_sent_again_after_a_failure(post):
+    gateway = FakeGateway({"0.png": problem(502)})
+    put(post, *(f"{index}.png" for index in range(8)))
+    with watching(post, client_of(gateway), replace(QUICK, again=Pauses(3600.0, 3600.0))):
+        wait_until(lambda: len(lines(post)) == 7)
+        before = len(gateway.asked)
+        put(post, *(f"later{index}.png" for index in range(40)))
+        wait_until(lambda: len(lines(post)) == 47)
+    assert max(map(len, gateway.asked[before:])) == 8
+
+
+def test_proxy_without_a_gateway_behind_it_ends_nothing_that_has_worked(post):
+    gateway = FakeGateway({"1.png": page(404)}, is_ready=False)
+    put(post, "0.png")
+    with watching(post, client_of(gateway)) as thread:
+        wait_until(lambda: len(lines(post)) == 1)
+        put(post, "1.png")
+        wait_until(lambda: len(gateway.asked) > 5)
+        assert thread.is_alive()
+        gateway.failing.clear()
+        wait_until(lambda: len(lines(post)) == 2)
+
+
+def test_nothing_is_asked_any_more_once_it_is_told_to_stop(post):
+    gateway, stop = FakeGateway(), Event()
+
+    def last() -> httpx.Response:
+        stop.set()
+        return problem(422)()  # after which each picture would be asked for alone
+
+    gateway.failing["0.png"] = last
+    put(post, *(f"{index}.png" for index in range(8)))
+    with client_of(gateway) as client:
+        Watch(post, client, QUICK).run(stop)
+    assert len(gateway.asked) == 1
+    assert lines(post) == []
+
+
+def test_wrong_address_ends_it(post):
+    put(post, "0.png")
+    client = Client("http://gateway", transport=httpx.MockTransport(lambda _: page(404)()))
+    with client, pytest.raises(ClientError, match="404"):
+        Watch(post, client, QUICK).run(Event())
+
+
+def test_name_that_spoils_the_request_is_refused_alone(post):
+    gateway = FakeGateway({"0.png": problem(413, "too many bytes")})
+    put(post, *(f"{index}.png" for index in range(8)))
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: len(lines(post)) == 8)
+        wait_until((post.rejects / "0.png").exists)
+    (line,) = (line for line in lines(post) if line["path"] == "0.png")
+    assert line["problem"] == "too many bytes"
+    assert "retry" not in line
+
+
+def test_decisions_go_on_while_rejects_cannot_be_put_by(post, capfd):
+    post.rejects.touch()
+    put(post, "bad0.png", "good.png", "bad1.png")
+    with watching(post, client_of(FakeGateway())):
+        wait_until(lambda: len(lines(post)) == 3)
+    with watching(post, client_of(FakeGateway())):  # started again
+        put(post, "bad2.png")
+        wait_until(lambda: len(lines(post)) == 4)
+        post.rejects.unlink()
+        for name in ("bad0.png", "bad1.png", "bad2.png"):
+            wait_until((post.rejects / name).exists)
+    assert len(decisions(post)) == 4
+    assert capfd.readouterr().err.count("rejects wait: ") == 2
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_file_that_goes_before_it_is_put_by_ends_nothing(post, move):
+    post = replace(post, move=move)
+
+    class Taken(FakeGateway):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            (post.folder / "bad.png").unlink(missing_ok=True)
+            return super().__call__(request)
+
+    put(post, "bad.png")
+    with watching(post, client_of(Taken())):
+        wait_until(lambda: len(lines(post)) == 1)
+        put(post, "good.png")
+        wait_until(lambda: len(lines(post)) == 2)
+    assert not post.rejects.exists() or not list(post.rejects.iterdir())
+
+
+def test_half_of_a_picture_is_neither_decided_nor_moved(post, normal):
+    post = replace(post, move=True)
+    put(post, "bad.png", data=normal[:-20])
+    with watching(post, client_of(FakeGateway()), replace(QUICK, cut_off_s=60)):
+        put(post, "other.png")
+        wait_until(lambda: len(lines(post)) == 1)
+        put(post, "bad.png", data=normal)
+        wait_until((post.rejects / "bad.png").exists)
+    assert (post.rejects / "bad.png").read_bytes() == normal
+    assert decisions(post) == {"other.png": "normal", "bad.png": "anomalous"}
+
+
+def test_file_that_changes_after_it_was_judged_is_judged_again(post):
+    gateway = FakeGateway({"part.png": problem(422, "truncated")})
+    put(post, "part.png", data=b"half")
+    with watching(post, client_of(gateway)):
+        wait_until((post.rejects / "part.png").exists)
+        gateway.failing.clear()
+        put(post, "part.png", data=b"half and half")
+        wait_until(lambda: len(lines(post)) == 2)
+        wait_until(lambda: not (post.rejects / "part.png").exists())
+    assert [line.get("decision") for line in lines(post)] == [None, "normal"]
+
+
+def test_decisions_wait_for_room_in_the_journal_and_are_not_asked_for_again(post, capfd):
+    gateway = FakeGateway()
+    put(post, "bad.png")
+    with watching(post, client_of(gateway)):
+        wait_until(lambda: len(lines(post)) == 1)
+        folder = post.jsonl.parent / "away"
+        post.jsonl.rename(post.jsonl.with_suffix(".kept"))
+        post.jsonl.mkdir()  # as good as a share that went away
+        put(post, "bad1.png", "bad2.png")
+        wait_until(lambda: len(gateway.asked) > 1)
+        put(post, "late.png")
+        Event().wait(0.3)  # time in which it could be asked again
+        assert sum(len(names) for names in gateway.asked) <= 3
+        assert not (post.rejects / "bad1.png").exists()
+        post.jsonl.rename(folder)
+        post.jsonl.with_suffix(".kept").rename(post.jsonl)
+        wait_until(lambda: len(lines(post)) == 4)
+    assert sum(len(names) for names in gateway.asked) == 4
+    said = capfd.readouterr().err
+    assert said.count("decisions wait: ") == 1
+    assert said.count("is written again") == 1
+
+
+def test_rejects_around_the_folder_would_hide_all_and_are_refused(post):
+    for rejects in (post.folder, post.folder.parent):
+        client = Client("http://gateway")
+        with client, pytest.raises(ClientError, match="outside of"):
+            Watch(replace(post, rejects=rejects), client)
+
+
+def test_pipe_stops_nobody(post):
+    os.mkfifo(post.folder / "pipe.png")
+    (post.folder / "folder.png").mkdir()
+    (post.folder / "device.png").symlink_to("/dev/zero")
+    put(post, "a.png")
+    with watching(post, client_of(FakeGateway())):
+        wait_until(lambda: len(lines(post)) == 1)
+    assert decisions(post) == {"a.png": "normal"}
+
+
+def test_links_in_a_circle_are_watched_once(post):
+    put(post, "day/a.png")
+    (post.folder / "day" / "again").symlink_to(post.folder)
+    (post.folder.parent / "share").mkdir()
+    (post.folder / "linked").symlink_to(post.folder.parent / "share")
+    with watching(post, client_of(FakeGateway())):
+        wait_until(lambda: len(lines(post)) == 1)
+        (post.folder.parent / "share" / "bad.png").write_bytes(b"picture")
+        wait_until((post.rejects / "linked" / "bad.png").exists)
+    assert decisions(post) == {"day/a.png": "normal", "linked/bad.png": "anomalous"}
+
+
+@pytest.mark.parametrize("call", ["scandir", "stat", "open", "fstat", "write", "fsync", "link"])
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EACCES])
+def test_share_that_fails_at_any_call_ends_nothing(post, call, number, monkeypatch):
+    """No share of a test goes away when it is told to."""
+    put(post, "bad0.png", "1.png")
+    true, failed, away = getattr(os, call), Event(), Event()
+
+    def failing(what: object, *args: object, **options: object) -> object:
+        if away.is_set() and current_thread() is not main_thread():
+            failed.set()
+            raise OSError(number, os.strerror(number), str(what))
+        return true(what, *args, **options)
+
+    monkeypatch.setattr(os, call, failing)
+    with watching(post, client_of(FakeGateway())) as thread:
+        wait_until(lambda: len(lines(post)) == 2)
+        away.set()
+        put(post, "bad2.png", "3.png")
+        assert failed.wait(20)
+        thread.join(0.1)
+        assert thread.is_alive()
+        away.clear()
+        wait_until(lambda: len(lines(post)) == 4)
+        wait_until((post.rejects / "bad2.png").exists)
+    assert len(decisions(post)) == 4
+
+
+def test_files_that_cannot_be_read_keep_nobody_else_waiting(post, capfd):
+    for index in range(10):
+        (post.folder / f"{index}.png").symlink_to("/proc/self/mem")
+    (post.folder / "later.png").write_bytes(b"picture")
+    with watching(post, client_of(FakeGateway())):
+        wait_until(lambda: len(lines(post)) == 1)
+        assert decisions(post) == {"later.png": "normal"}
+        said = Said(capfd)
+        wait_until(lambda: said().count(".png waits: ") == 10)
+        for index in range(10):
+            (post.folder / f"{index}.png").unlink()
+            (post.folder / f"{index}.png").write_bytes(b"picture")
+        wait_until(lambda: len(lines(post)) == 11)
+    assert said().count(".png waits: ") == 10
+
+
+def test_waiting_for_a_busy_gateway_ends_with_the_command(post):
+    gateway, stop = FakeGateway(), Event()
+
+    def busy() -> httpx.Response:
+        stop.set()
+        return httpx.Response(503, headers={"Retry-After": "30"})
+
+    gateway.failing["0.png"] = busy
+    put(post, "0.png")
+    with Client(
+        "http://gateway", transport=httpx.MockTransport(gateway), pause=stop.wait
+    ) as client:
+        Watch(post, client, QUICK).run(stop)
+    assert gateway.calls == 1
+    assert lines(post) == []
+
+
+def test_rejects_that_are_a_link_to_itself_wait(post, capfd):
+    post.rejects.symlink_to(post.rejects)
+    put(post, "bad0.png")
+    with watching(post, client_of(FakeGateway())):
+        wait_until(lambda: len(lines(post)) == 1)
+        wait_until((said := Said(capfd)).__call__)
+    assert "rejects wait" in said()

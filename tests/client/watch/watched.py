@@ -1,0 +1,77 @@
+"""A folder that is watched, in a thread of this process, and what comes of it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import httpx
+import pytest
+
+from onegauge.client import Client
+from onegauge.client.pauses import Pauses
+from onegauge.client.watch.arrivals import Pace
+from onegauge.client.watch.watch import Post, Watch
+from tests.client.fake_gateway import FakeGateway
+
+SHORT = Pauses(0.01, 0.1)
+QUICK = Pace(look_s=0.01, settled_s=0.03, cut_off_s=0.06, away=SHORT, again=SHORT)
+
+
+def lines(post: Post) -> list[dict[str, object]]:
+    """What the journal says."""
+    text = post.jsonl.read_text() if post.jsonl.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def decisions(post: Post) -> dict[str, str]:
+    """The decision of each path; fails where one has two lines."""
+    found = lines(post)
+    assert len({line["path"] for line in found}) == len(found)
+    return {line["path"]: line.get("decision", "problem") for line in found}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once it holds; fails where that takes long."""
+    deadline = monotonic() + 20
+    while not condition():
+        assert monotonic() < deadline, "it did not come about"
+        sleep(0.02)
+
+
+@contextmanager
+def watching(post: Post, client: Client, pace: Pace = QUICK) -> Iterator[Thread]:
+    """Watches without patience while the block lasts."""
+    stop = Event()
+    thread = Thread(target=Watch(post, client, pace).run, args=(stop,))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join()
+        client.close()
+
+
+def client_of(gateway: FakeGateway) -> Client:
+    """A client that asks a gateway which is one function."""
+    return Client("http://gateway", retries=0, transport=httpx.MockTransport(gateway))
+
+
+class Said:
+    """All that was said on standard error."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd, self._text = capfd, ""
+
+    def __call__(self) -> str:
+        self._text += self._capfd.readouterr().err
+        return self._text
+
+
+def put(post: Post, *names: str, data: bytes = b"picture") -> None:
+    """Write files into the folder."""
+    for name in names:
+        (post.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (post.folder / name).write_bytes(data)

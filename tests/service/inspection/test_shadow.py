@@ -1,0 +1,244 @@
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from onegauge.export.publish import add_version
+from onegauge.service.app import create_app
+from onegauge.service.errors import BackendFailed
+from onegauge.service.model.backends import Outputs
+from onegauge.service.model.backends.embedded import Compiled, EmbeddedBackend, Look
+from onegauge.service.model.backends.onnx import compile_model
+from onegauge.service.model.contract import Contract
+from onegauge.service.model.repository import read_config
+from onegauge.service.settings import Settings
+from rig.publishing import add_and_publish
+from tests.service.fake_backend import FakeBackend, FakeModel
+from tests.service.inspection.test_mask import post as post_masked
+from tests.service.inspection.test_mask import white
+
+COMPARED = "onegauge_shadow_score_difference_count "
+SKIPPED = "onegauge_shadow_skipped_total "
+
+
+class TwoVersions(FakeBackend):
+    """Serves version 1; version 2 scores, fails, waits and sees images in a size of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second = FakeBackend()
+        self.parameters: dict[str, dict[str, str]] = {}
+        self.cancelled_before_the_end = 0
+
+    async def stop(self) -> None:
+        self.cancelled_before_the_end = self.second.cancelled
+
+    async def version(self, number: str) -> Contract:
+        side = (self if number == "1" else self.second).side
+        told = {"calibration_images": "99", **self.parameters.get(number, {})}
+        return Contract("fake", number, side, side, 2, 2, 2, "onnxruntime", told)
+
+    async def load(self, contract: Contract) -> FakeModel:
+        return FakeModel(contract, self if contract.version == "1" else self.second)
+
+
+def post(client: TestClient, *images: bytes, **options: object) -> dict:
+    response = client.post("/inspect", files=[("image", i) for i in images], params=options)
+    assert response.status_code == 200, response.text
+    assert response.json()["model"]["version"] == "1"
+    return response.json()
+
+
+def value(client: TestClient, sample: str) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return float(next((s for s in lines if s.startswith(sample)), "none 0").rpartition(" ")[2])
+
+
+def until(fulfilled: Callable[[], bool]) -> None:
+    end = monotonic() + 10
+    while not fulfilled():
+        assert monotonic() < end
+
+
+@pytest.fixture
+def backend() -> TwoVersions:
+    return TwoVersions()
+
+
+@pytest.fixture
+def client(gateway, backend: TwoVersions) -> TestClient:
+    return gateway(backend, shadow_version="2", shadow_share=1.0)
+
+
+def test_agreement_and_difference_of_scores_are_counted(client, backend, normal):
+    post(client, normal, normal)
+    until(lambda: value(client, COMPARED) == 2)
+    assert value(client, 'onegauge_shadow_decisions_total{agreed="true"}') == 2
+    backend.second.score = 1.5
+    post(client, normal)
+    until(lambda: value(client, COMPARED) == 3)
+    assert value(client, 'onegauge_shadow_decisions_total{agreed="false"}') == 1
+    assert value(client, 'onegauge_shadow_score_difference_bucket{le="1.0"}') == 2
+
+
+def test_it_decides_by_the_criterion_of_the_request(client, backend, normal):
+    backend.second.score = 1.5
+    post(client, normal, threshold=2)
+    until(lambda: value(client, COMPARED) == 1)
+    assert value(client, 'onegauge_shadow_decisions_total{agreed="true"}') == 1
+
+
+def test_no_answer_waits_for_it_and_requests_that_find_it_busy_are_left_out(
+    client, backend, normal
+):
+    backend.second.release.clear()
+    for _ in range(3):
+        post(client, normal)
+    assert value(client, SKIPPED) == 2
+    backend.second.release.set()
+    until(lambda: value(client, COMPARED) == 1)
+
+
+def test_share_of_requests_that_it_sees_is_the_setting(gateway, backend, normal):
+    client = gateway(backend, shadow_version="2", shadow_share=1e-9)
+    post(client, normal)
+    assert not backend.second.answered_by
+    assert value(client, SKIPPED) == 0
+
+
+def test_its_failure_is_nobody_elses(client, backend, normal):
+    backend.second.error = BackendFailed("broken")
+    post(client, normal, normal)
+    until(lambda: value(client, SKIPPED) == 1)
+    backend.second.error = None
+    post(client, normal)
+    until(lambda: value(client, COMPARED) == 1)
+
+
+def test_its_unexpected_error_is_counted_and_the_next_request_compared(client, backend, normal):
+    backend.second.error = RuntimeError("out of the blue")
+    post(client, normal)
+    until(lambda: value(client, 'onegauge_background_failures_total{task="shadow"}') == 1)
+    backend.second.error = None
+    post(client, normal)
+    until(lambda: value(client, COMPARED) == 1)
+
+
+def test_it_sees_images_in_its_own_size(gateway, backend, normal):
+    backend.second.side = 16
+    client = gateway(backend, shadow_version="2", shadow_share=1.0)
+    post(client, normal)
+    until(lambda: value(client, COMPARED) == 1)
+
+
+@pytest.mark.parametrize("tiled", ["1", "2"])
+def test_a_model_of_tiles_is_compared_with_one_of_whole_pictures(gateway, backend, normal, tiled):
+    pytest.importorskip("pyvips")
+    backend.parameters[tiled] = {"tile_size": "48", "tile_overlap": "8"}
+    client = gateway(backend, shadow_version="2", shadow_share=1.0)
+    post(client, normal)
+    until(lambda: value(client, COMPARED) == 1)
+
+
+def test_what_it_takes_is_in_no_other_metrics(client, normal):
+    post(client, normal)
+    until(lambda: value(client, COMPARED) == 1)
+    assert value(client, "onegauge_backend_batch_images_count") == 1
+    assert value(client, 'onegauge_stage_duration_seconds_count{stage="infer"}') == 1
+    assert value(client, 'onegauge_decisions_total{decision="normal",line="none"}') == 1
+
+
+def test_images_without_a_decision_are_not_compared(client, normal):
+    post(client, normal, b"no image", normal)
+    until(lambda: value(client, COMPARED) == 2)
+    assert value(client, SKIPPED) == 0
+
+
+def test_it_is_given_up_when_the_gateway_ends(gauge_repository, backend, normal):
+    backend.second.release.clear()
+    settings = Settings(repository=gauge_repository, shadow_version="2", shadow_share=1.0)
+    with TestClient(create_app(settings, backend)) as client:
+        post(client, normal)
+        assert backend.second.entered.wait(20)
+    assert backend.cancelled_before_the_end == 1
+
+
+@pytest.fixture
+def repository(gauge_repository: Path, gauge_model: Path, tmp_path: Path) -> Path:
+    """A gauge served as version 1, and version 2, a candidate."""
+    config = read_config(gauge_repository / "onegauge", "config.pbtxt")
+    add_and_publish(tmp_path, config, gauge_model)
+    add_version(tmp_path, config, gauge_model)
+    return tmp_path
+
+
+def embedded(repository: Path, gauge_model: Path, **options: object) -> TestClient:
+    """A gateway whose quick looks score 0.05 too much, which is near the threshold 0.34 only.
+
+    Version 2 sees an anomaly on the right of everything.
+    """
+    run = compile_model(gauge_model, 1).exact.alone
+
+    def compiled(file: Path, _threads: int) -> Compiled:
+        def exact(images: np.ndarray) -> dict[str, np.ndarray]:
+            seen = dict(run(images))
+            if file.parent.name == "2":
+                seen["anomaly_map"][:, :, 6:] = 3
+                seen["score"] = np.full(len(images), 3, np.float32)
+            return seen
+
+        def quick(images: np.ndarray) -> dict[str, np.ndarray]:
+            seen = exact(images)
+            return seen | {"score": seen["score"] + np.float32(0.05)}
+
+        return Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
+
+    settings = Settings(repository=repository, backend="openvino", quick_look=0.1, **options)
+    return TestClient(create_app(settings, EmbeddedBackend(settings, compiled)))
+
+
+def test_an_answer_comes_by_the_same_way_as_without(
+    repository, gauge_model, normal, defective, monkeypatch
+):
+    def forbidden(*_: object) -> Outputs:
+        raise AssertionError("images of a request go from the file to the decision in one job")
+
+    monkeypatch.setattr(
+        "onegauge.service.model.backends.embedded.EmbeddedModelOnCores.infer", forbidden
+    )
+    answers = []
+    for shadow in ({}, {"shadow_version": "2", "shadow_share": 1.0}):
+        with embedded(repository, gauge_model, **shadow) as client:
+            answer = post(client, normal, defective, threshold=0.34)
+            if shadow:
+                until(lambda: value(client, COMPARED) == 2)
+            assert value(client, "onegauge_second_looks_total") == 1
+        for result in answer["results"]:
+            result.pop("timing_ms")
+        answers.append(answer)
+    assert answers[0] == answers[1]
+    assert [r["score"] for r in answers[0]["results"]] == pytest.approx([0.3125, 1.8878906])
+
+
+def test_under_a_mask_what_was_decided_is_compared(repository, gauge_model, defective):
+    with embedded(repository, gauge_model, shadow_version="2", shadow_share=1.0) as client:
+        answer = post_masked(client, defective, white(0, 0, 48, 64))
+        assert answer.json()["results"][0]["decision"] == "normal"
+        until(lambda: value(client, COMPARED) == 1)
+        assert value(client, 'onegauge_shadow_decisions_total{agreed="true"}') == 1
+        assert value(client, 'onegauge_shadow_score_difference_bucket{le="0.02"}') == 1
+        assert value(client, 'onegauge_shadow_score_difference_bucket{le="-0.02"}') == 0
+        post(client, defective)
+        until(lambda: value(client, COMPARED) == 2)
+        assert value(client, 'onegauge_shadow_score_difference_bucket{le="0.5"}') == 1
+
+
+def test_a_shadow_that_takes_no_mask_is_left_out(gateway, backend, normal):
+    rescoring = {"score_pixels": "1", "calibration_scores": "AAAAAA=="}
+    backend.parameters["1"] = rescoring
+    client = gateway(backend, shadow_version="2", shadow_share=1.0)
+    assert post_masked(client, normal, white(0, 0, 48, 64)).status_code == 200
+    until(lambda: value(client, SKIPPED) == 1)

@@ -1,0 +1,447 @@
+"""Both embedded backends, ONNX Runtime and OpenVINO, by the same tests."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from hashlib import sha256
+from pathlib import Path
+from threading import Barrier, Event
+from typing import TypeVar
+
+import numpy as np
+import openvino
+import pytest
+
+from onegauge.export.publish import publish, rollback
+from onegauge.service.errors import BackendTimeout, ContractError, UnpromisedRate
+from onegauge.service.model.backends import Backend, Outputs, load_backend
+from onegauge.service.model.backends.embedded import Compile, Compiled, EmbeddedBackend, Look, Run
+from onegauge.service.model.backends.openvino import compile_model as compile_by_openvino
+from onegauge.service.model.repository import Verification
+from onegauge.service.settings import Settings
+
+T = TypeVar("T")
+
+
+@pytest.fixture(params=["onnx", "openvino"])
+def settings(request: pytest.FixtureRequest, gauge_repository: Path) -> Settings:
+    return Settings(
+        backend=request.param,
+        repository=gauge_repository,
+        inference_threads=1,
+        inference_workers=3,
+    )
+
+
+def running(backend: Backend, use: Callable[[Backend], Awaitable[T]]) -> T:
+    """Use a backend between its start and its stop."""
+
+    async def session() -> T:
+        await backend.start()
+        try:
+            return await use(backend)
+        finally:
+            await backend.stop()
+
+    return asyncio.run(session())
+
+
+async def infer(backend: Backend, images: np.ndarray, timeout: float = 10) -> Outputs:
+    """What the served version says."""
+    model = await backend.load(await backend.served())
+    return await model.infer(images, asyncio.get_running_loop().time() + timeout)
+
+
+def compiling(alone: Run, beside: Run | None = None, *, batching: bool = True) -> Compile:
+    """A library that makes these of any model."""
+    return lambda *_: Compiled(Look(alone, beside or alone), batching)
+
+
+def levels(*greys: int) -> np.ndarray:
+    """Images of uniform grey (B, 32, 48, 3)."""
+    return np.array(greys, np.uint8)[:, None, None, None].repeat(32, 1).repeat(48, 2).repeat(3, 3)
+
+
+def test_where_not_all_cores_may_be_used_the_library_is_told(gauge_repository, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5})
+    told = []
+
+    def compile_model(_file: Path, threads: int) -> Compiled:
+        told.append(threads)
+        raise ContractError("enough")
+
+    for wanted in (0, 7):
+        with pytest.raises(ContractError, match="enough"):
+            EmbeddedBackend(
+                Settings(repository=gauge_repository, inference_threads=wanted), compile_model
+            )
+    assert told == [1, 7]
+
+
+def test_runs_the_graph(settings):
+    outputs = running(load_backend(settings), lambda b: infer(b, levels(0, 128, 192)))
+    np.testing.assert_allclose(outputs.score, [0, 1, 1.5], atol=1e-6)
+    np.testing.assert_allclose(outputs.p_value, [1.01, 0.01, 0.01], atol=1e-6)
+    np.testing.assert_allclose(outputs.raw_score, [0, 2, 3], atol=1e-6)
+    np.testing.assert_allclose(outputs.normal_location, 0)
+    np.testing.assert_allclose(outputs.normal_scale, 2)
+    np.testing.assert_allclose(outputs.novelty, 0)
+    assert outputs.anomaly_map.shape == (3, 8, 12)
+    np.testing.assert_allclose(outputs.anomaly_map[2], 1.5, atol=1e-6)
+
+
+def test_outputs_stay_when_the_next_batch_runs(settings):
+    async def two(backend: Backend) -> tuple[Outputs, Outputs]:
+        return await infer(backend, levels(128)), await infer(backend, levels(0))
+
+    first, second = running(load_backend(settings), two)
+    assert (first.score[0], second.score[0]) == (1.0, 0.0)
+
+
+@pytest.fixture
+def repository(gauge_repository: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(gauge_repository / "onegauge", tmp_path / "onegauge")
+    return tmp_path
+
+
+def test_the_version_that_the_configuration_names_is_served(settings, repository):
+    for version in ("2", "10"):
+        shutil.copytree(repository / "onegauge" / "1", repository / "onegauge" / version)
+    changed = settings.model_copy(update={"repository": repository})
+
+    async def served(backend: Backend) -> list[str]:
+        versions = [(await backend.served()).version]
+        publish(repository, "onegauge", 10)
+        versions.append((await backend.served()).version)
+        rollback(repository, "onegauge")
+        return [*versions, (await backend.served()).version]
+
+    assert running(load_backend(changed), served) == ["1", "10", "2"]
+
+
+def test_a_model_that_answers_otherwise_than_torch_is_refused(settings, repository):
+    score, zero = np.array([1.5], np.float32), np.zeros(1, np.float32)
+    file = repository / "onegauge" / "1" / "verification.npz"
+    changed = settings.model_copy(update={"repository": repository})
+    Verification(levels(192), score, zero).save(file)
+    load_backend(changed)
+    for wrong in (
+        Verification(levels(192), score + 0.02, zero),
+        Verification(levels(192), score, zero + 1),
+    ):
+        wrong.save(file)
+        with pytest.raises(ContractError, match="as it did when it was exported"):
+            load_backend(changed)
+
+
+def test_a_file_that_is_not_the_published_one_is_refused(settings, repository):
+    folder = repository / "onegauge"
+    digest = sha256((folder / "1" / "model.onnx").read_bytes()).hexdigest()
+    config = folder / "config.pbtxt"
+    parameter = 'parameters {{ key: "model_digest" value {{ string_value: "{}" }} }}\n'
+    text = config.read_text()
+    changed = settings.model_copy(update={"repository": repository})
+    config.write_text(text + parameter.format(digest))
+    load_backend(changed)
+    config.write_text(text + parameter.format("0" * 64))
+    with pytest.raises(ContractError, match=r"onegauge/1/model.onnx is not the file"):
+        load_backend(changed)
+
+
+def test_missing_model_is_named(settings, tmp_path):
+    with pytest.raises(ContractError, match=r"onegauge/config\.pbtxt cannot be read: No such file"):
+        load_backend(settings.model_copy(update={"repository": tmp_path}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (Path.unlink, r"onegauge/1/model\.onnx cannot be read: No such file"),
+        (lambda file: file.write_bytes(b"no graph"), "cannot load the model"),
+    ],
+    ids=["missing", "damaged"],
+)
+def test_graph_that_cannot_be_loaded_is_named_without_its_place(settings, repository, damage, told):
+    damage(repository / "onegauge" / "1" / "model.onnx")
+    with pytest.raises(ContractError, match=told) as raised:
+        load_backend(settings.model_copy(update={"repository": repository}))
+    assert str(repository) not in str(raised.value)
+
+
+def test_model_that_cannot_hold_the_rate_of_the_settings_is_not_served(settings):
+    load_backend(settings.model_copy(update={"max_false_alarm_rate": 0.01}))
+    with pytest.raises(UnpromisedRate, match="ONEGAUGE_MAX_FALSE_ALARM_RATE"):
+        load_backend(settings.model_copy(update={"max_false_alarm_rate": 0.001}))
+
+
+def test_loading_runs_the_smallest_and_the_largest_batch(gauge_repository):
+    ran: list[int] = []
+
+    def note(images: np.ndarray) -> dict[str, np.ndarray]:
+        ran.append(len(images))
+        return zeros(len(images))
+
+    EmbeddedBackend(Settings(repository=gauge_repository), compiling(note))
+    assert ran == [1, 4]
+    ran.clear()
+    EmbeddedBackend(Settings(repository=gauge_repository), compiling(note, batching=False))
+    assert ran == [1]
+
+
+def test_no_answer_in_time_is_a_timeout(gauge_repository):
+    release = Event()
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        if images.any():
+            release.wait(20)
+        return zeros(len(images))
+
+    backend = EmbeddedBackend(Settings(repository=gauge_repository), compiling(run))
+    with pytest.raises(BackendTimeout, match="before the deadline"):
+        running(backend, lambda b: infer(b, levels(9), timeout=0.05))
+    release.set()
+
+
+def test_error_of_a_batch_whose_request_has_gone_is_logged(gauge_repository, caplog):
+    release = Event()
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        if images.any():
+            release.wait(20)
+            raise RuntimeError("a bug")
+        return zeros(len(images))
+
+    async def give_up(backend: Backend) -> None:
+        with pytest.raises(BackendTimeout):
+            await infer(backend, levels(9), timeout=0.5)  # in which its thread begins
+        release.set()
+        await infer(backend, levels(0))  # by the only worker, which is done with the other
+
+    settings = Settings(repository=gauge_repository, inference_workers=1)
+    running(EmbeddedBackend(settings, compiling(run)), give_up)
+    assert [str(record.exc_info[1]) for record in caplog.records] == ["a bug"]
+
+
+def test_batches_run_beside_each_other(gauge_repository):
+    both = Barrier(2, timeout=20)
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        if images.any():
+            both.wait()  # for the other one
+        return zeros(len(images))
+
+    async def two(backend: Backend) -> None:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 10
+        await asyncio.gather(*(model.infer(levels(9), deadline) for _ in range(2)))
+
+    settings = Settings(repository=gauge_repository, inference_workers=2)
+    running(EmbeddedBackend(settings, compiling(run)), two)
+
+
+@pytest.mark.parametrize(("cores", "second"), [(2, "one"), (4, "all")])
+def test_a_batch_takes_all_cores_only_while_half_of_them_idle(
+    gauge_repository, monkeypatch, cores, second
+):
+    monkeypatch.setattr("onegauge.service.model.backends.embedded.cores", lambda: cores)
+    both, ran = Barrier(2, timeout=20), []
+
+    def on(cores: str) -> Run:
+        def run(images: np.ndarray) -> dict[str, np.ndarray]:
+            if images.any():
+                ran.append(cores)
+            if images.max() > 1:
+                both.wait()
+            return zeros(len(images))
+
+        return run
+
+    async def one_then_two(backend: Backend) -> None:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 10
+        await model.infer(levels(1), deadline)
+        await model.infer(levels(1), deadline)
+        await asyncio.gather(*(model.infer(levels(9), deadline) for _ in range(2)))
+
+    settings = Settings(repository=gauge_repository, inference_workers=2)
+    running(EmbeddedBackend(settings, compiling(on("all"), on("one"))), one_then_two)
+    assert sorted(ran) == ["all", "all", "all", second]
+
+
+def test_images_of_a_batch_run_beside_each_other_where_that_is_faster(gauge_repository):
+    both = Barrier(2, timeout=20)
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        assert len(images) == 1
+        if images.any():
+            both.wait()
+        return zeros(1) | {"score": images[:, 0, 0, 0].astype(np.float32)}
+
+    settings = Settings(repository=gauge_repository, inference_workers=2)
+    backend = EmbeddedBackend(settings, compiling(run, batching=False))
+    outputs = running(backend, lambda b: infer(b, levels(3, 1, 4, 1)))
+    assert outputs.score.tolist() == [3, 1, 4, 1]
+    assert outputs.anomaly_map.shape == (4, 8, 12)
+
+
+def test_many_batches_at_once_get_their_own_answers(settings):
+    async def many(backend: Backend) -> list[float]:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 20
+        greys = [40, 200] * 20
+        found = await asyncio.gather(*(model.infer(levels(g), deadline) for g in greys))
+        return [float(outputs.score[0]) for outputs in found]
+
+    scores = running(load_backend(settings), many)
+    assert scores == scores[:2] * 20
+    assert scores[0] < 1 <= scores[1]
+
+
+def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_repository):
+    release = Event()
+    ran: list[int] = []
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        if images.any():
+            release.wait(20)
+        ran.append(len(images))
+        return zeros(len(images))
+
+    async def hang_and_recover(backend: Backend) -> None:
+        model = await backend.load(await backend.served())
+        now = asyncio.get_running_loop().time
+        for images in (levels(9), levels(9, 9)):  # the second batch never leaves the queue
+            with pytest.raises(BackendTimeout):
+                await model.infer(images, now() + 0.6)
+            with pytest.raises(BackendTimeout, match="more than 0.2 s"):
+                await backend.ready()
+        release.set()
+        await model.infer(levels(0, 0, 0), now() + 5)
+        await backend.ready()
+
+    settings = Settings(repository=gauge_repository, request_timeout_s=0.2, inference_workers=1)
+    running(EmbeddedBackend(settings, compiling(run)), hang_and_recover)
+    assert ran == [1, 4, 1, 3], "two for warmth, the late batch, and the one after"
+
+
+@pytest.mark.parametrize(
+    ("is_clear", "score"),
+    [(None, 0.0), (lambda outputs: outputs.score[0] > 0, 0.5), (lambda _: False, 0.0)],
+)
+def test_a_quick_look_will_do_where_it_is_clear(gauge_repository, is_clear, score):
+    def exact(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images))
+
+    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images)) | {"score": np.full(len(images), 0.5, np.float32)}
+
+    async def look(backend: Backend) -> float:
+        model = await backend.load(await backend.served())
+        deadline = asyncio.get_running_loop().time() + 10
+        return await model.work(lambda infer: infer(levels(0), is_clear).score[0], deadline)
+
+    compiled = Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
+    settings = Settings(repository=gauge_repository, inference_workers=1)
+    assert running(EmbeddedBackend(settings, lambda *_: compiled), look) == score
+
+
+@pytest.mark.parametrize(("error", "refused"), [(0.05, False), (0.2, True)])
+def test_a_version_whose_quick_look_errs_much_is_refused(
+    gauge_repository, tmp_path, error, refused
+):
+    repository = shutil.copytree(gauge_repository, tmp_path / "repository")
+    file = repository / "onegauge" / "1" / "verification.npz"
+    Verification(levels(0), np.zeros(1, np.float32), np.zeros(1, np.float32)).save(file)
+
+    def exact(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images))
+
+    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
+        return zeros(len(images)) | {"score": np.full(len(images), error, np.float32)}
+
+    compiled = Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
+    expected = pytest.raises(ContractError, match="as it did") if refused else nullcontext()
+    with expected:
+        EmbeddedBackend(Settings(repository=repository), lambda *_: compiled)
+
+
+def test_images_beside_each_other_do_not_take_turns_in_openvino(gauge_model, monkeypatch):
+    streams: list[int] = []
+    compile_model = openvino.Core.compile_model
+
+    def note(core, graph, device, options) -> openvino.CompiledModel:
+        streams.append(options["NUM_STREAMS"])
+        return compile_model(core, graph, device, options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", note)
+    monkeypatch.setattr("onegauge.service.model.backends.openvino.cores", lambda: 3)
+    compile_by_openvino(gauge_model, 0)
+    assert streams == [1, 3], "alone, and beside each other"
+
+
+SIGNAL_AFTER_MODELS = """
+import faulthandler, gc, signal, sys
+from pathlib import Path
+from onegauge.service.model.backends.openvino import compile_model
+faulthandler.enable()  # has a stack for signals of its own
+models = [compile_model(Path(sys.argv[1]), 1) for _ in range(3)]
+while models:
+    models.pop(0)
+    gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_signals_are_handled_after_models_of_openvino_have_come_and_gone(gauge_model):
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNAL_AFTER_MODELS, str(gauge_model)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
+def zeros(batch_size: int) -> dict[str, np.ndarray]:
+    scalars = ("score", "p_value", "raw_score", "normal_location", "normal_scale", "novelty")
+    flat = {name: np.zeros(batch_size, np.float32) for name in scalars}
+    return flat | {"anomaly_map": np.zeros((batch_size, 8, 12), np.float32)}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "onegauge.service.model.backends.onnx",
+        "onegauge.export.verify",
+        "onegauge.training.data.dataset",
+    ],
+)
+def test_nvidia_computes_in_full_precision_what_is_calibrated_so(module):
+    here = {k: v for k, v in os.environ.items() if k != "NVIDIA_TF32_OVERRIDE"}
+    code = f"import {module}, os; print(os.environ['NVIDIA_TF32_OVERRIDE'])"
+    done = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, check=True)
+    assert done.stdout.strip() == b"0"
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        "from onegauge.service.model.backends.onnx import compile_model as load; load(model, 1)",
+        "from onegauge.export.verify import onnxruntime; onnxruntime.InferenceSession(model)",
+    ],
+)
+def test_onnx_runtime_reports_to_nobody(gauge_repository, tmp_path, load):
+    """Where it does, it leaves an identifier of the machine in the home folder."""
+    model = gauge_repository / "onegauge" / "1" / "model.onnx"
+    quiet = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    home = quiet | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    code = f"import sys; model = sys.argv[1]; {load}"
+    subprocess.run([sys.executable, "-c", code, model], env=home, check=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -1,0 +1,78 @@
+import torch
+
+from onegauge.training.backbones.embedding import Embedding
+from onegauge.training.gauge.novelty import SHRINKAGE, Novelty
+
+
+def cloud(count: int, seed: int, spread: float = 1.0, at: float = 0.0) -> torch.Tensor:
+    """Descriptors (count, 4, 6) of images whose quarters differ."""
+    return spread * torch.randn(count, 4, 6, generator=torch.Generator().manual_seed(seed)) + at
+
+
+def fitted(references: torch.Tensor, calibration: torch.Tensor, rate: float) -> Novelty:
+    """Each image a picture and a part of its own."""
+    pictures, groups = torch.arange(len(calibration)), torch.arange(len(references))
+    return Novelty(references, calibration, rate, pictures, groups)
+
+
+def test_normal_images_are_known_at_the_promised_rate_and_far_ones_are_not():
+    novelty = fitted(cloud(200, 0), cloud(200, 1), 0.05)
+    called_unknown = (novelty(cloud(2000, 2)) >= 1).float().mean()
+    assert 0.02 < float(called_unknown) < 0.09
+    assert (novelty(cloud(100, 3) + 20) >= 1).all()
+
+
+def mixture(count: int, seed: int) -> torch.Tensor:
+    """A product whose images differ widely, and far from it one whose images are much alike."""
+    return torch.cat([cloud(count, seed, spread=10), cloud(count, seed + 1, spread=0.1, at=30)])
+
+
+def test_a_wide_product_does_not_hide_a_new_one_near_a_tight_one():
+    novelty = fitted(mixture(200, 0), mixture(100, 2), 0.01)
+    assert (novelty(cloud(100, 4, spread=0.1, at=33)) >= 1).all()
+    known = torch.cat([(novelty(mixture(200, seed)) >= 1).float() for seed in range(6, 26, 2)])
+    assert float(known.mean()) <= 0.02
+
+
+def test_a_new_product_is_unlike_in_every_quarter_and_a_defect_is_not():
+    novelty = fitted(cloud(200, 0), cloud(200, 1), 0.01)
+    defective = cloud(100, 2)
+    defective[:, 2:] += 20
+    assert float((novelty(defective) >= 1).float().mean()) <= 0.1
+    assert (novelty(cloud(100, 3, at=20)) >= 1).all()
+
+
+def test_no_reference_is_near_by_another_shot_of_its_own_part():
+    parts = cloud(100, 0)
+    shots = parts.repeat_interleave(4, 0) + cloud(400, 1, spread=0.01)
+    groups = torch.arange(100).repeat_interleave(4)
+    novelty = Novelty(shots, cloud(100, 2), 0.05, torch.arange(100), groups)
+    quarter, embedding = novelty.quarters[0], Embedding(shots[:, 0])
+    apart = torch.cdist(embedding(parts[:, 0]), quarter.bank)
+    apart[torch.arange(100)[:, None] == groups] = torch.inf
+    nearest = apart.topk(5, largest=False).values.mean(1)
+    usual = nearest ** (1 - SHRINKAGE) * nearest.mean() ** SHRINKAGE
+    assert torch.allclose(quarter.usual.view(100, 4).mean(1), usual, rtol=0.1)
+
+
+def test_what_was_seen_as_a_whole_only_is_compared_as_a_whole():
+    seen, new = cloud(200, 0), cloud(100, 1)
+    novelty = fitted(seen.mean(1, keepdim=True), cloud(100, 2).mean(1, keepdim=True), 0.05)
+    assert torch.equal(novelty(new), novelty(new.mean(1, keepdim=True)))
+    assert (novelty(new + 20) >= 1).all()
+
+
+def test_references_that_are_all_alike_still_give_numbers():
+    alike = torch.ones(20, 4, 6)
+    assert fitted(alike, alike, 0.1)(torch.cat([alike, cloud(5, 0)])).isfinite().all()
+
+
+def test_where_calibration_images_are_few_normal_ones_seldom_seem_unknown_all_the_same():
+    novelty = fitted(cloud(50, 0), cloud(10, 1), 0.001)
+    assert (novelty(cloud(10, 1)) < 1).all()
+    assert (novelty(cloud(1000, 2)) >= 1).float().mean() < 0.03  # the largest of 10 gives 0.09
+    assert (novelty(cloud(100, 3) + 20) >= 1).all()
+
+
+def test_fewer_references_than_neighbours_are_enough():
+    assert fitted(cloud(3, 0), cloud(10, 1), 0.1)(cloud(2, 2)).isfinite().all()

@@ -1,0 +1,28 @@
+"""Alignments: what makes scores of different products comparable, so that one threshold fits."""
+
+from onegauge.training.gauge.alignments.alignment import (
+    Aligned,
+    Alignment,
+    Look,
+    References,
+    Unaligned,
+)
+from onegauge.training.gauge.alignments.cada import Cada, CadaScalar
+from onegauge.training.gauge.alignments.cada_paper import CadaPaper
+from onegauge.training.gauge.alignments.class_aware import (
+    ClassAware,
+    ClassAwareMax,
+    ClassAwareTraining,
+)
+
+ALIGNMENTS: dict[str, type[Alignment]] = {
+    "cada": Cada,
+    "cada-scalar": CadaScalar,
+    "cada-paper": CadaPaper,
+    "class-aware": ClassAware,
+    "class-aware-max": ClassAwareMax,
+    "class-aware-training": ClassAwareTraining,
+    "none": Unaligned,
+}
+
+__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ClassAware", "Look", "References"]

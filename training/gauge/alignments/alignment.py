@@ -1,0 +1,85 @@
+"""What every alignment is: raw anomaly maps in, maps that compare across products out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from onegauge.training.gauge.scoring import Scoring
+
+
+class Look(NamedTuple):
+    """How images look: what similar ones are found and compared by."""
+
+    embedding: Tensor  # (B, E) of each image as a whole
+    places: Tensor  # (B, Q, g, g) of every place in it
+
+    def of(self, rows: slice) -> Look:
+        """Some of the images, in full precision."""
+        return Look(self.embedding[rows], self.places[rows].float())
+
+
+@dataclass(frozen=True)
+class References:
+    """What is known of N normal images that the detector saw or, better, did not see."""
+
+    maps: Tensor  # (N, h, w) out-of-fold raw anomaly maps
+    look: Look  # of N images; the places as int8
+    products: tuple[str, ...]  # read by class-aware alignment alone
+    scoring: Scoring
+    groups: Tensor  # (N,) that each is of: none is compared with its own
+    corrupted: Tensor | None = None  # (N, E) embeddings of the same with a synthetic anomaly
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """An aligned batch and the normal statistics that it was aligned by."""
+
+    maps: Tensor  # (B, h, w)
+    location: Tensor  # (B,) raw score of the typical normal image (the paper's û)
+    scale: Tensor  # (B,) its spread, in raw score units (the paper's γ̂ - û)
+
+
+class Alignment(nn.Module, ABC):
+    """Built from references; `forward` needs no label."""
+
+    learns_anomalies: ClassVar[bool] = False  # whether it needs `References.corrupted`
+
+    @abstractmethod
+    def __init__(self, references: References) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, maps: Tensor, look: Look) -> Aligned:
+        """Align raw maps (B, h, w) of images that look like `look`."""
+
+    def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:  # noqa: ARG002
+        """`forward` for images whose products are known; only class-aware forms make use of it."""
+        return self(maps, look)
+
+
+def spread(values: Tensor) -> Tensor:
+    """A batch of scalars (B,) shaped to act on maps (B, h, w)."""
+    return values.view(-1, 1, 1)
+
+
+def normalised(maps: Tensor, location: Tensor, scale: Tensor) -> Aligned:
+    """Every pixel of (B, h, w) by its image's location and scale (B,)."""
+    return Aligned((maps - spread(location)) / spread(scale), location, scale)
+
+
+class Unaligned(Alignment):
+    """No alignment: the baseline."""
+
+    def __init__(self, references: References) -> None:
+        super().__init__(references)
+
+    def forward(self, maps: Tensor, look: Look) -> Aligned:
+        """The raw maps as they are, location 0 and scale 1."""
+        zero = torch.zeros_like(look.embedding[:, 0])
+        return Aligned(maps, zero, zero + 1)

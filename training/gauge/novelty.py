@@ -1,0 +1,96 @@
+"""Whether an image shows a product at all that training has seen."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from onegauge.training.backbones.embedding import Embedding
+from onegauge.training.backbones.neighbours import comparable, distances, nearest_others
+from onegauge.training.gauge.calibration import conformal_threshold, highest_of
+
+NEIGHBOURS = 5
+FLOOR = 0.05  # of the mean, that no reference is nearer to its others: images may be copies
+SHRINKAGE = 0.15  # of the logarithm, towards the mean: some products hardly vary but by defects
+
+
+class Novelty(nn.Module):
+    """How much farther the nearest references are than they are from each other's, in each quarter.
+
+    An unknown product from 1.0 on. That of the quarter where it is least counts: another product is
+    unlike in all of them, a defect in one or two.
+    """
+
+    threshold: Tensor
+
+    def __init__(
+        self,
+        references: Tensor,
+        calibration: Tensor,
+        rate: float,
+        pictures: Tensor,
+        groups: Tensor,
+    ) -> None:
+        """From `quarters` of references (N, Q, D) and of held-out normal images (n, Q, D).
+
+        Q is 4, or 1 of runs that have seen images as a whole only.
+
+        `pictures` (n,) are those that the held-out images are tiles of: the highest counts. No
+        reference is compared with those of its own one of the `groups` (N,).
+
+        `rate` of normal images may be called unknown, or 1/(n + 1) where n is too small. So few
+        images seldom show the tail: where a log-normal fit to their novelty reaches further than
+        the conformal threshold, it holds.
+        """
+        super().__init__()
+        self.quarters = nn.ModuleList(Neighbourhood(q, groups) for q in references.unbind(1))
+        self.register_buffer("threshold", torch.ones(()))
+        self.calibrate(self(calibration), rate, pictures)
+
+    def calibrate(self, distances: Tensor, rate: float, pictures: Tensor) -> None:
+        """Set the threshold by the distances (n,) of held-out images, found while it is 1."""
+        held_out = highest_of(distances, pictures)
+        fitted = float(_log_normal_quantile(held_out, 1 - rate))
+        self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
+
+    def forward(self, quarters: Tensor) -> Tensor:
+        """Novelty (B,) of descriptors (B, 4, D)."""
+        if len(self.quarters) == 1:
+            quarters = quarters.mean(1, keepdim=True)
+        apart = [far(q) for far, q in zip(self.quarters, quarters.unbind(1), strict=True)]
+        return torch.stack(apart).amin(0) / self.threshold
+
+
+class Neighbourhood(nn.Module):
+    """Mean distance to the nearest references, in the measure of their own distances to others.
+
+    As the local outlier factor (Breunig et al., 2000), so that a product whose images differ widely
+    hides no other one.
+    """
+
+    bank: Tensor
+    usual: Tensor
+
+    def __init__(self, references: Tensor, groups: Tensor) -> None:
+        """From descriptors (N, D) of references, which are of groups (N,)."""
+        super().__init__()
+        self.k = comparable(groups, NEIGHBOURS)
+        self.embedding = Embedding(references)
+        self.register_buffer("bank", self.embedding(references))  # (N, E)
+        others = nearest_others(self.bank, self.k, groups)  # (N, k)
+        apart = (self.bank[:, None] - self.bank[others]).norm(dim=2).mean(1)  # (N,)
+        mean = apart.mean() + 1e-6
+        self.register_buffer(
+            "usual", apart.clamp_min(FLOOR * mean) ** (1 - SHRINKAGE) * mean**SHRINKAGE
+        )
+
+    def forward(self, descriptors: Tensor) -> Tensor:
+        """The ratio (B,) of descriptors (B, D)."""
+        near = distances(self.embedding(descriptors), self.bank).topk(self.k, 1, largest=False)
+        return near.values.mean(1) / self.usual[near.indices].mean(1)
+
+
+def _log_normal_quantile(values: Tensor, share: float) -> Tensor:
+    """The value that `share` of images keep within, were their logarithms normal."""
+    logs = values.clamp_min(1e-6).log()
+    return (logs.mean() + torch.special.ndtri(torch.tensor(share)) * logs.std()).exp()
