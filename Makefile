@@ -96,7 +96,7 @@ BENCH_RESNET := patchcore-resnet18 revdist-resnet18
 bench-resnet: $(BENCH_RESNET:%=runs/bench/%) ## Train on DATA with a ResNet18 of WEIGHTS, and measure
 	for name in $(BENCH_RESNET); do \
 		$(DEV)/python -m bench.throughput --repository runs/bench/repository --name $$name \
-			--server onegauge --server quick --server plain && \
+			--server onegauge --server plain && \
 		$(DEV)/python -m bench.runtimes runs/bench/repository $$name $(DATA) || exit; \
 	done
 	$(DEV)/python -m bench.graph --repository runs/bench/repository --name patchcore-resnet18

@@ -23,7 +23,6 @@ import numpy as np
 import typer
 from sklearn.metrics import roc_auc_score
 
-from bench.runtimes import MARGIN, quick_looks, two_looks
 from bench.support.figures import keep
 from bench.support.servers import ROOT, Served, peer_python
 from onegauge.service.imaging.image import read_image
@@ -166,9 +165,7 @@ def onegauge(*arguments: object) -> None:
 def take_turns(home: Path, files: list[Path]) -> dict[str, tuple[list[float], list[float]]]:
     """Scores and seconds of every file by everybody, block by block."""
     model = Served(home / "repository", "parts").file
-    ours = {"onegauge": compile_model(model, 0).exact.alone}
-    if looks := quick_looks(model):
-        ours["onegauge, quick look"] = two_looks(looks.alone, ours["onegauge"], MARGIN)
+    ours = {"onegauge": compile_model(model, 0).alone}
 
     def here(run: Run, block: list[Path]) -> dict[str, Any]:
         scores, seconds = [], []

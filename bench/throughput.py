@@ -6,8 +6,6 @@ limit     decode, resize and a session on each core, without HTTP
 plain     the same graph behind a plain FastAPI handler
 litserve, bentoml   the same behind LitServe and BentoML, in environments of their own
 
-quick     the gateway with OpenVINO and a quick look, if asked for: --server onegauge --server quick
-
 All take turns, round by round, so that what else the machine does hits them alike. The load is a
 JPEG of a megapixel on 8 connections that ask again as soon as they are answered. Ratios are to the
 limit of the same round. `taskset -c 0` before it measures all of them on one core.
@@ -70,7 +68,7 @@ def main(
 
 def limit(model: Path, image: bytes, seconds: float) -> float:
     """Images a second of all cores without HTTP, a thread and a session's thread for each."""
-    run = compile_model(model, 0).exact.beside
+    run = compile_model(model, 0).beside
     deadline = time.monotonic() + seconds
 
     def work() -> int:

@@ -159,12 +159,6 @@ def classes_of(node: NodeProto) -> list[str]:
     return literal_eval(told) if told else []
 
 
-def is_of(node: NodeProto, module: str) -> bool:
-    """Whether a node comes from a part of the gauge whose class's name begins so."""
-    classes = classes_of(node)
-    return len(classes) > 1 and classes[1].startswith(module)
-
-
 def _is_of_network(node: NodeProto) -> bool:
     classes = classes_of(node)
     return len(classes) >= LAYER_DEPTH and classes[1].startswith(NETWORKS)

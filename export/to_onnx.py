@@ -14,7 +14,6 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from onegauge.export.precision import CLASSES
-from onegauge.export.quick import name_quick_part
 from onegauge.service.model.contract import IMAGE
 from onegauge.training.gauge.gauge import Gauge, Reading
 
@@ -27,8 +26,7 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     """Write `gauge` to `path`: input `image` uint8 (B, H, W, 3), outputs the fields of Reading.
 
     Constants are inside the file, so that one file is the whole model. Of the exporter's notes the
-    nodes keep the classes that they come from, not the paths of this machine. What may be computed
-    quickly has the names that say so.
+    nodes keep the classes that they come from, not the paths of this machine.
     """
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -49,7 +47,6 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
         )
     model = onnx.load(path)
     _forget_paths(model.graph)
-    name_quick_part(model.graph)
     onnx.save(model, path)
 
 

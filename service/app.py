@@ -18,7 +18,7 @@ from onegauge.service.http.problems import add_problem_handlers
 from onegauge.service.http.routes import router
 from onegauge.service.http.security_headers import SecurityHeaders
 from onegauge.service.inspection.versions import Versions
-from onegauge.service.model.backends import Backend
+from onegauge.service.model.model import Backend
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 

@@ -55,7 +55,6 @@ class Settings(BaseSettings):
     decode_threads: PositiveInt = Field(default_factory=cores)
     inference_workers: PositiveInt | None = None
     inference_threads: Annotated[int, Field(ge=0)] = 0
-    quick_look: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     read_timeout_s: PositiveFloat = 30.0
     stall_timeout_s: PositiveFloat = 5.0
     request_timeout_s: PositiveFloat = 60.0
@@ -70,12 +69,6 @@ class Settings(BaseSettings):
     def _one_criterion(self) -> Self:
         if self.max_false_alarm_rate is not None and "threshold" in self.model_fields_set:
             raise ValueError("set ONEGAUGE_THRESHOLD or ONEGAUGE_MAX_FALSE_ALARM_RATE, not both")
-        return self
-
-    @model_validator(mode="after")
-    def _who_looks_quickly(self) -> Self:
-        if self.quick_look is not None and self.backend != "openvino":
-            raise ValueError("ONEGAUGE_QUICK_LOOK needs ONEGAUGE_BACKEND=openvino")
         return self
 
     @model_validator(mode="after")

@@ -1,10 +1,11 @@
-"""The threads that decode images and encode maps, apart from the event loop."""
+"""How many decode images and encode maps at once, and their threads apart from the event loop."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import copy_context
+from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,14 +18,25 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="pixels")
+        self._bound = BoundedSemaphore(count)  # of tasks, in whichever thread
 
     async def run(self, task: Callable[[], T]) -> T:
         """Run one task, which sees the context variables of here, such as the current span."""
-        return await outcome(self._pool.submit(copy_context().run, task))
+        return await outcome(self._begin(task))
 
-    async def run_all(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
-        """Run tasks beside each other; the order of what they give stays."""
-        return await beside(self.run(task) for task in tasks)
+    def each(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
+        """Run tasks for a thread that waits: one where it is, several beside each other."""
+        first, *others = tasks
+        if not others:
+            return [self._run(first)]
+        return [future.result() for future in [self._begin(task) for task in (first, *others)]]
+
+    def _begin(self, task: Callable[[], T]) -> Future[T]:
+        return self._pool.submit(copy_context().run, self._run, task)
+
+    def _run(self, task: Callable[[], T]) -> T:
+        with self._bound:
+            return task()
 
 
 async def outcome(future: Future[T]) -> T:
@@ -38,18 +50,22 @@ async def outcome(future: Future[T]) -> T:
 
 async def beside(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """What works come to beside each other; raises the first error, and gives the others up."""
+    first, *others = works
+    if not others:  # mostly, and without a task of its own
+        return [await first]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
+            tasks = [group.create_task(work) for work in (first, *others)]
     except BaseExceptionGroup as errors:
-        first, *others = errors.exceptions
+        error, *more = errors.exceptions
     else:
         return [task.result() for task in tasks]
-    for other in others:
+    for other in more:
         _log.error("failed beside another error", exc_info=other)
-    raise first
+    raise error
 
 
 def _log_error(future: Future[Any]) -> None:
-    if not future.cancelled() and (error := future.exception()):
+    error = None if future.cancelled() else future.exception()
+    if error and not isinstance(error, CancelledError):  # nor what it waited for was given up
         _log.error("failed when nobody waited any more", exc_info=error)

@@ -14,9 +14,11 @@ from PIL import Image
 
 from onegauge.cli import main
 from onegauge.service.app import create_app
-from onegauge.service.model.backends import Infer, IsClear, Outputs, load_backend
+from onegauge.service.model.backends import IsClear, load_backend
 from onegauge.service.model.backends.embedded import Compiled, EmbeddedBackend
 from onegauge.service.model.backends.onnx import compile_model
+from onegauge.service.model.model import Infer
+from onegauge.service.model.outputs import Outputs
 from onegauge.service.settings import Settings
 from onegauge.training.data.dataset import picture_of, readable
 

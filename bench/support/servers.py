@@ -80,15 +80,8 @@ def _bentoml(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
     return command + folder, {"MODEL": str(model.file), **quiet}
 
 
-def _quick(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
-    """The gateway with OpenVINO and a quick look, for a processor that has bfloat16."""
-    command, settings = _onegauge(port, model)
-    return command, settings | {"ONEGAUGE_BACKEND": "openvino", "ONEGAUGE_QUICK_LOOK": "0.1"}
-
-
 SERVERS = {
     "onegauge": _onegauge,
-    "quick": _quick,
     "plain": _plain,
     "litserve": _litserve,
     "bentoml": _bentoml,

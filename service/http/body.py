@@ -6,7 +6,7 @@ disk and cannot give up one image at a limit without giving up the whole request
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from python_multipart.exceptions import FormParserError
@@ -17,7 +17,6 @@ from onegauge.schemas import Options
 from onegauge.service.errors import (
     BodyTimeout,
     BodyTooLarge,
-    ImageTooLarge,
     InvalidOption,
     MalformedBody,
     MissingImage,
@@ -26,44 +25,13 @@ from onegauge.service.errors import (
 )
 from onegauge.service.http.admission import Visit
 from onegauge.service.http.names import file_name, text_of
+from onegauge.service.inspection.inquiry import Upload
 from onegauge.service.settings import Settings
 
 IMAGE_FIELD, MASK_FIELD = "image", "mask"
 RAW_TYPES = (b"image/", b"application/octet-stream")  # how the type of a raw image begins
 _AS_IT_IS = ("", "identity", "binary", "8bit", "7bit")  # encodings that are none
 MAX_OPTION_BYTES = 1024
-SMALL_CHUNK = 4096
-
-
-@dataclass
-class Upload:
-    """One image as it was sent; what exceeds `limit` bytes is counted but not kept."""
-
-    filename: str | None
-    limit: int
-    size: int = 0
-    chunks: list[bytes | bytearray] = field(default_factory=list)  # joined where they are read
-
-    def write(self, chunk: bytes) -> None:
-        """Take the next bytes."""
-        self.size += len(chunk)
-        if self.size > self.limit:
-            self.chunks.clear()
-        elif len(chunk) >= SMALL_CHUNK:
-            self.chunks.append(chunk)
-        else:  # an object of its own for each drop would take far more memory than it holds
-            if not (self.chunks and isinstance(self.chunks[-1], bytearray)):
-                self.chunks.append(bytearray())
-            self.chunks[-1] += chunk
-
-    def read(self) -> bytes:
-        """The whole image; raises ImageTooLarge when it did not fit."""
-        if self.size > self.limit:
-            raise ImageTooLarge(
-                f"The image has {self.size} bytes; at most {self.limit} are allowed.",
-                limit_bytes=self.limit,
-            )
-        return b"".join(self.chunks)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from onegauge.service.http.disconnect import while_connected
 from onegauge.service.http.gateway import Gateway, GatewayDep
 from onegauge.service.http.problems import documented
 from onegauge.service.inspection.anomaly_map import strips
-from onegauge.service.inspection.inspection import Inquiry
+from onegauge.service.inspection.inquiry import Inquiry
 
 BACKGROUND, ANOMALY = "#FFFFFF", "#F35353"  # of the mask
 

@@ -26,7 +26,7 @@ from onegauge.service.http.disconnect import while_connected
 from onegauge.service.http.gateway import Gateway, GatewayDep, gateway_of
 from onegauge.service.http.options import documented_options, read_options, read_timeout
 from onegauge.service.http.problems import documented, problem_response
-from onegauge.service.inspection.inspection import Inquiry
+from onegauge.service.inspection.inquiry import Inquiry
 
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {

@@ -1,9 +1,10 @@
 """One request's images, from encoded bytes to answers; the heavy work leaves the event loop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +22,23 @@ from onegauge.schemas import (
     Scale,
 )
 from onegauge.service.errors import ImageError
-from onegauge.service.http.body import Upload
 from onegauge.service.imaging.image import InputImage, read_image, read_original
-from onegauge.service.imaging.tiles import Tiles, Tiling
+from onegauge.service.imaging.tiles import Tiles
 from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
-from onegauge.service.inspection.decision import (
+from onegauge.service.inspection.inquiry import Inquiry
+from onegauge.service.inspection.judge import Judge
+from onegauge.service.inspection.mask import inspected_part
+from onegauge.service.inspection.mosaic import inspect_tiles
+from onegauge.service.inspection.regions import find_regions
+from onegauge.service.model.contract import Contract
+from onegauge.service.model.criterion import (
     NOVELTY_THRESHOLD,
     Criterion,
     DeploymentCriterion,
     decimal,
 )
-from onegauge.service.inspection.judge import Judge
-from onegauge.service.inspection.mask import inspected_part
-from onegauge.service.inspection.measured import MeasuredModel, MeasuredModelAtHand
-from onegauge.service.inspection.regions import find_regions
-from onegauge.service.inspection.tiled import inspect_tiles
-from onegauge.service.model.backends import Infer, Model, Outputs, infer_all
-from onegauge.service.model.contract import Contract
+from onegauge.service.model.model import Infer, Model
+from onegauge.service.model.outputs import Outputs
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads, beside
@@ -54,18 +55,6 @@ class _Readable:
     timing_ms: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Inquiry:
-    """The images of one request, how it wants them decided, and by when."""
-
-    uploads: Sequence[Upload]
-    options: Options
-    timing_ms: Mapping[str, float]  # what the request took so far
-    deadline: float  # in the event loop's time
-    lossless: bool = False  # overlays as PNG instead of JPEG
-    mask: Upload | None = None  # of all images
-
-
 class Inspection:
     """The way from images to answers by one version of the model."""
 
@@ -74,7 +63,7 @@ class Inspection:
         self._metrics = metrics
         self._threads = threads
 
-    async def answer(self, inquiry: Inquiry, model: MeasuredModel) -> Answer:
+    async def answer(self, inquiry: Inquiry, model: Model) -> Answer:
         """Inspect images; one that cannot be read gets its problem in its place.
 
         Raises InvalidOption and BackendError.
@@ -84,74 +73,25 @@ class Inspection:
         criterion.check(contract)
         pixels = self._settings.max_map_pixels // len(inquiry.uploads)
         inspected = await self._read_mask(inquiry, contract)
-        margin = self._settings.quick_look or 0.0
-        judge = Judge(contract, criterion, options, pixels, inquiry.lossless, inspected, margin)
-        results: Sequence[Decision | Rejection]
-        if contract.tiling or not isinstance(model, MeasuredModelAtHand):
-            results = await self._step_by_step(inquiry, model, judge)
-        else:
-            results = await self._image_by_image(inquiry, model, judge)
+        judge = Judge(contract, criterion, options, pixels, inquiry.lossless, inspected)
+        # a few at once, so that a large request alone cannot fill the model's queue; of tiles one
+        # picture, so that memory is bounded by those of one batch
+        together = 1 if contract.tiling else contract.max_batch_size
+        results: list[Decision | Rejection] = []
+        for first in range(0, len(inquiry.uploads), together):
+            some = range(first, min(first + together, len(inquiry.uploads)))
+            batches = (some[i : i + model.at_once] for i in range(0, len(some), model.at_once))
+            for found in await beside(self._work(inquiry, b, model, judge) for b in batches):
+                results += found
         return Answer(
             model=ModelVersion(name=contract.name, version=contract.version), results=results
         )
 
-    async def _image_by_image(
-        self, inquiry: Inquiry, model: MeasuredModelAtHand, judge: Judge
+    async def _work(
+        self, inquiry: Inquiry, batch: range, model: Model, judge: Judge
     ) -> list[Decision | Rejection]:
-        """Read, infer and decide in one of the model's threads.
-
-        A few images at once, so that a large request alone cannot fill the model's queue.
-        """
-        results: list[Decision | Rejection] = []
-        jobs = [
-            partial(self._whole, index, upload, inquiry.timing_ms, judge)
-            for index, upload in enumerate(inquiry.uploads)
-        ]
-        if len(jobs) == 1:  # mostly, and without a task of its own
-            return [await model.work(jobs[0], inquiry.deadline)]
-        size = model.contract.max_batch_size
-        for start in range(0, len(jobs), size):
-            some = (model.work(job, inquiry.deadline) for job in jobs[start : start + size])
-            results += await beside(some)
-        return results
-
-    def _whole(
-        self,
-        index: int,
-        upload: Upload,
-        timing_ms: Mapping[str, float],
-        judge: Judge,
-        infer: Infer,
-    ) -> Decision | Rejection:
-        item = self._read(index, upload, judge.contract, dict(timing_ms))
-        if isinstance(item, Rejection):
-            return item
-        assert isinstance(item.image, InputImage)
-        with self._metrics.stage("infer", item.timing_ms):
-            outputs = infer(item.image.pixels[np.newaxis], judge.is_clear)
-        return self._decide(item, judge.looked_at(outputs), judge)
-
-    async def _step_by_step(
-        self, inquiry: Inquiry, model: Model, judge: Judge
-    ) -> list[Decision | Rejection]:
-        """Read all images, infer where the model is, and decide."""
-        images = await self._read_all(inquiry, judge.contract)
-        readable = [image for image in images if isinstance(image, _Readable)]
-        results: list[Decision | Rejection] = [i for i in images if isinstance(i, Rejection)]
-        if tiling := judge.contract.tiling:
-            read = await self._infer_tiles(readable, model, tiling, inquiry.deadline)
-        elif readable:
-            outputs = await self._infer(readable, model, inquiry.deadline)
-            read = [(item, outputs.row(row)) for row, item in enumerate(readable)]
-        else:
-            read = []
-        results += [found for _, found in read if isinstance(found, Rejection)]
-        results += await self._threads.run_all(
-            partial(self._decide, item, judge.looked_at(found), judge)
-            for item, found in read
-            if isinstance(found, Outputs)
-        )
-        return sorted(results, key=lambda result: result.index)
+        job = partial(self._inspect, inquiry, batch, judge, perf_counter())
+        return await model.work(job, inquiry.deadline)
 
     async def _read_mask(self, inquiry: Inquiry, contract: Contract) -> NDArray[np.bool_] | None:
         mask, max_pixels = inquiry.mask, self._settings.max_pixels
@@ -161,15 +101,28 @@ class Inspection:
             lambda: inspected_part(mask.read(), contract, max_pixels=max_pixels)
         )
 
-    async def _read_all(self, inquiry: Inquiry, contract: Contract) -> list[_Readable | Rejection]:
-        return await self._threads.run_all(
-            partial(self._read, index, upload, contract, dict(inquiry.timing_ms))
-            for index, upload in enumerate(inquiry.uploads)
-        )
+    def _inspect(
+        self, inquiry: Inquiry, batch: range, judge: Judge, asked: float, infer: Infer
+    ) -> list[Decision | Rejection]:
+        """Read, infer and decide on some of the images, in a thread that was `asked` for."""
+        measured = partial(self._measured, infer, perf_counter() - asked)
+        read = partial(self._read, inquiry=inquiry, contract=judge.contract)
+        images = self._threads.each(partial(read, index) for index in batch)
+        readable = [image for image in images if isinstance(image, _Readable)]
+        results: list[Decision | Rejection] = [i for i in images if isinstance(i, Rejection)]
+        try:
+            outputs = self._infer(readable, judge, measured) if readable else None
+        except ImageError as problem:  # a picture of tiles that turned out to be damaged
+            return [_rejection(readable[0].index, readable[0].filename, problem)]
+        if outputs:
+            results += self._threads.each(
+                partial(self._decide, item, outputs.row(row), judge)
+                for row, item in enumerate(readable)
+            )
+        return sorted(results, key=lambda result: result.index)
 
-    def _read(
-        self, index: int, upload: Upload, contract: Contract, timing_ms: dict[str, float]
-    ) -> _Readable | Rejection:
+    def _read(self, index: int, inquiry: Inquiry, contract: Contract) -> _Readable | Rejection:
+        upload, timing_ms = inquiry.uploads[index], dict(inquiry.timing_ms)
         size, max_pixels = (contract.height, contract.width), self._settings.max_pixels
         image: InputImage | Tiles
         try:
@@ -185,32 +138,22 @@ class Inspection:
             return _rejection(index, upload.filename, problem)
         return _Readable(index, upload.filename, data, image, timing_ms)
 
-    async def _infer_tiles(
-        self, readable: Sequence[_Readable], model: Model, tiling: Tiling, deadline: float
-    ) -> list[tuple[_Readable, Outputs | Rejection]]:
-        """One picture after the other, so that memory is bounded by the tiles of one batch."""
-        found: list[tuple[_Readable, Outputs | Rejection]] = []
-        for item in readable:
-            assert isinstance(item.image, Tiles)
-            try:
-                with self._metrics.stage("infer", item.timing_ms):
-                    outputs = await inspect_tiles(
-                        item.image, tiling, model, deadline, self._threads
-                    )
-            except ImageError as problem:
-                found.append((item, _rejection(item.index, item.filename, problem)))
-            else:
-                found.append((item, outputs))
-        return found
+    def _measured(self, infer: Infer, waited: float, images: NDArray[np.uint8]) -> Outputs:
+        with self._metrics.batch(len(images), waited):
+            return infer(images)
 
-    async def _infer(self, readable: Sequence[_Readable], model: Model, deadline: float) -> Outputs:
-        pixels = [item.image.pixels for item in readable if isinstance(item.image, InputImage)]
-        timing_ms: dict[str, float] = {}
+    def _infer(self, items: Sequence[_Readable], judge: Judge, infer: Infer) -> Outputs:
+        contract, timing_ms = judge.contract, dict[str, float]()
         with self._metrics.stage("infer", timing_ms):
-            outputs = await infer_all(model, pixels, deadline)
-        for item in readable:
+            if contract.tiling:
+                (tiles,) = (item.image for item in items if isinstance(item.image, Tiles))
+                outputs = inspect_tiles(tiles, contract.tiling, contract, infer)
+            else:
+                images = [i.image.pixels for i in items if isinstance(i.image, InputImage)]
+                outputs = infer(np.stack(images))
+        for item in items:
             item.timing_ms.update(timing_ms)
-        return outputs
+        return judge.looked_at(outputs)
 
     def _decide(self, item: _Readable, outputs: Outputs, judge: Judge) -> Decision:
         score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])

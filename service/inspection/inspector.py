@@ -2,7 +2,8 @@
 
 from onegauge.schemas import Answer
 from onegauge.service.errors import BackendFailed, BackendUnavailable
-from onegauge.service.inspection.inspection import Inquiry, Inspection
+from onegauge.service.inspection.inquiry import Inquiry
+from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.inspection.shadow import Shadow
 from onegauge.service.inspection.versions import Versions
 from onegauge.service.observe.metrics import Metrics

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onegauge.schemas import Options
-from onegauge.service.inspection.decision import NOVELTY_THRESHOLD, Criterion
 from onegauge.service.inspection.mask import below_elsewhere, inspect_only
-from onegauge.service.model.backends import Outputs
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.criterion import Criterion
+from onegauge.service.model.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -22,20 +22,12 @@ class Judge:
     map_pixels: int  # at most, for each image
     lossless: bool  # overlays as PNG
     inspected: NDArray[np.bool_] | None  # (h, w), the part of the map that counts; None: all
-    margin: float  # of scores, within which a quick look does not decide
 
     def looked_at(self, outputs: Outputs) -> Outputs:
         """What is to be decided on of the outputs: those of the part that counts."""
         if self.inspected is None:
             return outputs
         return inspect_only(self.inspected, outputs, self.contract)
-
-    def is_clear(self, outputs: Outputs) -> bool:
-        """Whether the outputs (1,) of a quick look decide as a thorough one would."""
-        _, calibration = self.contract.rescoring or (0, None)
-        score, novelty = self.looked_at(outputs).score[0], outputs.novelty[0]
-        known = abs(float(novelty) - NOVELTY_THRESHOLD) > self.margin
-        return known and self.criterion.is_clear(float(score), self.margin, calibration)
 
     def level(self, score: float, anomaly_map: NDArray[np.float32]) -> float:
         """The least value of a region in the map (h, w) of an anomalous image.

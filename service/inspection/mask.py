@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from onegauge.service.errors import ImageError, InvalidOption
 from onegauge.service.imaging.image import read_mask
-from onegauge.service.inspection.decision import p_values
-from onegauge.service.model.backends import Outputs
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.criterion import p_values
+from onegauge.service.model.outputs import Outputs
 
 
 def inspected_part(data: bytes, contract: Contract, *, max_pixels: int) -> NDArray[np.bool_] | None:

@@ -8,7 +8,7 @@ from contourpy import contour_generator
 from numpy.typing import NDArray
 
 from onegauge.schemas import Box, Polygon
-from onegauge.service.inspection.decision import decimal
+from onegauge.service.model.criterion import decimal
 
 
 @dataclass(frozen=True)

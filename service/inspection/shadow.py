@@ -7,9 +7,9 @@ from functools import partial
 from onegauge.schemas import Answer, Decision, Rejection
 from onegauge.service.errors import Problem
 from onegauge.service.inspection.background import Background
-from onegauge.service.inspection.inspection import Inquiry, Inspection
-from onegauge.service.inspection.measured import measured
-from onegauge.service.model.backends import Model
+from onegauge.service.inspection.inquiry import Inquiry
+from onegauge.service.inspection.inspection import Inspection
+from onegauge.service.model.model import Model
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads
@@ -28,8 +28,7 @@ class Shadow:
         self._share = settings.shadow_share
         self._metrics = metrics
         self._task = Background("shadow", metrics)
-        self._unseen = Metrics()
-        self._inspection = Inspection(settings, self._unseen, Threads(1))
+        self._inspection = Inspection(settings, Metrics(), Threads(1))
 
     def compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
         """Perhaps inspect the images again, after they have been answered for."""
@@ -46,13 +45,13 @@ class Shadow:
 
     async def _compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
         options = inquiry.options.model_copy(update={"map": "none", "contours": False})
-        own, now = measured(model, self._unseen), asyncio.get_running_loop().time
+        now = asyncio.get_running_loop().time
         for upload, said in zip(inquiry.uploads, answer.results, strict=True):
             if isinstance(said, Rejection):
                 continue
             alone = Inquiry([upload], options, {}, now() + TIMEOUT_S, mask=inquiry.mask)
             try:
-                (says,) = (await self._inspection.answer(alone, own)).results
+                (says,) = (await self._inspection.answer(alone, model)).results
             except Problem:
                 self._metrics.shadow_skipped()
                 return

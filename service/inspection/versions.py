@@ -16,9 +16,8 @@ from onegauge.service.errors import (
     LoadFailed,
 )
 from onegauge.service.inspection.background import MAX_PAUSE_S, Background
-from onegauge.service.inspection.measured import MeasuredModel, measured
-from onegauge.service.model.backends import Backend, Model, Refusal
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.model import Backend, Model, Refusal
 from onegauge.service.observe.metrics import Metrics
 
 WATCH_S = 1.0  # between looks at what is served
@@ -41,7 +40,7 @@ class Versions:
         self._shadow_version = shadow
         self._shadow_again = _Again(never=True)
         self._shadow_error: str | None = None
-        self._model: MeasuredModel | None = None
+        self._model: Model | None = None
         self._seen: Contract | None = None  # the last that was loaded or refused
         self._again = _Again(never=True)
         self._told: Refusal | None = None
@@ -69,7 +68,7 @@ class Versions:
         """What was to be served and could not be, None where what is asked for answers."""
         return self._unreadable or self._refusal
 
-    def current(self) -> MeasuredModel:
+    def current(self) -> Model:
         """The version that answers; raises why there is none."""
         if self._model is None:
             raise self._error
@@ -136,7 +135,7 @@ class Versions:
             self._again.failed(exc)
             self._refuse(Refusal(contract.version, exc.detail))
             return
-        self._model = measured(model, self._metrics)
+        self._model = model
         self._pardon()
         self._shadow_again = _Again()
         _log.info("serving", extra={"fields": {"version": contract.version}})

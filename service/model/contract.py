@@ -20,7 +20,6 @@ from onegauge.service.imaging.tiles import Tiling
 
 IMAGE = "image"
 ANOMALY_MAP = "anomaly_map"
-QUICK = "quick."  # begins the names of tensors up to which a first look may be less precise
 _DATA = {"calibration_scores", "inspected"}  # parameters in base64
 SCALARS = ("score", "p_value", "raw_score", "normal_location", "normal_scale", "novelty")
 

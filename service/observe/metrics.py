@@ -94,9 +94,6 @@ class Metrics:
             "Images of a batch as the gateway sends it",
             buckets=BATCHES,
         )
-        self._second_looks = counter(
-            "onegauge_second_looks", "Images that a quick look did not decide"
-        )
         self._drift = Drift()
         self._registry.register(self._drift)
         self._model = gauge("onegauge_model_info", "The model version that answers", MODEL_LABELS)
@@ -205,10 +202,6 @@ class Metrics:
         yield
         self._backend_seconds.observe(perf_counter() - start)
         self._batch_images.observe(images)
-
-    def looked_again(self) -> None:
-        """Count an image whose quick look was too near the threshold."""
-        self._second_looks.inc()
 
     @contextmanager
     def stage(self, stage: Stage, timing_ms: dict[str, float]) -> Iterator[None]:

@@ -18,8 +18,8 @@ from onegauge.export.export_run import Flavour, export_run
 from onegauge.export.held_out import HeldOut
 from onegauge.export.precision_effect import ALLOWANCES, Allowance
 from onegauge.export.to_onnx import trace
-from onegauge.service.inspection.decision import Criterion, p_values
 from onegauge.service.model.contract import Contract, parse_config
+from onegauge.service.model.criterion import Criterion, p_values
 from onegauge.service.model.repository import StoredVersion
 from onegauge.training.checkpoint import load, load_verification_images, save
 from onegauge.training.errors import CheckpointError

@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 from onegauge.client.watch.watch import Post
 from onegauge.schemas import Options
 from onegauge.service.app import create_app
-from onegauge.service.model.backends import Backend, load_backend
+from onegauge.service.model.backends import load_backend
+from onegauge.service.model.model import Backend
 from onegauge.service.settings import Settings
 
 Gateway = Callable[..., TestClient]

@@ -1,14 +1,20 @@
 """A backend that does as it is told, where a real one would be too well behaved."""
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
 from threading import Event
+from typing import TypeVar
 
 import numpy as np
 
 from onegauge.service.errors import BackendError
-from onegauge.service.model.backends import Outputs
+from onegauge.service.model.backends.jobs import WaitingRoom
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.model import Infer
+from onegauge.service.model.outputs import Outputs
 
+T = TypeVar("T")
 PROVENANCE = {"calibration_images": "99"}
 
 
@@ -26,6 +32,8 @@ class FakeBackend:
         self.unloadable: BackendError | None = None
         self.cancelled = 0
         self.answered_by: list[str] = []
+        self.batches: list[int] = []
+        self.waiting = WaitingRoom(16)
 
     async def start(self) -> None: ...
 
@@ -55,7 +63,16 @@ class FakeBackend:
 class FakeModel:
     def __init__(self, contract: Contract, backend: FakeBackend) -> None:
         self.contract = contract
+        self.at_once = contract.max_batch_size
         self.backend = backend
+
+    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+        loop = asyncio.get_running_loop()
+
+        def ask(images: np.ndarray) -> list[Future[Outputs]]:
+            return [asyncio.run_coroutine_threadsafe(self.infer(images, deadline), loop)]
+
+        return await self.backend.waiting.work(job, ask, deadline)
 
     async def infer(self, images: np.ndarray, _deadline: float) -> Outputs:
         backend = self.backend
@@ -69,5 +86,6 @@ class FakeModel:
         if backend.error:
             raise backend.error
         backend.answered_by.append(self.contract.version)
+        backend.batches.append(len(images))
         score, zero = (np.full(len(images), v, np.float32) for v in (backend.score, 0))
         return Outputs(score, *[zero] * 5, np.zeros((len(images), 2, 2), np.float32))

@@ -19,8 +19,10 @@ from PIL import Image
 
 from onegauge.service.app import create_app
 from onegauge.service.http.connection import Protocol
-from onegauge.service.model.backends import Backend, Outputs, load_backend
+from onegauge.service.model.backends import load_backend
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.model import Backend
+from onegauge.service.model.outputs import Outputs
 from onegauge.service.observe.drift import WINDOW
 from onegauge.service.observe.metrics import MAX_LINES, Metrics
 from onegauge.service.settings import Settings

@@ -38,8 +38,6 @@ def test_come_from_the_environment(monkeypatch):
         ("triton_url", "10.0.0.7:8001,triton:8001"),
         ("triton_url", "10.0.0.7:8001,10.0.0.8"),
         ("rate_limit", "often"),
-        ("quick_look", "0"),
-        ("quick_look", "0.1"),  # which onnx has not
     ],
 )
 def test_refuse_what_makes_no_sense(monkeypatch, name, value):
@@ -73,10 +71,6 @@ def test_cores_are_those_that_the_process_may_use(monkeypatch):
 def test_memory_is_shared_with_one_server_on_this_host(backend, url):
     with pytest.raises(ValidationError, match="ONEGAUGE_TRITON_SHARED_MEMORY needs"):
         Settings(backend=backend, triton_url=url, triton_shared_memory=True)
-
-
-def test_openvino_can_look_quickly():
-    assert Settings(backend="openvino", quick_look=0.1).quick_look == 0.1
 
 
 def test_threshold_and_rate_exclude_each_other():

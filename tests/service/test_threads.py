@@ -3,7 +3,7 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
-from threading import Event
+from threading import Event, current_thread
 
 import pytest
 
@@ -20,12 +20,30 @@ def test_order_stays_and_so_many_run_beside_each_other():
         first_waits_for.set()
         return 3
 
-    async def scenario() -> list[int]:
-        tasks = [lambda: first_waits_for.wait(20) and 1, lambda: 2, last]
-        return await Threads(2).run_all(tasks)
+    tasks = [lambda: first_waits_for.wait(20) and 1, lambda: 2, last]
+    assert Threads(2).each(tasks) == [1, 2, 3]
 
-    assert asyncio.run(scenario()) == [1, 2, 3]
-    assert asyncio.run(Threads(1).run_all([])) == []
+
+def test_one_task_runs_in_the_thread_that_waits():
+    assert Threads(2).each([current_thread]) == [current_thread()]
+
+
+def test_no_more_run_at_once_in_whichever_threads():
+    first, second, release = Event(), Event(), Event()
+    threads = Threads(1)
+
+    def occupy() -> None:
+        first.set()
+        release.wait(20)
+
+    with ThreadPoolExecutor(2) as waiting:
+        waiting.submit(threads.each, [occupy])
+        first.wait(20)
+        other = waiting.submit(threads.each, [second.set])
+        assert not second.wait(0.05)
+        release.set()
+        other.result(20)
+    assert second.is_set()
 
 
 def test_tasks_see_context_variables():

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from onegauge.cores import cores, threads
 from onegauge.service.errors import BackendTimeout, ContractError
-from onegauge.service.inspection.decision import DeploymentCriterion
-from onegauge.service.model.backends import Infer, IsClear, Outputs
+from onegauge.service.model.backends.jobs import WaitingRoom, in_time
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.criterion import DeploymentCriterion
+from onegauge.service.model.model import Infer
+from onegauge.service.model.outputs import Outputs
 from onegauge.service.model.repository import (
     StoredVersion,
     Verification,
@@ -25,7 +28,6 @@ from onegauge.service.model.repository import (
     stored_version,
 )
 from onegauge.service.settings import Settings
-from onegauge.service.threads import beside, outcome
 
 SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and the one that exported
 SMALLER_TOLERANCE = 0.1  # the same for smaller precisions, which machines round differently
@@ -36,7 +38,7 @@ Run: TypeAlias = Callable[[NDArray[np.uint8]], Tensors]
 
 
 @dataclass(frozen=True)
-class Look:
+class Compiled:
     """A graph made ready by a library, to run while cores idle, and beside many others.
 
     On a CPU these are two: threads that wait for each other are worth it only on cores that idle.
@@ -44,15 +46,7 @@ class Look:
 
     alone: Run
     beside: Run
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A model made ready by a library, and perhaps a quicker way to most of its decisions."""
-
-    exact: Look
     batching: bool  # whether a batch takes less time than its images one by one
-    quick: Look | None = None
 
 
 Compile: TypeAlias = Callable[[Path, int], Compiled]
@@ -75,7 +69,7 @@ class EmbeddedBackend:
         self._cores = cores()
         self._begun: list[float] = []  # when the jobs that run now did
         self._first: EmbeddedModel | None = self._load(served_version(self._folder))
-        self._batching = self._first.batching
+        self._batching = self._first.at_once > 1
 
     async def start(self) -> None:
         """Start the workers."""
@@ -83,9 +77,11 @@ class EmbeddedBackend:
             GPU_WORKERS if self._batching else self._cores
         )
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inference")
+        self.waiting = WaitingRoom(self._settings.max_in_flight)
 
     async def stop(self) -> None:
         """Drop the batches that still wait."""
+        self.waiting.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def served(self) -> Contract:
@@ -113,30 +109,21 @@ class EmbeddedBackend:
         if monotonic() - min(self._begun, default=inf) > limit:
             raise BackendTimeout(f"A batch has been running for more than {limit:g} s.")
 
-    async def work(self, compiled: Compiled, job: Callable[[Infer], T], deadline: float) -> T:
-        """Do a job when its turn comes; raises BackendTimeout when that takes too long."""
-        future = self._workers.submit(copy_context().run, self._timed, compiled, job)
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await outcome(future)  # who gives up gives up the turn, too
-        except TimeoutError as exc:
-            raise BackendTimeout("The model did not answer before the deadline.") from exc
+    def submit(self, task: Callable[[], T]) -> Future[T]:
+        """Have a worker do a task when its turn comes."""
+        return self._workers.submit(copy_context().run, self._occupied, task)
 
-    def _timed(self, compiled: Compiled, job: Callable[[Infer], T]) -> T:
-        def looked(look: Look, images: NDArray[np.uint8]) -> Outputs:
-            half_idle = 2 * len(self._begun) <= self._cores
-            run = look.alone if half_idle else look.beside
-            return Outputs.from_tensors(run(images), len(images))
+    def run(self, compiled: Compiled, images: NDArray[np.uint8]) -> Outputs:
+        """Inspect a batch (B, H, W, 3) in the worker that calls."""
+        half_idle = 2 * len(self._begun) <= self._cores
+        run = compiled.alone if half_idle else compiled.beside
+        return Outputs.from_tensors(run(images), len(images))
 
-        def infer(images: NDArray[np.uint8], is_clear: IsClear | None = None) -> Outputs:
-            if compiled.quick and is_clear and is_clear(seen := looked(compiled.quick, images)):
-                return seen
-            return looked(compiled.exact, images)
-
+    def _occupied(self, task: Callable[[], T]) -> T:
         begun = monotonic()
         self._begun.append(begun)
         try:
-            return job(infer)
+            return task()
         finally:
             self._begun.remove(begun)
 
@@ -147,44 +134,40 @@ class EmbeddedBackend:
         compiled = self._compile(stored.model_file(), settings.inference_threads or threads())
         verification = stored.verification()
         full = contract.parameters.get("precision", "fp32") == "fp32"
-        for look in filter(None, (compiled.exact, compiled.quick)):
-            for run in dict.fromkeys((look.alone, look.beside)):
-                # the first request finds it warm
-                for batch_size in sorted({1, contract.max_batch_size if compiled.batching else 1}):
-                    images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)
-                    Outputs.from_tensors(run(images), batch_size)
-                if verification is not None:
-                    _verify(run, verification, contract, full=full and look is compiled.exact)
-        kind = EmbeddedModel if compiled.batching else EmbeddedModelOnCores
-        return kind(contract, self, compiled)
+        for run in dict.fromkeys((compiled.alone, compiled.beside)):
+            # the first request finds it warm
+            for batch_size in sorted({1, contract.max_batch_size if compiled.batching else 1}):
+                images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)
+                Outputs.from_tensors(run(images), batch_size)
+            if verification is not None:
+                _verify(run, verification, contract, full=full)
+        return EmbeddedModel(contract, self, compiled)
 
 
 class EmbeddedModel:
-    """One loaded version, which takes several images at once."""
+    """One loaded version."""
 
     def __init__(self, contract: Contract, backend: EmbeddedBackend, compiled: Compiled) -> None:
         self.contract = contract
-        self.batching = compiled.batching
+        self.at_once = contract.max_batch_size if compiled.batching else 1
         self._backend = backend
         self._compiled = compiled
 
-    async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
-        """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
-        return await self._backend.work(self._compiled, lambda infer: infer(images), deadline)
-
-
-class EmbeddedModelOnCores(EmbeddedModel):
-    """One loaded version, which takes images one by one, beside each other."""
-
-    async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
-        """Inspect a batch (B, H, W, 3); raises BackendTimeout or BackendFailed."""
-        one_by_one = super().infer
-        singles = (one_by_one(images[i : i + 1], deadline) for i in range(len(images)))
-        return Outputs.joined(await beside(singles))
-
     async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
-        """Do a job, which may infer, in one of the workers; raises as `infer` does."""
-        return await self._backend.work(self._compiled, job, deadline)
+        """Do a job, which may infer: in a worker, where it is the only one that it takes.
+
+        A picture of many tiles, and a batch, wait beside the workers instead.
+        """
+        if self.at_once > 1 or self.contract.tiling:
+            return await self._backend.waiting.work(job, self._ask, deadline)
+        infer = partial(self._backend.run, self._compiled)
+        return await in_time(self._backend.submit(partial(job, infer)), deadline)
+
+    def _ask(self, images: NDArray[np.uint8]) -> list[Future[Outputs]]:
+        parts = (images[i : i + self.at_once] for i in range(0, len(images), self.at_once))
+        return [
+            self._backend.submit(partial(self._backend.run, self._compiled, part)) for part in parts
+        ]
 
 
 def _verify(run: Run, expected: Verification, contract: Contract, *, full: bool) -> None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from onegauge.service.errors import BackendFailed, ContractError, for_clients
-from onegauge.service.model.backends import OUTPUTS
-from onegauge.service.model.backends.embedded import Compiled, Look, Run
+from onegauge.service.model.backends.embedded import Compiled, Run
 from onegauge.service.model.contract import IMAGE
+from onegauge.service.model.outputs import OUTPUTS
 
 _GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _LOG_ERRORS_ONLY = 3
@@ -33,7 +33,7 @@ def compile_model(model_file: Path, threads: int) -> Compiled:
     on_gpu = _GPU in onnxruntime.get_available_providers()
     alone = _load(model_file, threads, [_GPU, _CPU] if on_gpu else [_CPU])
     beside = alone if on_gpu or threads == 1 else _load(model_file, 1, [_CPU])
-    return Compiled(Look(alone, beside), batching=on_gpu)
+    return Compiled(alone, beside, batching=on_gpu)
 
 
 def _load(model_file: Path, threads: int, providers: list[str]) -> Run:

@@ -8,8 +8,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +26,15 @@ from onegauge.service.errors import (
     BackendTimeout,
     BackendUnavailable,
     for_clients,
+    needed_by,
 )
-from onegauge.service.model.backends import OUTPUTS, Outputs, Refusal
+from onegauge.service.model.backends.jobs import WaitingRoom
 from onegauge.service.model.backends.shared_memory import SharedMemory, in_message
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.model import Infer, Refusal
+from onegauge.service.model.outputs import OUTPUTS, Outputs
 from onegauge.service.model.repository import chosen_version
+from onegauge.service.settings import Settings
 
 ADMIN_HEADER = "triton-grpc-protocol-admin-key"
 RETRY_AFTER_S = 1
@@ -51,38 +57,55 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_timeout_ms", 5_000),
 ]
 
+T = TypeVar("T")
+
 _log = logging.getLogger("onegauge.triton")
 
 
-def read_admin_key(file: Path | None) -> str | None:
-    """What the file holds, None without a file; raises BackendUnavailable if it cannot be read."""
+def admin_headers(file: Path | None) -> dict[str, str] | None:
+    """For a server started with --grpc-restricted-protocol=model-repository:admin-key=KEY.
+
+    None without a file; raises BackendUnavailable for one that cannot be read.
+    """
     if file is None:
         return None
     try:
-        return file.read_text(encoding="utf-8-sig").strip()
+        key = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise BackendUnavailable(f"ONEGAUGE_TRITON_ADMIN_KEY cannot be read: {exc}") from exc
+    return {ADMIN_HEADER: key} if key else None
+
+
+def _trace_headers(settings: Settings) -> Callable[[], dict[str, str]]:
+    """What tells the server the current span, nothing without tracing."""
+    if not settings.tracing:
+        return dict
+    with needed_by("ONEGAUGE_TRACING", "tracing"):
+        from opentelemetry.propagate import inject
+
+    def headers() -> dict[str, str]:
+        carrier: dict[str, str] = {}
+        inject(carrier)
+        return carrier
+
+    return headers
 
 
 class TritonBackend:
-    """One model of Triton; `url` is a gRPC target or several addresses with commas between."""
+    """One model of Triton, whose URL is a gRPC target or several addresses with commas between.
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        admin_key: str | None = None,
-        headers: Callable[[], dict[str, str]] = dict,
-        *,
-        shared_memory: bool = False,
-    ) -> None:
+    Raises BackendUnavailable where the admin key cannot be read, or tracing is not installed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        url = settings.triton_url
         self._target = f"ipv4:{url}" if "," in url else url
         self._where = f"Triton at {url}"
-        self._model = model
-        # of a server started with --grpc-restricted-protocol=model-repository:admin-key=...
-        self._admin = {ADMIN_HEADER: admin_key} if admin_key else None
-        self.headers = headers  # of inferences, for traces
-        self._shared_memory = shared_memory
+        self._model = settings.model
+        self._admin = admin_headers(settings.triton_admin_key)
+        self.headers = _trace_headers(settings)  # of inferences
+        self._shared_memory = settings.triton_shared_memory
+        self.waiting = WaitingRoom(settings.max_in_flight)
 
     async def start(self) -> None:
         """Create the client, which belongs to the running event loop; the server may come later."""
@@ -91,6 +114,7 @@ class TritonBackend:
 
     async def stop(self) -> None:
         """Close the connections."""
+        self.waiting.close()
         if self._shared:
             await self._shared.close()
         await self.client.close()
@@ -190,12 +214,22 @@ class TritonModel:
         self, contract: Contract, backend: TritonBackend, shared: SharedMemory | None = None
     ) -> None:
         self.contract = contract
+        self.at_once = contract.max_batch_size
         self._backend = backend
         self._shared = shared
         self._wanted = [InferRequestedOutput(name) for name in OUTPUTS]
 
+    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+        """Do a job, which may infer, in a thread that waits for the server; raises as `infer`."""
+        loop = asyncio.get_running_loop()
+
+        def begin(images: NDArray[np.uint8]) -> list[Future[Outputs]]:
+            return [asyncio.run_coroutine_threadsafe(self.infer(images, deadline), loop)]
+
+        return await self._backend.waiting.work(job, begin, deadline)
+
     async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
-        """Inspect a batch (B, H, W, 3)."""
+        """Inspect a batch (B, H, W, 3); raises subclasses of BackendError."""
 
         async def ask(image: InferInput) -> InferResult:
             seconds = deadline - asyncio.get_running_loop().time()

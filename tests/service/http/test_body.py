@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from starlette.types import ASGIApp, Message, Receive
 
-from onegauge.service.http.body import SMALL_CHUNK, Upload
+from onegauge.service.inspection.inquiry import SMALL_CHUNK, Upload
 
 PROBLEM = "application/problem+json"
 

@@ -3,15 +3,10 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
 
-from onegauge.service.app import create_app
 from onegauge.service.errors import BackendTimeout, BackendUnavailable
-from onegauge.service.model.backends.embedded import Compiled, EmbeddedBackend, Look
-from onegauge.service.model.backends.onnx import compile_model
 from onegauge.service.model.contract import Contract
-from onegauge.service.settings import Settings
 from tests.service.fake_backend import FakeBackend, FakeModel
 
 
@@ -111,6 +106,14 @@ def test_more_images_than_a_batch_keep_their_order(client, normal, defective):
     assert [result["decision"] for result in results] == decisions
 
 
+@pytest.mark.parametrize(("images", "batches"), [(1, [1]), (2, [2]), (3, [2, 1]), (5, [2, 2, 1])])
+def test_images_come_to_the_model_in_batches_that_it_takes(gateway, normal, images, batches):
+    backend = FakeBackend()
+    client = gateway(backend)
+    assert post(client, *[normal] * images).status_code == 200
+    assert backend.batches == batches
+
+
 def test_pixel_limit_is_the_setting(gateway, normal):
     response = post(gateway(max_pixels=96 * 64 - 1), normal)
     assert response.status_code == 413
@@ -140,37 +143,3 @@ def test_backend_that_fails_fails_the_request(gateway, normal):
     assert post(client, normal).status_code == 504
     assert client.get("/readyz").status_code == 504
     assert client.get("/healthz").status_code == 200
-
-
-EXACT, QUICK = 0.3125, 0.3625  # scores of the normal part
-
-
-@pytest.mark.parametrize(
-    ("options", "decision", "score"),
-    [
-        ({}, "normal", QUICK),
-        ({"threshold": 0.34}, "normal", EXACT),
-        ({"threshold": 0.2}, "anomalous", QUICK),
-        ({"max_false_alarm_rate": 0.65}, "normal", EXACT),
-        ({"max_false_alarm_rate": 0.1}, "normal", QUICK),
-    ],
-)
-def test_a_quick_look_decides_where_it_is_clear(
-    gauge_model, gauge_repository, normal, options, decision, score
-):
-    exact = compile_model(gauge_model, 1).exact
-
-    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
-        seen = dict(exact.alone(images))
-        return seen | {"score": seen["score"] + np.float32(QUICK - EXACT)}
-
-    compiled = Compiled(exact, batching=False, quick=Look(quick, quick))
-    settings = Settings(repository=gauge_repository, backend="openvino", quick_look=0.1)
-    backend = EmbeddedBackend(settings, lambda *_: compiled)
-    with TestClient(create_app(settings, backend)) as client:
-        result = only(post(client, normal, **options))
-        metrics = client.get("/metrics").text
-    assert result["decision"] == decision
-    assert result["score"] == pytest.approx(score)
-    again = int(score == EXACT)
-    assert f"onegauge_second_looks_total {again:.1f}" in metrics

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from onegauge.schemas import Options
-from onegauge.service.inspection.decision import Criterion
 from onegauge.service.inspection.judge import Judge
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.criterion import Criterion
 
 LEFT = np.array([[True, False]] * 2)
 BITS = b64encode(np.packbits(LEFT).tobytes()).decode()
@@ -16,7 +16,7 @@ BITS = b64encode(np.packbits(LEFT).tobytes()).decode()
 def judge(mask: np.ndarray | None = None, **parameters: str) -> Judge:
     contract = Contract("gauge", "1", 8, 8, 2, 2, 2, "onnxruntime", parameters)
     criterion = Criterion(max_false_alarm_rate=0.7)
-    return Judge(contract, criterion, Options(), 100, False, mask, 0.0)
+    return Judge(contract, criterion, Options(), 100, False, mask)
 
 
 def test_regions_of_an_anomalous_image_begin_no_higher_than_its_highest_pixel():

@@ -9,8 +9,8 @@ from PIL import Image
 
 from onegauge.service.errors import InvalidOption
 from onegauge.service.inspection.mask import inspect_only, inspected_part
-from onegauge.service.model.backends import Outputs
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.outputs import Outputs
 from rig.pictures import encode, oriented
 
 CALIBRATION = np.linspace(0, 1, 9, dtype="<f4")

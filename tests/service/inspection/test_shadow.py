@@ -9,8 +9,7 @@ from fastapi.testclient import TestClient
 from onegauge.export.publish import add_version
 from onegauge.service.app import create_app
 from onegauge.service.errors import BackendFailed
-from onegauge.service.model.backends import Outputs
-from onegauge.service.model.backends.embedded import Compiled, EmbeddedBackend, Look
+from onegauge.service.model.backends.embedded import Compiled, EmbeddedBackend
 from onegauge.service.model.backends.onnx import compile_model
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.repository import read_config
@@ -176,51 +175,35 @@ def repository(gauge_repository: Path, gauge_model: Path, tmp_path: Path) -> Pat
 
 
 def embedded(repository: Path, gauge_model: Path, **options: object) -> TestClient:
-    """A gateway whose quick looks score 0.05 too much, which is near the threshold 0.34 only.
-
-    Version 2 sees an anomaly on the right of everything.
-    """
-    run = compile_model(gauge_model, 1).exact.alone
+    """A gateway whose version 2 sees an anomaly on the right of everything."""
+    run = compile_model(gauge_model, 1).alone
 
     def compiled(file: Path, _threads: int) -> Compiled:
-        def exact(images: np.ndarray) -> dict[str, np.ndarray]:
+        def found(images: np.ndarray) -> dict[str, np.ndarray]:
             seen = dict(run(images))
             if file.parent.name == "2":
                 seen["anomaly_map"][:, :, 6:] = 3
                 seen["score"] = np.full(len(images), 3, np.float32)
             return seen
 
-        def quick(images: np.ndarray) -> dict[str, np.ndarray]:
-            seen = exact(images)
-            return seen | {"score": seen["score"] + np.float32(0.05)}
+        return Compiled(found, found, batching=False)
 
-        return Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
-
-    settings = Settings(repository=repository, backend="openvino", quick_look=0.1, **options)
+    settings = Settings(repository=repository, **options)
     return TestClient(create_app(settings, EmbeddedBackend(settings, compiled)))
 
 
-def test_an_answer_comes_by_the_same_way_as_without(
-    repository, gauge_model, normal, defective, monkeypatch
-):
-    def forbidden(*_: object) -> Outputs:
-        raise AssertionError("images of a request go from the file to the decision in one job")
-
-    monkeypatch.setattr(
-        "onegauge.service.model.backends.embedded.EmbeddedModelOnCores.infer", forbidden
-    )
+def test_an_answer_is_the_same_as_without(repository, gauge_model, normal, defective):
     answers = []
     for shadow in ({}, {"shadow_version": "2", "shadow_share": 1.0}):
         with embedded(repository, gauge_model, **shadow) as client:
-            answer = post(client, normal, defective, threshold=0.34)
+            answer = post(client, normal, defective)
             if shadow:
                 until(lambda: value(client, COMPARED) == 2)
-            assert value(client, "onegauge_second_looks_total") == 1
         for result in answer["results"]:
             result.pop("timing_ms")
         answers.append(answer)
     assert answers[0] == answers[1]
-    assert [r["score"] for r in answers[0]["results"]] == pytest.approx([0.3125, 1.8878906])
+    assert [r["score"] for r in answers[0]["results"]] == pytest.approx([0.3125, 1.8378906])
 
 
 def test_under_a_mask_what_was_decided_is_compared(repository, gauge_model, defective):

@@ -17,8 +17,9 @@ from onegauge.service.errors import (
     LoadFailed,
 )
 from onegauge.service.inspection.versions import Versions
-from onegauge.service.model.backends import Backend, Refusal, load_backend
+from onegauge.service.model.backends import load_backend
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.model import Backend, Refusal
 from onegauge.service.model.repository import Verification
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings

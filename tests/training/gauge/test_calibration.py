@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from onegauge.service.inspection.decision import Criterion, p_values
+from onegauge.service.model.criterion import Criterion, p_values
 from onegauge.training.errors import DataError
 from onegauge.training.gauge.calibration import (
     Calibration,

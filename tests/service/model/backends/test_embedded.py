@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from threading import Barrier, Event
@@ -18,9 +17,13 @@ import pytest
 
 from onegauge.export.publish import publish, rollback
 from onegauge.service.errors import BackendTimeout, ContractError, UnpromisedRate
-from onegauge.service.model.backends import Backend, Outputs, load_backend
-from onegauge.service.model.backends.embedded import Compile, Compiled, EmbeddedBackend, Look, Run
+from onegauge.service.imaging.tiles import Tiling
+from onegauge.service.model.backends import load_backend
+from onegauge.service.model.backends.embedded import Compile, Compiled, EmbeddedBackend, Run
 from onegauge.service.model.backends.openvino import compile_model as compile_by_openvino
+from onegauge.service.model.contract import parse_config
+from onegauge.service.model.model import Backend, Infer, Model
+from onegauge.service.model.outputs import Outputs
 from onegauge.service.model.repository import Verification
 from onegauge.service.settings import Settings
 
@@ -53,12 +56,18 @@ def running(backend: Backend, use: Callable[[Backend], Awaitable[T]]) -> T:
 async def infer(backend: Backend, images: np.ndarray, timeout: float = 10) -> Outputs:
     """What the served version says."""
     model = await backend.load(await backend.served())
-    return await model.infer(images, asyncio.get_running_loop().time() + timeout)
+    return await ask(model, images, timeout)
+
+
+async def ask(model: Model, images: np.ndarray, timeout: float = 10) -> Outputs:
+    """What a version says, asked by a job."""
+    deadline = asyncio.get_running_loop().time() + timeout
+    return await model.work(lambda infer: infer(images), deadline)
 
 
 def compiling(alone: Run, beside: Run | None = None, *, batching: bool = True) -> Compile:
     """A library that makes these of any model."""
-    return lambda *_: Compiled(Look(alone, beside or alone), batching)
+    return lambda *_: Compiled(alone, beside or alone, batching)
 
 
 def levels(*greys: int) -> np.ndarray:
@@ -238,8 +247,7 @@ def test_batches_run_beside_each_other(gauge_repository):
 
     async def two(backend: Backend) -> None:
         model = await backend.load(await backend.served())
-        deadline = asyncio.get_running_loop().time() + 10
-        await asyncio.gather(*(model.infer(levels(9), deadline) for _ in range(2)))
+        await asyncio.gather(*(ask(model, levels(9)) for _ in range(2)))
 
     settings = Settings(repository=gauge_repository, inference_workers=2)
     running(EmbeddedBackend(settings, compiling(run)), two)
@@ -264,17 +272,22 @@ def test_a_batch_takes_all_cores_only_while_half_of_them_idle(
 
     async def one_then_two(backend: Backend) -> None:
         model = await backend.load(await backend.served())
-        deadline = asyncio.get_running_loop().time() + 10
-        await model.infer(levels(1), deadline)
-        await model.infer(levels(1), deadline)
-        await asyncio.gather(*(model.infer(levels(9), deadline) for _ in range(2)))
+        await ask(model, levels(1))
+        await ask(model, levels(1))
+        await asyncio.gather(*(ask(model, levels(9)) for _ in range(2)))
 
     settings = Settings(repository=gauge_repository, inference_workers=2)
     running(EmbeddedBackend(settings, compiling(on("all"), on("one"))), one_then_two)
     assert sorted(ran) == ["all", "all", "all", second]
 
 
-def test_images_of_a_batch_run_beside_each_other_where_that_is_faster(gauge_repository):
+def test_tiles_of_a_picture_run_beside_each_other_where_that_is_faster(gauge_repository, tmp_path):
+    repository = shutil.copytree(gauge_repository, tmp_path / "repository")
+    file = repository / "onegauge" / "config.pbtxt"
+    config = parse_config(file.read_text())
+    for name, value in Tiling(64, 16).parameters().items():
+        config.parameters[name].string_value = value
+    file.write_text(str(config))
     both = Barrier(2, timeout=20)
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -283,19 +296,49 @@ def test_images_of_a_batch_run_beside_each_other_where_that_is_faster(gauge_repo
             both.wait()
         return zeros(1) | {"score": images[:, 0, 0, 0].astype(np.float32)}
 
-    settings = Settings(repository=gauge_repository, inference_workers=2)
+    settings = Settings(repository=repository, inference_workers=2)
     backend = EmbeddedBackend(settings, compiling(run, batching=False))
     outputs = running(backend, lambda b: infer(b, levels(3, 1, 4, 1)))
     assert outputs.score.tolist() == [3, 1, 4, 1]
     assert outputs.anomaly_map.shape == (4, 8, 12)
 
 
+def test_a_job_that_was_given_up_infers_no_more(gauge_repository):
+    given_up, ended = Event(), Event()
+    ran: list[int] = []
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        ran.append(int(images.max()))
+        return zeros(len(images))
+
+    def job(infer: Infer) -> None:
+        try:
+            infer(levels(1))
+            given_up.wait(20)
+            infer(levels(2))
+        finally:
+            ended.set()
+
+    async def give_up(backend: Backend) -> None:
+        model = await backend.load(await backend.served())
+        with pytest.raises(BackendTimeout):
+            await model.work(job, asyncio.get_running_loop().time() + 0.5)
+        given_up.set()
+        await asyncio.to_thread(ended.wait, 20)
+
+    settings = Settings(repository=gauge_repository, inference_workers=1)
+    backend = EmbeddedBackend(settings, compiling(run))
+    ran.clear()
+    running(backend, give_up)
+    assert 1 in ran
+    assert 2 not in ran
+
+
 def test_many_batches_at_once_get_their_own_answers(settings):
     async def many(backend: Backend) -> list[float]:
         model = await backend.load(await backend.served())
-        deadline = asyncio.get_running_loop().time() + 20
         greys = [40, 200] * 20
-        found = await asyncio.gather(*(model.infer(levels(g), deadline) for g in greys))
+        found = await asyncio.gather(*(ask(model, levels(g), 20) for g in greys))
         return [float(outputs.score[0]) for outputs in found]
 
     scores = running(load_backend(settings), many)
@@ -315,60 +358,18 @@ def test_not_ready_while_a_batch_runs_longer_than_any_request_may(gauge_reposito
 
     async def hang_and_recover(backend: Backend) -> None:
         model = await backend.load(await backend.served())
-        now = asyncio.get_running_loop().time
         for images in (levels(9), levels(9, 9)):  # the second batch never leaves the queue
             with pytest.raises(BackendTimeout):
-                await model.infer(images, now() + 0.6)
+                await ask(model, images, 0.6)
             with pytest.raises(BackendTimeout, match="more than 0.2 s"):
                 await backend.ready()
         release.set()
-        await model.infer(levels(0, 0, 0), now() + 5)
+        await ask(model, levels(0, 0, 0))
         await backend.ready()
 
     settings = Settings(repository=gauge_repository, request_timeout_s=0.2, inference_workers=1)
     running(EmbeddedBackend(settings, compiling(run)), hang_and_recover)
     assert ran == [1, 4, 1, 3], "two for warmth, the late batch, and the one after"
-
-
-@pytest.mark.parametrize(
-    ("is_clear", "score"),
-    [(None, 0.0), (lambda outputs: outputs.score[0] > 0, 0.5), (lambda _: False, 0.0)],
-)
-def test_a_quick_look_will_do_where_it_is_clear(gauge_repository, is_clear, score):
-    def exact(images: np.ndarray) -> dict[str, np.ndarray]:
-        return zeros(len(images))
-
-    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
-        return zeros(len(images)) | {"score": np.full(len(images), 0.5, np.float32)}
-
-    async def look(backend: Backend) -> float:
-        model = await backend.load(await backend.served())
-        deadline = asyncio.get_running_loop().time() + 10
-        return await model.work(lambda infer: infer(levels(0), is_clear).score[0], deadline)
-
-    compiled = Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
-    settings = Settings(repository=gauge_repository, inference_workers=1)
-    assert running(EmbeddedBackend(settings, lambda *_: compiled), look) == score
-
-
-@pytest.mark.parametrize(("error", "refused"), [(0.05, False), (0.2, True)])
-def test_a_version_whose_quick_look_errs_much_is_refused(
-    gauge_repository, tmp_path, error, refused
-):
-    repository = shutil.copytree(gauge_repository, tmp_path / "repository")
-    file = repository / "onegauge" / "1" / "verification.npz"
-    Verification(levels(0), np.zeros(1, np.float32), np.zeros(1, np.float32)).save(file)
-
-    def exact(images: np.ndarray) -> dict[str, np.ndarray]:
-        return zeros(len(images))
-
-    def quick(images: np.ndarray) -> dict[str, np.ndarray]:
-        return zeros(len(images)) | {"score": np.full(len(images), error, np.float32)}
-
-    compiled = Compiled(Look(exact, exact), batching=False, quick=Look(quick, quick))
-    expected = pytest.raises(ContractError, match="as it did") if refused else nullcontext()
-    with expected:
-        EmbeddedBackend(Settings(repository=repository), lambda *_: compiled)
 
 
 def test_images_beside_each_other_do_not_take_turns_in_openvino(gauge_model, monkeypatch):

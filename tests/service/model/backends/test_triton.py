@@ -18,10 +18,16 @@ from onegauge.service.errors import (
     BackendUnavailable,
     ContractError,
 )
-from onegauge.service.model.backends import OUTPUTS, Outputs
 from onegauge.service.model.backends.shared_memory import Ask, SharedMemory, in_message
-from onegauge.service.model.backends.triton import TritonBackend, TritonModel, read_admin_key
+from onegauge.service.model.backends.triton import (
+    ADMIN_HEADER,
+    TritonBackend,
+    TritonModel,
+    admin_headers,
+)
 from onegauge.service.model.contract import Contract, parse_config
+from onegauge.service.model.outputs import OUTPUTS, Outputs
+from onegauge.service.settings import Settings
 
 T = TypeVar("T")
 IMAGES = np.zeros((3, 32, 48, 3), np.uint8)
@@ -95,10 +101,10 @@ def session(
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(server, listener)
         port = listener.add_insecure_port("127.0.0.1:0")
         await listener.start()
-        trace = {"traceparent": "00-1-2-01"}
-        backend = TritonBackend(
-            f"127.0.0.1:{port}", "onegauge", headers=lambda: trace, shared_memory=shared_memory
-        )
+        url = f"127.0.0.1:{port}"
+        sharing = {"triton_shared_memory": True} if shared_memory else {}
+        backend = TritonBackend(Settings(backend="triton", triton_url=url, **sharing))
+        backend.headers = lambda: {"traceparent": "00-1-2-01"}
         await backend.start()
         try:
             return await use(backend)
@@ -112,7 +118,8 @@ def session(
 async def infer(backend: TritonBackend, timeout: float = 10) -> Outputs:
     contract = Contract("onegauge", "1", 32, 48, 8, 12, 4, "onnxruntime", {})
     model = TritonModel(contract, backend)
-    return await model.infer(IMAGES, asyncio.get_running_loop().time() + timeout)
+    deadline = asyncio.get_running_loop().time() + timeout
+    return await model.work(lambda infer: infer(IMAGES), deadline)
 
 
 def test_the_version_that_the_configuration_names_is_served(server):
@@ -211,7 +218,8 @@ def test_several_servers_take_turns_and_one_that_is_gone_is_left_out(gauge_repos
             ports.append(listener.add_insecure_port("127.0.0.1:0"))
             await listener.start()
             listeners.append(listener)
-        backend = TritonBackend(",".join(f"127.0.0.1:{port}" for port in ports), "onegauge")
+        url = ",".join(f"127.0.0.1:{port}" for port in ports)
+        backend = TritonBackend(Settings(triton_url=url))
         await backend.start()
         for _ in range(20):
             await infer(backend)
@@ -233,7 +241,7 @@ def test_server_is_not_asked_by_a_proxy_of_the_environment(server, monkeypatch):
 
 def test_server_that_is_not_there_is_unavailable():
     async def ask() -> None:
-        backend = TritonBackend("127.0.0.1:9", "onegauge")
+        backend = TritonBackend(Settings(triton_url="127.0.0.1:9"))
         await backend.start()
         try:
             await backend.ready()
@@ -258,12 +266,12 @@ def test_foreign_model_is_refused(server):
 
 
 def test_admin_key_is_read_without_its_line_break(tmp_path):
-    assert read_admin_key(None) is None
+    assert admin_headers(None) is None
     for written in (b"sesame\n", b"\xef\xbb\xbfsesame \r\n"):
         (tmp_path / "key").write_bytes(written)
-        assert read_admin_key(tmp_path / "key") == "sesame"
+        assert admin_headers(tmp_path / "key") == {ADMIN_HEADER: "sesame"}
     with pytest.raises(BackendUnavailable, match="ONEGAUGE_TRITON_ADMIN_KEY"):
-        read_admin_key(tmp_path / "none")
+        admin_headers(tmp_path / "none")
 
 
 async def score_of_loaded_model(backend: TritonBackend) -> float:

@@ -1,4 +1,4 @@
-"""The graph's outputs → a decision."""
+"""When an image is anomalous: by its score, or by its p-value."""
 
 from dataclasses import dataclass
 
@@ -48,23 +48,6 @@ class Criterion:
         else:
             anomalous = np.float32(p_value) <= np.float32(self.max_false_alarm_rate)
         return "anomalous" if anomalous else "normal"
-
-    def is_clear(
-        self, score: float, margin: float, calibration: NDArray[np.float32] | None
-    ) -> bool:
-        """Whether a score that is off by up to a margin decides all the same.
-
-        By the calibration scores (n,) of the model where it is the p-value that decides.
-        """
-        if self.max_false_alarm_rate is None:
-            return abs(score - self.threshold) > margin
-        if calibration is None:
-            return False
-        bounds = np.array([score - margin, score + margin], np.float32)
-        rates = p_values(bounds, calibration)
-        return (
-            len({self.judge(float(s), float(p)) for s, p in zip(bounds, rates, strict=True)}) == 1
-        )
 
 
 class DeploymentCriterion(Criterion):

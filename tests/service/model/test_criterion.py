@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from onegauge.service.errors import InvalidOption, UnpromisedRate
-from onegauge.service.inspection.decision import Criterion, DeploymentCriterion, decimal, p_values
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.criterion import Criterion, DeploymentCriterion, decimal, p_values
 
 
 def contract(**parameters: str) -> Contract:

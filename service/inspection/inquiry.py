@@ -1,0 +1,52 @@
+"""What one request asks: images as they were sent, how to decide on them, and by when."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from onegauge.schemas import Options
+from onegauge.service.errors import ImageTooLarge
+
+SMALL_CHUNK = 4096
+
+
+@dataclass
+class Upload:
+    """One image as it was sent; what exceeds `limit` bytes is counted but not kept."""
+
+    filename: str | None
+    limit: int
+    size: int = 0
+    chunks: list[bytes | bytearray] = field(default_factory=list)  # joined where they are read
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self.size += len(chunk)
+        if self.size > self.limit:
+            self.chunks.clear()
+        elif len(chunk) >= SMALL_CHUNK:
+            self.chunks.append(chunk)
+        else:  # an object of its own for each drop would take far more memory than it holds
+            if not (self.chunks and isinstance(self.chunks[-1], bytearray)):
+                self.chunks.append(bytearray())
+            self.chunks[-1] += chunk
+
+    def read(self) -> bytes:
+        """The whole image; raises ImageTooLarge when it did not fit."""
+        if self.size > self.limit:
+            raise ImageTooLarge(
+                f"The image has {self.size} bytes; at most {self.limit} are allowed.",
+                limit_bytes=self.limit,
+            )
+        return b"".join(self.chunks)
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """The images of one request, how it wants them decided, and by when."""
+
+    uploads: Sequence[Upload]
+    options: Options
+    timing_ms: Mapping[str, float]  # what the request took so far
+    deadline: float  # in the event loop's time
+    lossless: bool = False  # overlays as PNG instead of JPEG
+    mask: Upload | None = None  # of all images
