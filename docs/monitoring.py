@@ -1,6 +1,6 @@
-"""Draw docs/images/watching.png: what the dashboards show while three lines go wrong.
+"""Draw docs/images/monitoring.png: what the dashboards show while three lines go wrong.
 
-    python docs/monitoring.py docs/images/watching.png
+    python docs/monitoring.py docs/images/monitoring.png
 
 A real gateway inspects rendered parts of three lines for a few minutes, a real Prometheus scrapes
 it each second, and the panels are drawn from the dashboards' own queries. After a third of the
