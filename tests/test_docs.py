@@ -16,6 +16,7 @@ from PIL import Image
 from demo.products import __main__ as products
 from onegauge.cli import app
 from onegauge.schemas import Answer, Decision, Options
+from onegauge.service.observe.metrics import Metrics
 from onegauge.training.backbones import distill
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +118,41 @@ def test_links_between_pages_lead_somewhere(page):
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_that_pages_name_exist(page):
+    rooms = "bench|demo|docker|docs|export|onegauge|rig|service|tests|training"
+    for path in re.findall(rf"`((?:{rooms})/[\w./-]*)`", page.read_text()):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_alerts_that_pages_name_exist(page):
+    rules = (ROOT / "docker" / "prometheus" / "alerts.yml").read_text()
+    alerts = set(re.findall(r"alert: (\w+)", rules))
+    assert set(re.findall(r"`(Onegauge\w+)`", page.read_text())) <= alerts
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_metrics_that_pages_name_exist(page):
+    metrics = set(re.findall(r"^# TYPE (\w+)", Metrics().exposition().decode(), re.MULTILINE))
+    parameters = {"onegauge_version"}  # of a model
+    if page.name != "CHANGELOG.md":  # which tells of what there was
+        assert set(re.findall(r"`(onegauge_\w+)`", page.read_text())) <= metrics | parameters
+
+
+def test_panels_that_troubleshooting_names_exist():
+    panels = set()
+    for file in (ROOT / "docker" / "grafana" / "dashboards").glob("*.json"):
+        panels |= {panel["title"] for panel in json.loads(file.read_text())["panels"]}
+    named = set(
+        re.findall(
+            r"\*([A-Z][^*|]+)\*", "".join(sections(ROOT / "docs" / "troubleshooting.md").values())
+        )
+    )
+    assert named
+    assert named <= panels
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
