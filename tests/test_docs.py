@@ -143,14 +143,10 @@ def test_metrics_that_pages_name_exist(page):
 
 
 def test_panels_that_troubleshooting_names_exist():
-    panels = set()
-    for file in (ROOT / "docker" / "grafana" / "dashboards").glob("*.json"):
-        panels |= {panel["title"] for panel in json.loads(file.read_text())["panels"]}
-    named = set(
-        re.findall(
-            r"\*([A-Z][^*|]+)\*", "".join(sections(ROOT / "docs" / "troubleshooting.md").values())
-        )
-    )
+    files = (ROOT / "docker" / "grafana" / "dashboards").glob("*.json")
+    panels = {p["title"] for file in files for p in json.loads(file.read_text())["panels"]}
+    text = "".join(sections(ROOT / "docs" / "troubleshooting.md").values())
+    named = set(re.findall(r"\*([A-Z][^*|]+)\*", text))
     assert named
     assert named <= panels
 
