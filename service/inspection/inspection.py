@@ -81,17 +81,12 @@ class Inspection:
         for first in range(0, len(inquiry.uploads), together):
             some = range(first, min(first + together, len(inquiry.uploads)))
             batches = (some[i : i + model.at_once] for i in range(0, len(some), model.at_once))
-            for found in await beside(self._work(inquiry, b, model, judge) for b in batches):
+            jobs = (partial(self._inspect, inquiry, b, judge, perf_counter()) for b in batches)
+            for found in await beside(model.work(job, inquiry.deadline) for job in jobs):
                 results += found
         return Answer(
             model=ModelVersion(name=contract.name, version=contract.version), results=results
         )
-
-    async def _work(
-        self, inquiry: Inquiry, batch: range, model: Model, judge: Judge
-    ) -> list[Decision | Rejection]:
-        job = partial(self._inspect, inquiry, batch, judge, perf_counter())
-        return await model.work(job, inquiry.deadline)
 
     async def _read_mask(self, inquiry: Inquiry, contract: Contract) -> NDArray[np.bool_] | None:
         mask, max_pixels = inquiry.mask, self._settings.max_pixels

@@ -7,6 +7,7 @@ same message over gRPC; there is no manifest of another format.
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 
 import numpy as np
@@ -80,17 +81,17 @@ class Contract:
         """When, in seconds since 1970, None when the model does not say."""
         return _number(self.parameters.get("calibrated_at"))
 
-    @property
+    @cached_property
     def tiling(self) -> Tiling | None:
         """How pictures are cut, None for a model of whole pictures."""
         return Tiling.from_parameters(self.parameters)
 
-    @property
+    @cached_property
     def depth(self) -> Depth:
         """The bits that files of more than 8 fill, unknown when the model does not say."""
         return Depth.from_parameters(self.parameters)
 
-    @property
+    @cached_property
     def rescoring(self) -> tuple[int, NDArray[np.float32]] | None:
         """What scores a part of a map alone: pixels that make a score, calibration scores (n,).
 
@@ -105,7 +106,7 @@ class Contract:
             return None
         return int(pixels), scores
 
-    @property
+    @cached_property
     def inspected(self) -> NDArray[np.bool_] | None:
         """The part (h, w) of a map that the model scores, None for all, or when it does not say."""
         shape = self.map_height, self.map_width
