@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from onegauge.service.app import create_app
 from onegauge.service.errors import ContractError
-from onegauge.service.http.connection import Protocol
+from onegauge.service.http.connection import Connection
 from onegauge.service.http.gateway import Gateway
 from onegauge.service.model.backends import load_backend
 from onegauge.service.observe.logs import configure_logs
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
             settings.host,
             settings.port,
             log_config=None,
-            http=Protocol,
+            http=Connection,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.grace_s,

@@ -15,7 +15,7 @@ LOOK_S = 0.1  # between looks at whether a client that sends nothing more still 
 _FIRST_WORD = b"HTTP/1.1 "  # of every answer
 
 
-class Protocol(HttpToolsProtocol):
+class Connection(HttpToolsProtocol):
     """Takes the end of what a client sends for no leave, and a wish for another protocol for none.
 
     Closes a connection that has begun nothing, or a header, and does not go on with it. uvicorn

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
-from onegauge.service.http.connection import Protocol
+from onegauge.service.http.connection import Connection
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -46,7 +46,7 @@ async def connection(
     config = uvicorn.Config(
         app,
         port=0,
-        http=Protocol,
+        http=Connection,
         lifespan="off",
         log_config=None,
         timeout_keep_alive=keep_alive,

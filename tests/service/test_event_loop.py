@@ -18,7 +18,7 @@ import uvicorn
 from PIL import Image
 
 from onegauge.service.app import create_app
-from onegauge.service.http.connection import Protocol
+from onegauge.service.http.connection import Connection
 from onegauge.service.model.backends import load_backend
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.model import Backend
@@ -62,7 +62,7 @@ class Watched:
 @contextmanager
 def watched(backend: Backend, settings: Settings) -> Iterator[Watched]:
     app = create_app(settings, backend)
-    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_config=None))
     run = asyncio.Handle._run
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.MonkeyPatch.context() as patch:
         loop = Thread(target=lambda: asyncio.run(server.serve([listening])))
