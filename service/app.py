@@ -11,12 +11,10 @@ from fastapi_offline import FastAPIOffline
 
 from onegauge.service.errors import needed_by
 from onegauge.service.http import lookout
-from onegauge.service.http.access_log import AccessLog
-from onegauge.service.http.direct import Direct
 from onegauge.service.http.gateway import Gateway
+from onegauge.service.http.middleware import Middleware
 from onegauge.service.http.problems import add_problem_handlers
-from onegauge.service.http.routes import router
-from onegauge.service.http.security_headers import SecurityHeaders
+from onegauge.service.http.routes import inspections, router
 from onegauge.service.inspection.versions import Versions
 from onegauge.service.model.model import Backend
 from onegauge.service.observe.metrics import Metrics
@@ -51,7 +49,6 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # names of functions of clients
     )
     app.state.gateway = gateway
-    app.add_middleware(Direct)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -59,12 +56,13 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
         )
-    app.add_middleware(SecurityHeaders)
-    app.add_middleware(AccessLog, metrics=metrics)
+    app.add_middleware(Middleware, metrics=metrics)
     if tracing:
         from onegauge.service.observe.tracing import TracedRequests
 
         app.add_middleware(TracedRequests, tracing=tracing)
+    # as they are, and first: routes of an included router are looked for twice
+    app.router.routes[:0] = inspections.routes
     app.include_router(router)
     app.include_router(lookout.router)
     add_problem_handlers(app)

@@ -1,21 +1,20 @@
 """Work whose client has gone is given up."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-T = TypeVar("T")
 
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do `work` after the request's body was read; raises ClientDisconnect when nobody waits."""
+@asynccontextmanager
+async def while_connected(request: Request) -> AsyncIterator[None]:
+    """Around work that follows the request's body; raises ClientDisconnect when nobody waits."""
     try:
         async with asyncio.timeout(None) as patience:  # which ends with the connection
             departure = asyncio.create_task(_until_gone(request, patience))
             try:
-                return await work
+                yield
             finally:
                 departure.cancel()
     except TimeoutError as exc:

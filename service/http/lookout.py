@@ -23,7 +23,7 @@ from onegauge.schemas import LINE_MAX_LENGTH, Decision, Options, Rejection
 from onegauge.service.errors import InvalidOption, MissingImage, Problem
 from onegauge.service.http.body import read_body
 from onegauge.service.http.disconnect import while_connected
-from onegauge.service.http.gateway import Gateway, GatewayDep
+from onegauge.service.http.gateway import GatewayDep
 from onegauge.service.http.problems import documented
 from onegauge.service.inspection.anomaly_map import strips
 from onegauge.service.inspection.inquiry import Inquiry
@@ -112,8 +112,11 @@ async def detect_anomalies(
             body = await read_body(request, gateway.settings, visit)
             options = Options(line=project, map="mask")
             request.state.access.update(line=options.line, images=len(body.images))
+            if len(body.images) != 1:
+                raise MissingImage(f"Send one image, not {len(body.images)}.")
             inquiry = Inquiry(body.images, options, {}, visit.deadline)
-            result = await while_connected(request, _inspected(gateway, inquiry))
+            async with while_connected(request), gateway.admission.turn():
+                (result,) = (await gateway.inspector.inspect(inquiry)).results
     except Problem as problem:
         gateway.metrics.rejected(problem.reason)
         return _error(problem.status, problem.detail)
@@ -122,14 +125,6 @@ async def detect_anomalies(
     request.state.access["decisions"] = {result.decision: 1}
     content = await gateway.threads.run(partial(_content, result))
     return Response(content, media_type="application/json")
-
-
-async def _inspected(gateway: Gateway, inquiry: Inquiry) -> Decision | Rejection:
-    if len(inquiry.uploads) != 1:
-        raise MissingImage(f"Send one image, not {len(inquiry.uploads)}.")
-    async with gateway.admission.turn():
-        (result,) = (await gateway.inspector.inspect(inquiry)).results
-    return result
 
 
 def _content(decision: Decision) -> bytes:

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from onegauge.schemas import ProblemDetails
 from onegauge.service.errors import Problem
-from onegauge.service.http.access_log import REQUEST_ID_HEADER
+from onegauge.service.http.middleware import REQUEST_ID_HEADER
 from onegauge.service.http.options import invalid_option
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,15 +22,13 @@ CLIENT_CLOSED_REQUEST = 499  # never seen by the client, which is gone, but by t
 
 def problem_response(request: Request, details: dict[str, Any]) -> Response:
     """Problem details as a response that names its request."""
-    request_id = request.state.request_id
-    headers = {REQUEST_ID_HEADER: request_id}
+    headers = {}
     if "retry_after" in details:
         headers["Retry-After"] = str(details["retry_after"])
     if details["status"] == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(
-        {**details, "request_id": request_id}, details["status"], headers, MEDIA_TYPE
-    )
+    content = {**details, "request_id": request.state.request_id}
+    return JSONResponse(content, details["status"], headers, MEDIA_TYPE)
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
@@ -53,14 +51,14 @@ def _leaves(kind: type[Problem]) -> list[type[Problem]]:
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Turn everything that a route may raise into problem details."""
-    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
-async def on_problem(request: Request, exc: Exception) -> Response:
+async def _on_problem(request: Request, exc: Exception) -> Response:
     """The answer to a Problem, which is counted."""
     assert isinstance(exc, Problem)
     request.app.state.gateway.metrics.rejected(exc.reason)
@@ -69,7 +67,7 @@ async def on_problem(request: Request, exc: Exception) -> Response:
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    return await on_problem(request, invalid_option(exc))
+    return await _on_problem(request, invalid_option(exc))
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:
@@ -79,7 +77,7 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
     return response
 
 
-async def on_disconnect(_request: Request, _exc: Exception) -> Response:
+async def _on_disconnect(_request: Request, _exc: Exception) -> Response:
     """The answer to nobody."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
@@ -89,7 +87,10 @@ async def _on_unexpected(request: Request, exc: Exception) -> Response:
     # Starlette raises it again after the answer, and the server logs it with its notes.
     exc.add_note(f"request_id: {request.state.request_id}")
     request.app.state.gateway.metrics.rejected("internal-error")
-    return problem_response(request, _untyped(500, "An unexpected error; see the gateway's log."))
+    details = _untyped(500, "An unexpected error; see the gateway's log.")
+    response = problem_response(request, details)
+    response.headers[REQUEST_ID_HEADER] = request.state.request_id  # our middleware has ended
+    return response
 
 
 def _untyped(status: int, detail: str) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.types import Receive, Scope, Send
 
 from onegauge.schemas import Answer, Decision, ModelCard, Readiness
 from onegauge.service.errors import (
@@ -23,7 +25,7 @@ from onegauge.service.http.admission import Visit
 from onegauge.service.http.answers import FORMS, Form, is_heavy, options_for, present, wanted_form
 from onegauge.service.http.body import IMAGE_FIELD, MASK_FIELD, read_body
 from onegauge.service.http.disconnect import while_connected
-from onegauge.service.http.gateway import Gateway, GatewayDep, gateway_of
+from onegauge.service.http.gateway import Gateway, GatewayDep
 from onegauge.service.http.options import documented_options, read_options, read_timeout
 from onegauge.service.http.problems import documented, problem_response
 from onegauge.service.inspection.inquiry import Inquiry
@@ -55,11 +57,25 @@ _FORMS: dict[str, Any] = {
 _ACCESS = (Unauthorized, Forbidden, TooManyRequests, KeysUnreadable)
 
 
+class PlainRoute(APIRoute):
+    """A route that FastAPI describes, but whose endpoint turns a request into a response itself."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer without what FastAPI prepares for parameters and dependencies."""
+        if self.methods and scope["method"] in self.methods:
+            response = await self.endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)  # refuses the method
+
+
+inspections = APIRouter(route_class=PlainRoute)
 router = APIRouter()
 
 
-@router.post(
+@inspections.post(
     "/v1/inspect",
+    operation_id="inspect",
     response_model=Answer,
     responses={200: _FORMS, **documented(Problem)},
     openapi_extra={
@@ -68,15 +84,16 @@ router = APIRouter()
         "security": [{SCHEME: []}],
     },
 )
-@router.post("/inspect", include_in_schema=False)
+@inspections.post("/inspect", include_in_schema=False)
 async def inspect(request: Request) -> Response:
     """Decide on one image or many: is it like the normal images of any product?"""
+    gateway: Gateway = request.app.state.gateway
     await allow(request, "inspect")
-    gateway = await gateway_of(request)
     async with gateway.admission.visit(read_timeout(request)) as visit:
         form = wanted_form(",".join(request.headers.getlist("accept")))
         inquiry = await _read(request, gateway, visit, form)
-        answer = await while_connected(request, _answer(gateway, inquiry))
+        async with while_connected(request), gateway.admission.turn():
+            answer = await gateway.inspector.inspect(inquiry)
         if is_heavy(answer):
             return await gateway.threads.run(partial(_respond, request, answer, form))
         return _respond(request, answer, form)
@@ -92,11 +109,6 @@ async def _read(request: Request, gateway: Gateway, visit: Visit, form: Form) ->
     options = options_for(form, options, len(body.images))
     request.state.access.update(line=options.line, images=len(body.images))
     return Inquiry(body.images, options, timing_ms, visit.deadline, form == "image/png", body.mask)
-
-
-async def _answer(gateway: Gateway, inquiry: Inquiry) -> Answer:
-    async with gateway.admission.turn():
-        return await gateway.inspector.inspect(inquiry)
 
 
 def _respond(request: Request, answer: Answer, form: Form) -> Response:

@@ -96,14 +96,6 @@ def test_log_has_the_name_of_the_key_and_not_the_key(gateway, keys, caplog):
     assert secret not in str([vars(record) for record in caplog.records])
 
 
-def test_browsers_are_told_to_make_nothing_of_an_answer(client):
-    headers = client.get("/healthz").headers
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Cache-Control"] == "no-store"
-    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
-    assert "script-src 'self'" in client.get("/docs").headers["Content-Security-Policy"]
-
-
 def test_pages_of_other_origins_are_kept_out_unless_they_are_named(gateway):
     origin = {"Origin": "https://hmi.plant.example"}
     assert "Access-Control-Allow-Origin" not in gateway().get("/healthz", headers=origin).headers

@@ -55,3 +55,19 @@ def test_requests_are_counted_by_route_and_status(client, normal):
         assert f'onegauge_requests_total{{path="{path}",status="{status}"}} 1.0' in found
     assert 'onegauge_requests_total{path="other",status="404"} 2.0' in found
     assert 'onegauge_request_duration_seconds_count{path="/inspect"} 1.0' in found
+
+
+@pytest.mark.parametrize("path", ["/inspect/", "/v1/inspect/"])
+def test_slash_at_the_end_is_no_other_address(client, normal, path):
+    png = {"Content-Type": "image/png"}
+    answer = client.post(path, content=normal, headers=png, follow_redirects=False)
+    assert answer.json()["results"][0]["decision"] == "normal"
+    assert f'path="{path[:-1]}",status="200"' in client.get("/metrics").text
+
+
+def test_browsers_are_told_to_make_nothing_of_an_answer(client):
+    headers = client.get("/healthz").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert "script-src 'self'" in client.get("/docs").headers["Content-Security-Policy"]
