@@ -47,6 +47,14 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         description="Visual inspection of mixed products with one threshold.",
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # names of functions of clients
+        telemetry={
+            "tracing": tracing is not None,
+            "tracer_provider": tracing.provider if tracing else None,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     app.state.gateway = gateway
     if settings.cors_origins:
@@ -57,10 +65,6 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
         )
     app.add_middleware(Middleware, metrics=metrics)
-    if tracing:
-        from onegauge.service.observe.tracing import TracedRequests
-
-        app.add_middleware(TracedRequests, tracing=tracing)
     # as they are, and first: routes of an included router are looked for twice
     app.router.routes[:0] = inspections.routes
     app.include_router(router)
