@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from onegauge.service.errors import for_clients
 
-_HERE = Path(__file__).parent
+_SERVICE = Path(__file__).parents[1]
 
 
 class JsonFormatter(logging.Formatter):
@@ -61,7 +61,7 @@ def cause(error: BaseException) -> str:
     ours = [
         f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}"
         for frame in reversed(frames)
-        if Path(frame.filename).is_relative_to(_HERE)
+        if Path(frame.filename).is_relative_to(_SERVICE)
     ]
     told = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])]
     return for_clients("; ".join(told)) + (f" in {' < '.join(ours)}" if ours else "")
