@@ -23,10 +23,12 @@ from onegauge.service.settings import Settings
 if TYPE_CHECKING:
     from onegauge.service.observe.tracing import Tracing
 
+# FastAPI tells OpenTelemetry of requests; all else that it could tell is in our metrics and log
+_SPANS_ALONE = dict.fromkeys(("metrics", "logs", "operation_spans", "auto_configure"), False)
+
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """Build a gateway that inspects by `backend`, which lives as long as the application."""
-
     tracing = _tracing(settings)
     metrics = Metrics(tracing.span) if tracing else Metrics()
     versions = Versions(backend, metrics, settings.shadow_version)
@@ -48,12 +50,9 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # names of functions of clients
         telemetry={
-            "tracing": tracing is not None,
-            "tracer_provider": tracing.provider if tracing else None,
-            "metrics": False,
-            "logs": False,
-            "operation_spans": False,
-            "auto_configure": False,
+            **_SPANS_ALONE,
+            "tracing": settings.tracing,
+            "tracer_provider": tracing and tracing.provider,
         },
     )
     app.state.gateway = gateway
@@ -65,7 +64,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
         )
     app.add_middleware(Middleware, metrics=metrics)
-    # as they are, and first: routes of an included router are looked for twice
+    # the routes themselves and first, which is where they are found soonest
     app.router.routes[:0] = inspections.routes
     app.include_router(router)
     app.include_router(lookout.router)

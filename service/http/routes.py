@@ -49,10 +49,9 @@ _BODY = {
         "application/octet-stream": {"schema": _BINARY},
     },
 }
-_PICTURE = {"schema": _BINARY}
 _FORMS: dict[str, Any] = {
     "description": "The answer, in the form that `Accept` asks for",
-    "content": {form: _PICTURE for form in FORMS if form != "application/json"},
+    "content": {form: {"schema": _BINARY} for form in FORMS if form != "application/json"},
 }
 _ACCESS = (Unauthorized, Forbidden, TooManyRequests, KeysUnreadable)
 
