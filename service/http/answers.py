@@ -78,7 +78,7 @@ def options_for(form: Form, options: Options, images: int) -> Options:
 
 def is_heavy(answer: Answer) -> bool:
     """Whether to present it takes longer than the event loop can wait."""
-    decided = [result for result in answer.results if isinstance(result, Decision)]
+    decided = (result for result in answer.results if isinstance(result, Decision))
     regions = [region for decision in decided for region in decision.regions]
     return len(regions) > FEW_REGIONS or any(region.contours for region in regions)
 
@@ -96,6 +96,20 @@ def present(form: Form, answer: Answer) -> Response:
     return Pieces(_json(answer, list(maps.values())), "application/json", {})
 
 
+@dataclass(frozen=True)
+class Base64:
+    """The base64 of bytes, of which a slice is made when it is asked for."""
+
+    content: bytes
+
+    def __len__(self) -> int:
+        return 4 * ceil(len(self.content) / 3)
+
+    def __getitem__(self, part: slice) -> bytes:
+        """A slice that begins and ends with a whole group of four."""
+        return b64encode(self.content[part.start // 4 * 3 : part.stop // 4 * 3])
+
+
 class Pieces(Response):
     """A body of parts that goes a piece at a time, so that others take turns on the event loop.
 
@@ -103,10 +117,7 @@ class Pieces(Response):
     """
 
     def __init__(
-        self,
-        parts: Sequence["bytes | Base64"],
-        media_type: str,
-        headers: Mapping[str, str],
+        self, parts: Sequence[bytes | Base64], media_type: str, headers: Mapping[str, str]
     ) -> None:
         length = {"Content-Length": str(sum(map(len, parts)))}
         super().__init__(headers={**headers, **length}, media_type=media_type)
@@ -122,20 +133,6 @@ class Pieces(Response):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 await asyncio.sleep(0)  # send waits only while the network is full
         await send({"type": "http.response.body", "body": b""})
-
-
-@dataclass(frozen=True)
-class Base64:
-    """The base64 of bytes, of which a slice is made when it is asked for."""
-
-    content: bytes
-
-    def __len__(self) -> int:
-        return 4 * ceil(len(self.content) / 3)
-
-    def __getitem__(self, part: slice) -> bytes:
-        """A slice that begins and ends with a whole group of four."""
-        return b64encode(self.content[part.start // 4 * 3 : part.stop // 4 * 3])
 
 
 def _json(answer: Answer, maps: list[MapAnswer]) -> list[bytes | Base64]:

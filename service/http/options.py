@@ -17,16 +17,10 @@ from onegauge.service.errors import InvalidOption
 from onegauge.service.http.names import text_of
 
 TIMEOUT_HEADER = "Request-Timeout"
-_TIMEOUT = TypeAdapter[float](
-    Annotated[
-        float,
-        Field(
-            ge=0.001,
-            allow_inf_nan=False,
-            description="Seconds that the answer is worth waiting for",
-        ),
-    ]
+_SECONDS = Field(
+    ge=0.001, allow_inf_nan=False, description="Seconds that the answer is worth waiting for"
 )
+_TIMEOUT = TypeAdapter[float](Annotated[float, _SECONDS])
 
 
 def read_options(request: Request, form: Mapping[str, str] | None = None) -> Options:
