@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, for the clients that there are in plants."""
+"""HTTP/1.1 as uvicorn speaks it, with slow, half-closed and upgrading clients taken care of."""
 
 import asyncio
 import sys
@@ -16,10 +16,10 @@ _FIRST_WORD = b"HTTP/1.1 "  # of every answer
 
 
 class Connection(HttpToolsProtocol):
-    """Takes the end of what a client sends for no leave, and a wish for another protocol for none.
+    """A connection of uvicorn's, with limits on the header, and patience after the last byte.
 
-    Closes a connection that has begun nothing, or a header, and does not go on with it. uvicorn
-    itself closes what is idle between two requests.
+    It is closed when no whole header comes in time; uvicorn closes what is idle between requests.
+    A client that ends its sending still gets its answer. `Upgrade` is ignored, see `Parser`.
     """
 
     parser: Parser
@@ -59,14 +59,14 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
-        """Expect a body, which is not watched here."""
-        if not self.parser.tells_anew():
+        """Expect a body, whose limits are elsewhere."""
+        if not self.parser.repeats_header():
             super().on_headers_complete()
             self._stop()
 
     def on_message_complete(self) -> None:
         """Expect the next request."""
-        if not self.parser.tells_anew():
+        if not self.parser.repeats_header():
             super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -118,7 +118,7 @@ class Connection(HttpToolsProtocol):
 
 
 class _Begun:
-    """A transport on which the first word of the answer was said."""
+    """A transport on which the first word of the answer has gone already."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport

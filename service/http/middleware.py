@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from onegauge.service.observe.metrics import Metrics
 
 REQUEST_ID_HEADER = "X-Request-Id"
-# They tell browsers to make nothing of an answer but what it is.
+# Browsers shall neither store, frame nor guess at an answer.
 _SECURITY = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),

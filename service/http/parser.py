@@ -1,4 +1,4 @@
-"""The parser of requests: that of httptools, which does not lose a body to another protocol."""
+"""The parser of requests: that of httptools, but `Upgrade` is ignored."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from httptools import HttpParserUpgrade, HttpRequestParser
 
 
 class Parser(HttpRequestParser):
-    """Tells a request that wishes for another protocol (`Upgrade`) anew, without the wish.
+    """Parses the header of a request with `Upgrade` a second time, without that line.
 
-    A server may ignore it (RFC 9110, 7.8), but httptools takes what follows for that protocol. The
-    HTTP client of the JDK wishes for HTTP/2 with its first request, and so does `curl --http2`.
+    A server may ignore it (RFC 9110, 7.8), but httptools takes the body for the other protocol. The
+    HTTP client of the JDK asks for HTTP/2 with its first request, and so does `curl --http2`.
     """
 
     def __init__(self, protocol: Any) -> None:
@@ -18,8 +18,8 @@ class Parser(HttpRequestParser):
         self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self._protocol = protocol
 
-    def tells_anew(self) -> bool:
-        """Whether the header that was read will be told once more."""
+    def repeats_header(self) -> bool:
+        """Whether the header that was read will be parsed once more."""
         return self.should_upgrade() and self.get_method() != b"CONNECT"
 
     def feed_data(self, data: Any) -> None:
