@@ -7,7 +7,6 @@ import os
 from contextlib import AbstractContextManager
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.propagate import inject
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -30,10 +29,3 @@ class Tracing:
     def close(self) -> None:
         """Send what is left."""
         self.provider.shutdown()
-
-
-def trace_headers() -> dict[str, str]:
-    """The current span as the header `traceparent`, for whom we ask."""
-    headers: dict[str, str] = {}
-    inject(headers)
-    return headers

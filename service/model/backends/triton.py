@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from opentelemetry.propagate import inject
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -26,7 +27,6 @@ from onegauge.service.errors import (
     BackendTimeout,
     BackendUnavailable,
     for_clients,
-    needed_by,
 )
 from onegauge.service.model.backends.jobs import WaitingRoom
 from onegauge.service.model.backends.shared_memory import SharedMemory, in_message
@@ -76,25 +76,17 @@ def admin_headers(file: Path | None) -> dict[str, str] | None:
     return {ADMIN_HEADER: key} if key else None
 
 
-def _trace_headers(settings: Settings) -> Callable[[], dict[str, str]]:
-    """What tells the server the current span, nothing without tracing."""
-    if not settings.tracing:
-        return dict
-    with needed_by("ONEGAUGE_TRACING", "tracing"):
-        from opentelemetry.propagate import inject
-
-    def headers() -> dict[str, str]:
-        carrier: dict[str, str] = {}
-        inject(carrier)
-        return carrier
-
+def _trace_headers() -> dict[str, str]:
+    """What tells the server the current span, nothing where there is none."""
+    headers: dict[str, str] = {}
+    inject(headers)
     return headers
 
 
 class TritonBackend:
     """One model of Triton, whose URL is a gRPC target or several addresses with commas between.
 
-    Raises BackendUnavailable where the admin key cannot be read, or tracing is not installed.
+    Raises BackendUnavailable where the admin key cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -103,7 +95,6 @@ class TritonBackend:
         self._where = f"Triton at {url}"
         self._model = settings.model
         self._admin = admin_headers(settings.triton_admin_key)
-        self.headers = _trace_headers(settings)  # of inferences
         self._shared_memory = settings.triton_shared_memory
         self.waiting = WaitingRoom(settings.max_in_flight)
 
@@ -239,7 +230,7 @@ class TritonModel:
                 self.contract.name,
                 [image],
                 self.contract.version,
-                headers=self._backend.headers(),
+                headers=_trace_headers(),
                 outputs=self._wanted,
                 timeout=max(1, int(seconds * 1e6)),  # microseconds that it may wait in the queue
                 client_timeout=seconds,

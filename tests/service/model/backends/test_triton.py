@@ -8,6 +8,7 @@ from typing import TypeVar
 import grpc
 import numpy as np
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from tritonclient.grpc import InferResult, service_pb2_grpc
 from tritonclient.grpc import service_pb2 as pb
 
@@ -104,7 +105,6 @@ def session(
         url = f"127.0.0.1:{port}"
         sharing = {"triton_shared_memory": True} if shared_memory else {}
         backend = TritonBackend(Settings(backend="triton", triton_url=url, **sharing))
-        backend.headers = lambda: {"traceparent": "00-1-2-01"}
         await backend.start()
         try:
             return await use(backend)
@@ -147,8 +147,9 @@ def test_infer_asks_for_our_outputs_alone_and_flattens_the_scalars(server):
 
 
 def test_trace_goes_on_in_the_server(server):
-    session(server, infer)
-    assert server.headers["traceparent"] == "00-1-2-01"
+    with use_span(NonRecordingSpan(SpanContext(0xA, 0xB, is_remote=False))):
+        session(server, infer)
+    assert server.headers["traceparent"] == f"00-{0xA:032x}-{0xB:016x}-00"
 
 
 def test_loading_lets_the_version_prove_itself(server):
