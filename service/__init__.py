@@ -1,13 +1,11 @@
 """The gateway: bytes → image → backend → decision, regions, map → HTTP. Runs without torch.
 
-image        encoded bytes → upright RGB pixels, the one reader for serving and training
-contract     Triton's model configuration → what the graph takes and promises
-backends     pixels → the graph's outputs: embedded onnxruntime or OpenVINO, or a Triton server
-decision     outputs → decision and regions in the pixels of the original image
-anomaly_map  outputs → PNG, NumPy or overlay picture of the anomaly map
-inspection   one request's images through the steps above
-app, routes  the HTTP side; settings, schemas, errors, metrics, drift, tracing and logs beside it
-client       the other side: a library, bulk and watch the commands that use it
+imaging      encoded bytes → upright RGB pixels, the one reader for serving and training
+model        pixels → the graph's outputs: its contract, its versions, and what runs it
+inspection   one request's images → decisions, regions and anomaly maps
+http         a connection → a request → an answer
+observe      metrics, drift, spans and logs
+app, server  all of it as an application and as a process; settings, errors and threads beside
 """
 
 import os
