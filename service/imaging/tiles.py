@@ -1,11 +1,11 @@
-"""A large picture in overlapping tiles of its original resolution, and their maps as one again.
+"""A large picture in overlapping tiles of its original resolution, and what is said of them as one.
 
 A tile is one more implicit class: the model sees each as an image of its own. What is held in
 memory is a strip of the picture and the tiles that are looked at together, where the decoder can
 give strips: of upright 8-bit JPEG and PNG in grey or RGB. Others are decoded whole.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
@@ -22,6 +22,7 @@ from onegauge.service.imaging.formats import jpeg, png
 from onegauge.service.imaging.image import is_plain, open_image, read_original
 
 Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,12 @@ class _Stream:
 
 
 class Mosaic:
-    """The maps (h, w) of a picture's tiles as one, blended where tiles overlap."""
+    """What a model says of a picture's tiles, as if it had seen the picture whole.
+
+    The score is the highest of the tiles, which the calibration has been made for, as are the
+    p-value and the novelty; what else there is explains that score. Maps are blended where tiles
+    overlap.
+    """
 
     def __init__(self, width: int, height: int, tiling: Tiling, sides: tuple[int, int]) -> None:
         """Of a picture's size in pixels; `sides` (h, w) are those of a tile's map."""
@@ -167,8 +173,27 @@ class Mosaic:
         shape = max(1, round(height * self._scale[0])), max(1, round(width * self._scale[1]))
         self._sum = np.zeros(shape, np.float32)
         self._weight = np.zeros(shape, np.float32)
+        self._columns: dict[str, list[Floats]] = {}
 
-    def add(self, box: Box, anomaly_map: NDArray[np.float32]) -> None:
+    def add(self, boxes: Sequence[Box], outputs: Mapping[str, Floats]) -> None:
+        """Outputs (T,) of some tiles by name, with `anomaly_map` (T, h, w), which is not kept."""
+        for name, column in outputs.items():
+            if name != "anomaly_map":
+                self._columns.setdefault(name, []).append(column)
+        for box, anomaly_map in zip(boxes, outputs["anomaly_map"], strict=True):
+            self._lay(box, anomaly_map)
+
+    def whole(self) -> dict[str, Floats]:
+        """The outputs (1,) of the picture by name, with its map (1, H, W)."""
+        columns = {name: np.concatenate(parts) for name, parts in self._columns.items()}
+        worst = int(columns["score"].argmax())
+        told = {name: column[worst : worst + 1] for name, column in columns.items()}
+        told["p_value"] = columns["p_value"].min(keepdims=True)
+        told["novelty"] = columns["novelty"].max(keepdims=True)
+        blended = (self._sum / np.maximum(self._weight, 1e-12)).astype(np.float32)
+        return told | {"anomaly_map": blended[np.newaxis]}
+
+    def _lay(self, box: Box, anomaly_map: Floats) -> None:
         """Lay a tile's map in its place; it weighs most in its middle."""
         (sy, sx), (rows, columns) = self._scale, self._sum.shape
         top, left = round(box.top * sy), round(box.left * sx)
@@ -184,13 +209,9 @@ class Mosaic:
         self._sum[place] += weight * anomaly_map
         self._weight[place] += weight
 
-    def blended(self) -> NDArray[np.float32]:
-        """The map of the whole picture (h, w)."""
-        return (self._sum / np.maximum(self._weight, 1e-12)).astype(np.float32)
 
-
-def _tent(length: int) -> NDArray[np.float32]:
+def _tent(length: int) -> Floats:
     """Weights that fall from the middle to the ends, where they are small but not zero."""
     x = np.arange(length, dtype=np.float32)
-    tent: NDArray[np.float32] = np.minimum(x + 0.5, length - x - 0.5)
+    tent: Floats = np.minimum(x + 0.5, length - x - 0.5)
     return tent

@@ -119,26 +119,52 @@ def test_damage_of_any_kind_is_an_image_error():
             continue
 
 
+def outputs(anomaly_map: np.ndarray, **columns: list[float]) -> dict[str, np.ndarray]:
+    """Of tiles with maps (T, h, w), by default all alike."""
+    alike = dict.fromkeys(("score", "p_value", "novelty", "raw_score"), [0.5] * len(anomaly_map))
+    told = {name: np.array(column, np.float32) for name, column in (alike | columns).items()}
+    return told | {"anomaly_map": anomaly_map.astype(np.float32)}
+
+
 def test_maps_of_tiles_are_one_map_again():
     picture = noise(200, 130, "L")
     mosaic = Mosaic(200, 130, TILING, (64, 64))
     for box in TILING.boxes(200, 130):
         part = picture.crop((box.left, box.top, box.left + box.width, box.top + box.height))
-        mosaic.add(box, np.asarray(part, np.float32))
-    np.testing.assert_allclose(mosaic.blended(), np.asarray(picture, np.float32), atol=1e-3)
+        mosaic.add([box], outputs(np.asarray(part)[np.newaxis]))
+    (anomaly_map,) = mosaic.whole()["anomaly_map"]
+    np.testing.assert_allclose(anomaly_map, np.asarray(picture, np.float32), atol=1e-3)
 
 
 def test_overlapping_maps_are_blended_without_a_step():
     tiling = Tiling(64, 32)
     mosaic = Mosaic(96, 64, tiling, (16, 16))
-    left, right = tiling.boxes(96, 64)
-    mosaic.add(left, np.zeros((16, 16), np.float32))
-    mosaic.add(right, np.ones((16, 16), np.float32))
-    row = mosaic.blended()[8]
+    mosaic.add(tiling.boxes(96, 64), outputs(np.stack([np.zeros((16, 16)), np.ones((16, 16))])))
+    row = mosaic.whole()["anomaly_map"][0, 8]
     assert (row[:8] == 0).all()
     assert (row[16:] == 1).all()
     assert (np.diff(row) >= 0).all()
     assert np.diff(row).max() < 0.2
+
+
+def test_a_picture_is_judged_by_its_worst_tiles():
+    mosaic = Mosaic(160, 64, TILING, (4, 4))
+    left, middle, right = TILING.boxes(160, 64)
+    mosaic.add(
+        [left, middle],
+        outputs(
+            np.zeros((2, 4, 4)),
+            score=[0.2, 1.5],
+            p_value=[0.3, 0.02],
+            novelty=[0.9, 0.1],
+            raw_score=[9.0, 4.0],
+        ),
+    )
+    mosaic.add([right], outputs(np.zeros((1, 4, 4)), score=[1.1], p_value=[0.01]))
+    whole = mosaic.whole()
+    assert whole.pop("anomaly_map").shape == (1, 4, 10)
+    expected = {"score": 1.5, "p_value": 0.01, "novelty": 0.9, "raw_score": 4.0}
+    assert whole == {name: pytest.approx(value) for name, value in expected.items()}
 
 
 def test_100_megapixels_stay_below_600_megabytes(gauge_repository, gauge_model, tmp_path):
