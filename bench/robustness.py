@@ -26,7 +26,7 @@ from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import TestImage, training_images
 from onegauge.training.data.dataset import test_images as labelled_images
 from onegauge.training.evaluation.evaluate import figures_of
-from onegauge.training.evaluation.run import detect, evaluate_run
+from onegauge.training.evaluation.run import Question, detect, evaluate_run
 from onegauge.training.gauge.novelty import Novelty
 from onegauge.training.progress import Progress
 from onegauge.training.train import train
@@ -80,17 +80,17 @@ def linked(images: Iterable[Path], root: Path, folder: Path) -> None:
 
 def rates(run: Path, images: list[TestImage]) -> dict[str, Any]:
     """Errors at each promised rate, overall and of each product, and AUROC."""
-    (subject,) = evaluate_run(run, images, ("cada",), None, "cpu", Progress())
+    (subject,) = evaluate_run(run, images, Question(("cada",), device="cpu"), Progress())
     figures = figures_of(subject, Progress())
-    inspected = subject.inspected
-    normal = ~inspected.anomalous
-    products = np.array(inspected.products)
+    readings = subject.readings
+    normal = ~readings.anomalous
+    products = np.array(readings.products)
     of_each = {
         product: [
-            float((inspected.p_value[(products == product) & normal] <= alpha).mean())
+            float((readings.p_value[(products == product) & normal] <= alpha).mean())
             for alpha in (0.01, 0.05)
         ]
-        for product in sorted(set(inspected.products))
+        for product in sorted(set(readings.products))
     }
     return {
         "image_auroc": [figures[over]["image_auroc"] for over in ("product_mean", "pooled")],

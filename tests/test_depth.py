@@ -21,7 +21,7 @@ from onegauge.service.settings import Settings
 from onegauge.training.checkpoint import load, load_verification_images, save
 from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import test_images as labelled_images
-from onegauge.training.evaluation.run import evaluate_run
+from onegauge.training.evaluation.run import Question, evaluate_run
 from onegauge.training.progress import Progress
 from onegauge.training.report.exhibit import exhibit
 from onegauge.training.train import train
@@ -72,12 +72,11 @@ def test_training_finds_the_depth_keeps_it_and_sees_what_8_bits_would_show(tmp_p
 def test_evaluation_and_report_read_by_the_depth_of_the_run(
     trained_run, deep_run, product_tree, deep_tree
 ):
-    (plain,) = evaluate_run(
-        trained_run, labelled_images(product_tree), ("cada",), None, "cpu", Progress()
-    )
-    (deep,) = evaluate_run(deep_run, labelled_images(deep_tree), ("cada",), None, "cpu", Progress())
-    np.testing.assert_array_equal(deep.inspected.score, plain.inspected.score)
-    assert exhibit(deep.inspected, 0).picture == exhibit(plain.inspected, 0).picture
+    question = Question(("cada",), device="cpu")
+    (plain,) = evaluate_run(trained_run, labelled_images(product_tree), question, Progress())
+    (deep,) = evaluate_run(deep_run, labelled_images(deep_tree), question, Progress())
+    np.testing.assert_array_equal(deep.readings.score, plain.readings.score)
+    assert exhibit(deep.readings, 0).picture == exhibit(plain.readings, 0).picture
 
 
 def test_a_model_is_told_the_depth_of_its_run(trained_run, deep_run):

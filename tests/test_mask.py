@@ -14,7 +14,8 @@ from onegauge.service.app import create_app
 from onegauge.service.model.backends import load_backend
 from onegauge.service.settings import Settings
 from onegauge.training.config import TrainConfig
-from onegauge.training.evaluation.evaluate import evaluate
+from onegauge.training.evaluation.evaluate import both_kinds, evaluate
+from onegauge.training.evaluation.run import Question
 from onegauge.training.train import train
 from rig.pictures import encode
 
@@ -75,7 +76,8 @@ def test_a_defect_counts_in_the_inspected_part_alone(gateway, product_tree):
 
 
 def test_what_is_served_is_what_is_evaluated(run, repository, product_tree):
-    figures = evaluate([str(run), str(repository)], product_tree, ["cada"])["targets"]
+    targets = [str(run), str(repository)]
+    figures = evaluate(targets, both_kinds(product_tree), Question(["cada"]))["targets"]
     mine, published = (figures[str(target)]["cada"] for target in (run, repository))
     assert published["pooled"]["image_auroc"] == pytest.approx(mine["pooled"]["image_auroc"])
     assert published["at_threshold"] == mine["at_threshold"]

@@ -18,7 +18,8 @@ from onegauge.service.model.backends import load_backend
 from onegauge.service.settings import Settings
 from onegauge.training.checkpoint import load
 from onegauge.training.config import TrainConfig
-from onegauge.training.evaluation.evaluate import evaluate
+from onegauge.training.evaluation.evaluate import both_kinds, evaluate
+from onegauge.training.evaluation.run import Question
 from onegauge.training.train import train
 from rig.pictures import encode
 
@@ -112,7 +113,8 @@ def test_a_defect_is_found_where_it_is_at_the_original_resolution(gateway):
 
 
 def test_what_is_served_is_what_is_evaluated(run, repository, tree):
-    figures = evaluate([str(run), str(repository)], tree, ["cada"])["targets"]
+    targets = [str(run), str(repository)]
+    figures = evaluate(targets, both_kinds(tree), Question(["cada"]))["targets"]
     mine, published = (next(iter(figures[str(t)].values())) for t in (run, repository))
     assert mine["pooled"]["image_auroc"] > 0.95
     assert published["pooled"]["image_auroc"] == pytest.approx(mine["pooled"]["image_auroc"])

@@ -137,10 +137,13 @@ def evaluate(
 
         labelled_selection(data, choice)[0].show()
         return
+    from onegauge.training.evaluation.evaluate import both_kinds
     from onegauge.training.evaluation.evaluate import evaluate as run_evaluation
+    from onegauge.training.evaluation.run import Question
 
     names = names_in(alignments) if alignments else None
-    run_evaluation(targets, data, names, json, device, false_alarm_rate, choice)
+    question = Question(names, false_alarm_rate, device)
+    run_evaluation(targets, both_kinds(data, choice), question, json)
 
 
 @app.command()
@@ -155,10 +158,13 @@ def report(
 ) -> None:
     """Show how a run decides on labelled images: a page to look at, and to send."""
     from onegauge.training.choice import Choice
+    from onegauge.training.evaluation.evaluate import both_kinds
+    from onegauge.training.evaluation.run import Question
     from onegauge.training.report.report import report as write
 
-    choice = Choice(tuple(include or ()), tuple(exclude or ()))
-    typer.echo(f"wrote {write(target, data, out, device, false_alarm_rate, choice)}")
+    question = Question(false_alarm_rate=false_alarm_rate, device=device)
+    images = both_kinds(data, Choice(tuple(include or ()), tuple(exclude or ())))
+    typer.echo(f"wrote {write(target, images, question, out)}")
 
 
 @app.command()

@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from math import exp, floor, inf, lgamma, log, sqrt
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.uniformity import ks_distance
 
 WINDOW = 500  # images of a line
 CHANCE = 1e-3  # of a figure beyond its bound where nothing has changed
@@ -86,20 +86,6 @@ class Drift(Collector):
             for name, value in reference.figures(tuple(window)).items():
                 families[name].add_metric([line], value)
         yield from families.values()
-
-
-def ks_distance(p_values: Sequence[float], calibration_images: int) -> float:
-    """The largest distance of the p-values' distribution from that of normal images.
-
-    Conformal p-values are multiples of 1 / (n + 1) and at most k / (n + 1) with probability
-    k / (n + 1), so that only these levels are compared.
-    """
-    distance, below, step = 0.0, 0, 1 / (calibration_images + 1)
-    for p_value, equal in groupby(sorted(p_values)):
-        distance = max(distance, abs(below / len(p_values) - (p_value - step)))
-        below += len(list(equal))
-        distance = max(distance, abs(below / len(p_values) - p_value))
-    return distance
 
 
 def ks_bound(images: int, calibration_images: int) -> float:

@@ -20,7 +20,7 @@ from onegauge.training.config import TrainConfig
 from onegauge.training.detectors import DETECTORS
 from onegauge.training.errors import ConfigError
 from onegauge.training.evaluation.evaluate import both_kinds, figures_of
-from onegauge.training.evaluation.run import evaluate_run, require_known
+from onegauge.training.evaluation.run import Question, evaluate_run, require_known
 from onegauge.training.progress import Progress
 from onegauge.training.train import train
 
@@ -81,7 +81,8 @@ def benchmark(grid: Grid) -> Path:
         missing = [name for name in names if not results.has(_result(config, name))]
         if missing:
             wanted = ["none" if name == RECENTRED else name for name in missing]
-            for said in evaluate_run(config.out, images, wanted, None, config.device, progress):
+            question = Question(wanted, device=config.device)
+            for said in evaluate_run(config.out, images, question, progress):
                 result = _result(config, RECENTRED if config.recentred else said.alignment)
                 figures = figures_of(said, progress)
                 results.add(replace(result, card=dict(said.card), figures=figures))

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from onegauge.training.choice import NO_CHOICE, Choice
-from onegauge.training.config import require_rate
 from onegauge.training.data.dataset import TestImage, labelled_selection, mask_of
 from onegauge.training.errors import DataError
 from onegauge.training.evaluation.false_alarms import at_rates, uniformity
@@ -25,7 +24,7 @@ from onegauge.training.evaluation.over_http import evaluate_gateway, is_address
 from onegauge.training.evaluation.pixels import pixel_report
 from onegauge.training.evaluation.published import evaluate_published, published_model
 from onegauge.training.evaluation.readings import Subject
-from onegauge.training.evaluation.run import evaluate_run
+from onegauge.training.evaluation.run import Question, evaluate_run
 from onegauge.training.progress import Progress
 
 MASK_SIDE = 256  # pixels, at which maps and masks are compared
@@ -33,26 +32,19 @@ MASK_SIDE = 256  # pixels, at which maps and masks are compared
 
 def evaluate(
     targets: Sequence[str],
-    data: Path,
-    alignments: Sequence[str] | None = None,
+    images: Sequence[TestImage],
+    question: Question,
     json_file: Path | None = None,
-    device: str = "auto",
-    false_alarm_rate: float | None = None,
-    choice: Choice = NO_CHOICE,
 ) -> dict[str, Any]:
     """Evaluate each target on labelled images, print a table and write the figures as JSON.
 
     A target is a run's folder, a published model or a repository that has only one, or the address
-    of a gateway. `alignments` and `false_alarm_rate` are for runs: what is published is measured
-    as it is. Raises DataError for anything else.
+    of a gateway. Raises DataError for anything else.
     """
-    if false_alarm_rate is not None:
-        require_rate("false_alarm_rate", false_alarm_rate)
     progress = Progress()
-    images = both_kinds(data, choice)
     figures: dict[str, Any] = {"products": sorted({i.product for i in images}), "targets": {}}
     for target in targets:
-        for subject in subjects(target, images, alignments, false_alarm_rate, device, progress):
+        for subject in subjects(target, images, question, progress):
             of_target = figures["targets"].setdefault(target, {})
             of_target[subject.alignment] = figures_of(subject, progress)
     if json_file is not None:
@@ -63,36 +55,31 @@ def evaluate(
 
 def figures_of(subject: Subject, progress: Progress) -> dict[str, Any]:
     """All metrics of one subject, by image, by pixel and at its threshold."""
-    inspected = subject.inspected
-    with progress.step("by pixel", 2 * len(inspected.images)) as step:  # each mask is asked twice
+    readings = subject.readings
+    with progress.step("by pixel", 2 * len(readings.images)) as step:  # each mask is asked twice
 
         def mask(row: int) -> np.ndarray | None:
             step.advance()
-            return mask_of(inspected.images[row], MASK_SIDE)
+            return mask_of(readings.images[row], MASK_SIDE)
 
-        pixels = pixel_report(inspected.maps, mask, inspected.products)
+        pixels = pixel_report(readings.anomaly_map, mask, readings.products)
+    p_values, anomalous = readings.p_value, readings.anomalous
     figures = report(
-        inspected.score,
-        inspected.anomalous,
-        inspected.products,
+        readings.score,
+        anomalous,
+        readings.products,
         threshold=subject.threshold,
         alpha=subject.alpha,
         pixels=pixels,
     )
-    p_values, anomalous = inspected.p_value, inspected.anomalous
     return figures | {
-        "at_rates": at_rates(p_values, anomalous, inspected.products),
-        "p_values": uniformity(p_values[~anomalous]),
+        "at_rates": at_rates(p_values, anomalous, readings.products),
+        "p_values": uniformity(p_values[~anomalous], subject.calibration_images),
     }
 
 
 def subjects(
-    target: str,
-    images: Sequence[TestImage],
-    alignments: Sequence[str] | None,
-    alpha: float | None,
-    device: str,
-    progress: Progress,
+    target: str, images: Sequence[TestImage], question: Question, progress: Progress
 ) -> Iterator[Subject]:
     """What a target says of the images; of a run once for each alignment, its own last."""
     if is_address(target):
@@ -100,7 +87,7 @@ def subjects(
     elif model := published_model(Path(target)):
         yield evaluate_published(model, images, progress)
     else:
-        yield from evaluate_run(Path(target), images, alignments, alpha, device, progress)
+        yield from evaluate_run(Path(target), images, question, progress)
 
 
 def both_kinds(data: Path, choice: Choice = NO_CHOICE) -> list[TestImage]:

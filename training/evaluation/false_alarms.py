@@ -1,4 +1,4 @@
-"""What was promised, tested: errors at the one threshold, and p-values of normal images.
+"""Whether a false-alarm rate is kept: errors at the one threshold, and p-values of normal images.
 
 A rate from a few dozen images is uncertain, so every rate comes with its 95 % interval: Clopper
 and Pearson, "The Use of Confidence or Fiducial Limits" (Biometrika 1934), which holds for any rate
@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest
+
+from onegauge.service.model.uniformity import ks_distance
 
 CONFIDENCE = 0.95
-RATES = (0.01, 0.05)  # promises that every model is asked for, whatever its own
+RATES = (0.01, 0.05)  # that every model is measured at, whatever its own
 
 
 def error_rates(scores: np.ndarray, anomalous: np.ndarray, threshold: float) -> dict[str, Any]:
@@ -64,18 +66,14 @@ def at_rates(
     return figures
 
 
-def uniformity(p_values: np.ndarray) -> dict[str, float]:
-    """Kolmogorov-Smirnov distance `ks` of normal images' p-values (M,) from uniform, and its `p`.
+def uniformity(p_values: np.ndarray, calibration_images: int | None) -> dict[str, float]:
+    """The distance `ks` of normal images' p-values (M,) from what they promise.
 
-    Empty where there is no image.
+    Empty where there is no image, or a model does not say how many it was calibrated on.
     """
-    if not len(p_values):
+    if calibration_images is None or not len(p_values):
         return {}
-    # Conformal p-values are no independent uniform sample: they are multiples of 1/(n + 1) for n
-    # calibration images, which alone may make a distance of 1/(n + 1), and all of them share one
-    # draw of these images, which makes one of about 1/sqrt(n). So `p` is too strict unless M << n.
-    found = kstest(p_values, "uniform")
-    return {"ks": float(found.statistic), "p": float(found.pvalue)}
+    return {"ks": ks_distance(p_values.tolist(), calibration_images)}
 
 
 def _rate(error: str, wrong: np.ndarray) -> dict[str, Any]:

@@ -1,23 +1,23 @@
-"""A published model asked about labelled images: the very file that is served, as it decodes."""
+"""A published model asked about labelled images: the very file that is served, as it decides."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from onegauge.service.imaging.depth import Depth
-from onegauge.service.imaging.tiles import Tiling
+from onegauge.service.errors import ContractError
+from onegauge.service.model.contract import Contract
+from onegauge.service.model.repository import (
+    CONFIG,
+    MODEL,
+    StoredVersion,
+    served_version,
+    stored_version,
+)
 from onegauge.training.data.dataset import TestImage
 from onegauge.training.errors import DataError
-from onegauge.training.evaluation.readings import Layout, Subject, read_images, whole_pictures
+from onegauge.training.evaluation.readings import Intake, Run, Subject, ask, whole_pictures
 from onegauge.training.progress import Progress
-
-CONFIG, GRAPH = "config.pbtxt", "model.onnx"
-AT_A_TIME = 16  # tiles in one run
-OUTPUTS = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
 
 
 def published_model(folder: Path) -> Path | None:
@@ -37,57 +37,44 @@ def published_model(folder: Path) -> Path | None:
 
 
 def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progress) -> Subject:
-    """A version, by default the served one, in ONNX Runtime. Raises DataError for a foreign one."""
-    import onnxruntime
-    from google.protobuf import text_format
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidProtobuf
-    from tritonclient.grpc.model_config_pb2 import ModelConfig
+    """A version, by default the served one, in ONNX Runtime.
 
-    try:
-        config = text_format.Parse((model / CONFIG).read_text(), ModelConfig())
-        graph = _graph(model, list(config.version_policy.specific.versions))
-        version = graph.parent.name
-        providers = onnxruntime.get_available_providers()
-        session = onnxruntime.InferenceSession(graph, providers=providers)
-        (image,) = session.get_inputs()
-        told = {key: value.string_value for key, value in config.parameters.items()}
-        alpha = float(told["false_alarm_rate"])
-    except (text_format.ParseError, ValueError, KeyError) as exc:
-        raise DataError(f"{model} is not a model that onegauge published: {exc}") from exc
-    except (Fail, InvalidArgument, InvalidProtobuf) as exc:
-        raise DataError(f"ONNX Runtime cannot load version {version} of {model}: {exc}") from exc
-    kept: list[TestImage] = []
-    parts, seconds = [], 0.0
-    tiling, depth = Tiling.from_parameters(told), Depth.from_parameters(told)
-    layouts: list[Layout] = []
-    for batch, pictures in read_images(images, image.shape[1], tiling, depth, progress):
-        started = time.perf_counter()
-        rows = np.concatenate([picture.pixels for picture in pictures])
-        for start in range(0, len(rows), AT_A_TIME):
-            parts.append(session.run(OUTPUTS, {image.name: rows[start : start + AT_A_TIME]}))
-        seconds += time.perf_counter() - started
-        kept += batch
-        layouts += map(Layout.of, pictures)
-    if not kept:
-        raise DataError(f"none of the {len(images)} test images can be read")
-    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    readings = dict(zip(("score", "p_value", "raw_score", "novelty", "maps"), columns, strict=True))
-    inspected = whole_pictures(kept, readings, layouts, tiling, depth)
-    timing = {"time for an image": f"{1000 * seconds / len(kept):.0f} ms in ONNX Runtime"}
-    data = {"calibration_scores", "inspected"}
-    told = {key: value for key, value in told.items() if key not in data}
-    card = {"version": version, **told, **timing}
-    return Subject(str(model), told.get("alignment", ""), alpha, 1.0, card, inspected)
-
-
-def _graph(folder: Path, served: Sequence[int]) -> Path:
-    """The graph of a version's folder, or of the version that a model's configuration names.
-
-    Raises ValueError where there is none.
+    Raises DataError for one that is damaged or not of ours.
     """
-    if (folder / GRAPH).is_file():
-        return folder / GRAPH
-    present = sorted(int(file.parent.name) for file in folder.glob(f"[0-9]*/{GRAPH}"))
-    if not present:
-        raise ValueError("it has no version")
-    return folder / str(served[0] if served else present[-1]) / GRAPH
+    try:
+        stored = _stored(model.resolve())
+        contract, alpha = stored.contract, _promise(stored.contract)
+        run = _load(stored.model_file())
+    except ContractError as exc:
+        raise DataError(f"{model} cannot be evaluated: {exc}") from exc
+    intake = Intake(contract.height, contract.tiling, contract.depth)
+    said = ask(images, intake, run, progress)
+    timing = {"time for an image": f"{said.milliseconds:.0f} ms in ONNX Runtime"}
+    return Subject(
+        str(model),
+        contract.parameters.get("alignment", ""),
+        alpha,
+        1.0,
+        contract.calibration_images,
+        {"version": contract.version, **contract.told, **timing},
+        whole_pictures(said.images, said.cuts, said.outputs, intake),
+    )
+
+
+def _stored(folder: Path) -> StoredVersion:
+    """The version of a folder, or the one that a model's folder says is served."""
+    if (folder / MODEL).is_file():
+        return stored_version(folder.parent, folder.name)
+    return served_version(folder)
+
+
+def _promise(contract: Contract) -> float:
+    if contract.false_alarm_rate is None:
+        raise ContractError(f"Model {contract.name!r} does not say which false-alarm rate it has.")
+    return contract.false_alarm_rate
+
+
+def _load(model_file: Path) -> Run:
+    from onegauge.service.model.backends.onnx import compile_model
+
+    return compile_model(model_file, threads=0).exact.alone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,15 @@ from torch import Tensor
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.features import Seen
 from onegauge.training.checkpoint import Checkpoint, aligned_maps, load
+from onegauge.training.config import require_rate
 from onegauge.training.data.dataset import TestImage
 from onegauge.training.errors import DataError
 from onegauge.training.evaluation.readings import (
-    Inspected,
-    Layout,
+    Cut,
+    Intake,
+    Readings,
     Subject,
-    read_images,
+    ask,
     whole_pictures,
 )
 from onegauge.training.gauge.alignments import ALIGNMENTS, ClassAware, Look
@@ -28,7 +29,19 @@ from onegauge.training.gauge.calibration import carried, images_needed
 from onegauge.training.progress import Progress
 from onegauge.training.train import choose_device
 
-AT_A_TIME = 16  # tiles that the backbone sees together
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a run; what is published is measured as it is."""
+
+    alignments: Sequence[str] | None = None  # None: its own, after none
+    false_alarm_rate: float | None = None  # to promise instead of its own
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a rate that is none."""
+        if self.false_alarm_rate is not None:
+            require_rate("false_alarm_rate", self.false_alarm_rate)
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class Detected:
     """Test images as the detector sees them, before any alignment; N is that of their tiles."""
 
     images: tuple[TestImage, ...]
-    layouts: list[Layout]
+    cuts: tuple[Cut, ...]  # of each image
     maps: Tensor  # (N, h, w) raw
     deviations: Tensor  # (N, D)
     quarters: Tensor  # (N, 4, D)
@@ -45,38 +58,33 @@ class Detected:
 
 
 def evaluate_run(
-    run: Path,
-    images: Sequence[TestImage],
-    alignments: Sequence[str] | None,
-    alpha: float | None,
-    device: str,
-    progress: Progress,
+    run: Path, images: Sequence[TestImage], question: Question, progress: Progress
 ) -> Iterator[Subject]:
-    """Each alignment of a run, by default its own and none, on labelled images.
+    """Each alignment of a run on labelled images.
 
-    `alpha` moves the threshold from the run's own target to another, as far as the calibration
-    images carry it. Class-aware forms are left out where training knew no such product.
+    The threshold is moved to another false-alarm rate as far as the calibration images carry it.
+    Class-aware forms are left out where training knew no such product.
     """
     checkpoint = load(run)
-    names = alignments or tuple(dict.fromkeys(("none", checkpoint.config.alignment)))
+    names = question.alignments or tuple(dict.fromkeys(("none", checkpoint.config.alignment)))
     require_known(names)
     for name in names:
         checkpoint.require(name)
-    target = _target(checkpoint, alpha, progress)
-    chosen = choose_device(device)
-    detected = detect(checkpoint, images, chosen, progress)
+    target = _target(checkpoint, question.false_alarm_rate, progress)
+    device = choose_device(question.device)
+    detected = detect(checkpoint, images, device, progress)
+    timing = f"{detected.milliseconds:.0f} ms on {device.type}, not aligned"
     for name in names:
         try:
-            inspected = align(checkpoint, detected, name, target)
+            readings = align(checkpoint, detected, name, target)
         except DataError as exc:
             if not issubclass(ALIGNMENTS[name], ClassAware):
                 raise
             progress.say(f"warning: {name} is left out: {exc}")
         else:
-            card = _card(checkpoint, name, target) | {
-                "time for an image": f"{detected.milliseconds:.0f} ms on {chosen.type}, not aligned"
-            }
-            yield Subject(str(run), name, target, 1.0, card, inspected)
+            card = _card(checkpoint, name, target) | {"time for an image": timing}
+            known = checkpoint.calibration_images
+            yield Subject(str(run), name, target, 1.0, known, card, readings)
 
 
 def require_known(alignments: Sequence[str]) -> None:
@@ -93,53 +101,48 @@ def detect(
     """Raw maps and looks of the images; unreadable ones are named and left out."""
     backbone, detector = checkpoint.backbone.to(device), checkpoint.detector.to(device)
     see = checkpoint.places.to(device)
-    kept: list[TestImage] = []
-    parts, seconds = [], 0.0
-    config = checkpoint.config
-    layouts: list[Layout] = []
-    read = read_images(images, config.image_size, config.tiling, checkpoint.depth, progress)
-    for batch, pictures in read:
-        started = time.perf_counter()
-        rows = torch.from_numpy(np.concatenate([picture.pixels for picture in pictures]))
-        for image in rows.split(AT_A_TIME):
-            features = backbone(image.to(device))
-            found = (
-                detector(Seen(image.to(device), features)),
-                deviations(features),
-                quarters(features),
-                see(features),
-            )
-            parts.append([part.cpu() for part in found])
-        seconds += time.perf_counter() - started
-        kept += batch
-        layouts += map(Layout.of, pictures)
-    if not kept:
-        raise DataError(f"none of the {len(images)} test images can be read")
-    columns = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Detected(tuple(kept), layouts, *columns, milliseconds=1000 * seconds / len(kept))
+
+    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        image = torch.from_numpy(pixels).to(device)
+        features = backbone(image)
+        found = {
+            "maps": detector(Seen(image, features)),
+            "deviations": deviations(features),
+            "quarters": quarters(features),
+            "places": see(features),
+        }
+        return {name: part.cpu().numpy() for name, part in found.items()}
+
+    said = ask(images, _intake(checkpoint), run, progress)
+    tensors = {name: torch.from_numpy(column) for name, column in said.outputs.items()}
+    return Detected(said.images, said.cuts, **tensors, milliseconds=said.milliseconds)
 
 
-def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -> Inspected:
+def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -> Readings:
     """The readings under one alignment, calibrated for the false-alarm rate `alpha`."""
     gauge = checkpoint.gauge(name, alpha).cpu()  # some alignments are fitted by gradient here
     products = tuple(
         image.product
-        for image, layout in zip(detected.images, detected.layouts, strict=True)
-        for _ in layout.boxes
+        for image, cut in zip(detected.images, detected.cuts, strict=True)
+        for _ in cut.boxes
     )
     with torch.inference_mode():
         look = Look(gauge.embedding(detected.deviations), detected.places)
         maps = gauge.calibration(aligned_maps(gauge.alignment, detected.maps, look, products))
         score = gauge.scoring(maps)
-        readings = {
+        outputs = {
             "score": score.numpy(),
             "p_value": gauge.calibration.p_value(score).numpy(),
             "raw_score": gauge.scoring(detected.maps).numpy(),
             "novelty": gauge.novelty(detected.quarters).numpy(),
-            "maps": gauge.scoring.blank(maps).numpy(),
+            "anomaly_map": gauge.scoring.blank(maps).numpy(),
         }
-    tiling, depth = checkpoint.config.tiling, checkpoint.depth
-    return whole_pictures(detected.images, readings, detected.layouts, tiling, depth)
+    return whole_pictures(detected.images, detected.cuts, outputs, _intake(checkpoint))
+
+
+def _intake(checkpoint: Checkpoint) -> Intake:
+    config = checkpoint.config
+    return Intake(config.image_size, config.tiling, checkpoint.depth)
 
 
 def _target(checkpoint: Checkpoint, asked: float | None, progress: Progress) -> float:

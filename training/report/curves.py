@@ -9,7 +9,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter, StrMethodFormatte
 from scipy.stats import betabinom
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.evaluation.readings import Readings
 from onegauge.training.report.plots import ANOMALOUS, FAINT, INK, MUTED, NORMAL
 from onegauge.training.report.scale import THRESHOLD
 
@@ -19,14 +19,14 @@ TAILS = (0.025, 0.975)
 LEVELS = 60  # at which the band of p-values is computed
 
 
-def draw_roc(inspected: Inspected) -> Figure:
+def draw_roc(readings: Readings) -> Figure:
     """Pooled ROC before and after alignment with the operating point; needs both kinds."""
     figure, axes = _axes("normal images flagged", "anomalous images flagged")
-    anomalous, flagged = inspected.anomalous, inspected.score >= THRESHOLD
+    anomalous, flagged = readings.anomalous, readings.score >= THRESHOLD
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     for when, scores, line, colour in (
-        ("before", inspected.raw_score, "--", MUTED),
-        ("after", inspected.score, "-", INK),
+        ("before", readings.raw_score, "--", MUTED),
+        ("after", readings.score, "-", INK),
     ):
         x, y, _ = roc_curve(anomalous, scores, drop_intermediate=False)
         label = f"{when} alignment, AUROC {100 * roc_auc_score(anomalous, scores):.1f} %"
@@ -39,11 +39,11 @@ def draw_roc(inspected: Inspected) -> Figure:
     return figure
 
 
-def draw_trade_off(inspected: Inspected, alpha: float) -> Figure:
+def draw_trade_off(readings: Readings, alpha: float) -> Figure:
     """False alarms and misses against the threshold."""
     figure, axes = _axes("threshold (1: in use; logarithmic)", "share of images")
     thresholds = np.geomspace(THRESHOLD / FARTHEST, THRESHOLD * FARTHEST, 401)
-    normal, anomalous = (np.sort(inspected.score[inspected.anomalous == k]) for k in (False, True))
+    normal, anomalous = (np.sort(readings.score[readings.anomalous == k]) for k in (False, True))
     if len(normal):
         alarms = 1 - np.searchsorted(normal, thresholds) / len(normal)
         axes.plot(thresholds, alarms, color=NORMAL, linewidth=2, label="false alarms")
@@ -60,11 +60,14 @@ def draw_trade_off(inspected: Inspected, alpha: float) -> Figure:
     return figure
 
 
-def draw_p_values(inspected: Inspected, alpha: float) -> Figure:
-    """The share of normal images with a p-value of at most u, against u; needs normal images."""
+def draw_p_values(readings: Readings, alpha: float, calibration: int) -> Figure:
+    """The share of normal images with a p-value of at most u, against u; needs normal images.
+
+    The band is of gauges with so many images in their calibration.
+    """
     figure, axes = _axes("u", "normal images with p-value ≤ u")
-    p_values = np.sort(inspected.p_value[~inspected.anomalous])  # (M,)
-    levels, low, high = expected_shares(len(p_values), calibration_images(inspected))
+    p_values = np.sort(readings.p_value[~readings.anomalous])  # (M,)
+    levels, low, high = expected_shares(len(p_values), calibration)
     axes.fill_between(
         levels, low, high, color=NORMAL, alpha=0.25, linewidth=0, label="95 % of sound gauges"
     )
@@ -77,14 +80,6 @@ def draw_p_values(inspected: Inspected, alpha: float) -> Figure:
     axes.set_xlim(-0.01, 1)
     axes.legend(loc="lower right")
     return figure
-
-
-def calibration_images(inspected: Inspected) -> int:
-    """How many images the p-values were calibrated on: n, of the least p-value 1/(n + 1).
-
-    Too few where no image scores above all of these, which makes the expected band wider.
-    """
-    return max(1, round(1 / float(inspected.p_value.min())) - 1)
 
 
 def expected_shares(images: int, calibration: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.evaluation.readings import Readings
 from onegauge.training.report.plots import ANOMALOUS, INK, NORMAL
 from onegauge.training.report.scale import THRESHOLD
 from onegauge.training.report.verdict import percent
@@ -34,7 +34,7 @@ TICKS = (*(-50, -20, -10, -5, -2, -1, 0, 1, 2), *(5, 10, 20, 50, 100, 200, 500, 
 LONGEST_NAME = 24
 
 
-def draw_distributions(inspected: Inspected, products: Sequence[str]) -> Figure:
+def draw_distributions(readings: Readings, products: Sequence[str]) -> Figure:
     """One row a product, in the order given: raw scores to the left, aligned to the right.
 
     The threshold is marked, and to the left the raw score that gives as many false alarms.
@@ -42,14 +42,14 @@ def draw_distributions(inspected: Inspected, products: Sequence[str]) -> Figure:
     height = float(np.clip(ROWS / len(products), *ROW_HEIGHTS))
     figure = Figure((WIDTH, HEAD + height * len(products)), layout="constrained")
     raw, aligned = figure.subplots(1, 2, sharey=True)
-    as_many = raw_threshold(inspected)
-    _rows(raw, inspected, inspected.raw_score, products)
-    _rows(aligned, inspected, inspected.score, products)
+    as_many = raw_threshold(readings)
+    _rows(raw, readings, readings.raw_score, products)
+    _rows(aligned, readings, readings.score, products)
     if np.isfinite(as_many):
         raw.axvline(as_many, **AS_MANY)
     aligned.axvline(THRESHOLD, color=INK, linewidth=1.4)
-    raw.set_title(_title("Before alignment", inspected.raw_score >= as_many, inspected))
-    aligned.set_title(_title("After alignment", inspected.score >= THRESHOLD, inspected))
+    raw.set_title(_title("Before alignment", readings.raw_score >= as_many, readings))
+    aligned.set_title(_title("After alignment", readings.score >= THRESHOLD, readings))
     raw.set_xlabel("raw score")
     raw.set_yticks(range(len(products)), [short(name) for name in products], color=INK)
     raw.set_ylim(len(products) - 0.5, -0.5)
@@ -58,14 +58,14 @@ def draw_distributions(inspected: Inspected, products: Sequence[str]) -> Figure:
     return figure
 
 
-def raw_threshold(inspected: Inspected) -> float:
+def raw_threshold(readings: Readings) -> float:
     """The raw score that as many normal images reach as reach the threshold after alignment.
 
     Infinite where there are no normal images.
     """
-    normal = ~inspected.anomalous
-    ordered = np.sort(inspected.raw_score[normal])[::-1]  # (n,) highest first
-    alarms = int((inspected.score[normal] >= THRESHOLD).sum())
+    normal = ~readings.anomalous
+    ordered = np.sort(readings.raw_score[normal])[::-1]  # (n,) highest first
+    alarms = int((readings.score[normal] >= THRESHOLD).sum())
     if alarms == 0:
         return float(np.nextafter(ordered[0], np.inf)) if len(ordered) else np.inf
     return float(ordered[alarms - 1 : alarms + 1].mean())
@@ -78,22 +78,22 @@ def short(name: str) -> str:
     return shown.encode("utf-8", "replace").decode()  # a file's name may not be Unicode
 
 
-def _title(when: str, flagged: np.ndarray, inspected: Inspected) -> str:
-    kinds = inspected.anomalous
+def _title(when: str, flagged: np.ndarray, readings: Readings) -> str:
+    kinds = readings.anomalous
     if kinds.all() or not kinds.any():
         return when
     alarms, missed = percent(flagged[~kinds].mean()), percent((~flagged[kinds]).mean())
     return f"{when}: {alarms} false alarms, {missed} misses"
 
 
-def _rows(axes: Axes, inspected: Inspected, scores: np.ndarray, products: Sequence[str]) -> None:
-    names = np.array(inspected.products)
+def _rows(axes: Axes, readings: Readings, scores: np.ndarray, products: Sequence[str]) -> None:
+    names = np.array(readings.products)
     area = 16 * min(1.0, 10 / len(products)) ** 0.5  # points²
     for row, product in enumerate(products):
         if row % 2 == 0:
             axes.axhspan(row - 0.5, row + 0.5, color=BAND, linewidth=0, zorder=0)
         for anomalous, lane in LANES.items():
-            found = scores[(names == product) & (inspected.anomalous == anomalous)]  # (n,)
+            found = scores[(names == product) & (readings.anomalous == anomalous)]  # (n,)
             if len(found):
                 _lane(axes, found, row + lane, anomalous, area)
     axes.grid(axis="x")

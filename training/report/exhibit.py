@@ -18,7 +18,7 @@ from onegauge.service.imaging.depth import Depth
 from onegauge.service.imaging.image import read_image
 from onegauge.training.data.masks import MAX_PIXELS, marked
 from onegauge.training.errors import DataError
-from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.evaluation.readings import Readings
 from onegauge.training.report.scale import THRESHOLD, UNKNOWN, overlay
 
 SIDE = 256  # pixels of the longer side
@@ -53,21 +53,21 @@ class Exhibit:
         return self.novelty >= UNKNOWN
 
 
-def exhibit(inspected: Inspected, row: int) -> Exhibit:
+def exhibit(readings: Readings, row: int) -> Exhibit:
     """Image `row` with its pictures: as it is, and under its map, the ground truth outlined."""
-    image, picture = inspected.images[row], _read(inspected.images[row].path, inspected.depth)
+    image, picture = readings.images[row], _read(readings.images[row].path, readings.depth)
     pictures: tuple[str | None, str | None] = None, None
     if picture is not None:
-        coloured = overlay(picture, inspected.maps[row])
+        coloured = overlay(picture, readings.anomaly_map[row])
         pictures = _jpeg(picture), _jpeg(_outlined(coloured, image.mask))
     return Exhibit(
         image.path,
         image.product,
         image.defect,
         image.anomalous,
-        float(inspected.score[row]),
-        float(inspected.p_value[row]),
-        float(inspected.novelty[row]),
+        float(readings.score[row]),
+        float(readings.p_value[row]),
+        float(readings.novelty[row]),
         *pictures,
     )
 

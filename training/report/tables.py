@@ -10,7 +10,7 @@ from typing import Any
 
 from onegauge.training.evaluation.metrics import IMAGE_METRICS
 from onegauge.training.evaluation.pixels import PIXEL_METRICS
-from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.evaluation.readings import Readings
 from onegauge.training.report.scale import THRESHOLD
 
 SCORES = (
@@ -34,10 +34,10 @@ def worst_first(per_product: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return sorted(per_product, key=wrong, reverse=True)
 
 
-def score_rows(inspected: Inspected) -> Iterator[tuple[object, ...]]:
+def score_rows(readings: Readings) -> Iterator[tuple[object, ...]]:
     """One row an image, in the columns `SCORES`."""
-    numbers = (inspected.raw_score, inspected.score, inspected.p_value, inspected.novelty)
-    for image, *values in zip(inspected.images, *numbers, strict=True):
+    numbers = (readings.raw_score, readings.score, readings.p_value, readings.novelty)
+    for image, *values in zip(readings.images, *numbers, strict=True):
         decision = "anomalous" if values[1] >= THRESHOLD else "normal"
         kind = image.path, image.product, image.defect, int(image.anomalous)
         yield *kind, *map(str, values), decision

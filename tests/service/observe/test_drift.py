@@ -3,8 +3,6 @@ import sys
 from math import inf
 from threading import Event, Thread
 
-import pytest
-
 from onegauge.service.model.contract import Contract
 from onegauge.service.observe.drift import (
     CHANCE,
@@ -13,7 +11,6 @@ from onegauge.service.observe.drift import (
     Reference,
     flagged_bound,
     ks_bound,
-    ks_distance,
 )
 
 CALIBRATION, RATE = 199, 0.05
@@ -61,14 +58,6 @@ def test_dirty_camera_shows_in_the_distribution_before_it_shows_in_the_decisions
 def test_bad_parts_show_in_the_share_that_is_flagged():
     rng = random.Random(2)
     assert all(beyond(produced(rng, spoilt=0.2))[1] for _ in range(20))
-
-
-@pytest.mark.parametrize(
-    ("p_values", "distance"),
-    [([0.1 * i for i in range(1, 11)], 0.0), ([1.0] * 5, 0.9), ([0.1] * 5, 0.9), ([0.5], 0.5)],
-)
-def test_distance_from_uniform(p_values, distance):
-    assert ks_distance(p_values, calibration_images=9) == pytest.approx(distance)
 
 
 def test_bound_of_the_flagged_share_is_that_of_a_beta_binomial():

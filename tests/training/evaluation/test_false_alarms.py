@@ -71,11 +71,12 @@ def test_at_a_rate_the_p_value_decides():
     assert found["0.05"]["worst_product"]["misses_of"] == "b"
 
 
-def test_uniform_p_values_are_near_and_crowded_ones_far():
-    grid = (np.arange(100) + 0.5) / 100
-    assert uniformity(grid)["ks"] == pytest.approx(0.005)
-    assert uniformity(grid)["p"] > 0.99
-    crowded = uniformity(grid / 2)
-    assert crowded["ks"] == pytest.approx(0.5, abs=0.01)
-    assert crowded["p"] < 1e-6
-    assert uniformity(np.empty(0)) == {}
+def test_p_values_are_compared_with_the_levels_that_a_model_can_give():
+    levels = np.arange(1, 101) / 100
+    assert uniformity(levels, 99)["ks"] == pytest.approx(0)
+    assert uniformity(levels / 2, 99)["ks"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_where_nothing_is_known_nothing_is_said():
+    assert uniformity(np.empty(0), 99) == {}
+    assert uniformity(np.array([0.5]), None) == {}

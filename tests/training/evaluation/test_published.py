@@ -11,7 +11,7 @@ from onegauge.service.imaging.image import read_original
 from onegauge.training.data.dataset import test_images as labelled_images
 from onegauge.training.errors import DataError
 from onegauge.training.evaluation.published import evaluate_published, published_model
-from onegauge.training.evaluation.run import evaluate_run
+from onegauge.training.evaluation.run import Question, evaluate_run
 from onegauge.training.progress import Progress
 from rig.pictures import png_of_12_bits
 
@@ -39,12 +39,12 @@ def test_a_repository_of_several_models_is_not_guessed_at(tmp_path):
 def test_what_is_published_reads_as_the_run_does(repository, trained_run, product_tree):
     images = labelled_images(product_tree)
     found = evaluate_published(repository / "parts", images, Progress())
-    (expected,) = evaluate_run(trained_run, images, ("cada",), None, "cpu", Progress())
+    (expected,) = evaluate_run(trained_run, images, Question(("cada",), device="cpu"), Progress())
     assert (found.alignment, found.alpha, found.threshold) == ("cada", 0.05, 1.0)
     for name in ("score", "p_value", "raw_score", "novelty"):
-        reading, of_run = (getattr(s.inspected, name) for s in (found, expected))
+        reading, of_run = (getattr(s.readings, name) for s in (found, expected))
         assert np.allclose(reading, of_run, atol=2e-2), name
-    assert found.inspected.maps.shape == expected.inspected.maps.shape
+    assert found.readings.anomaly_map.shape == expected.readings.anomaly_map.shape
     assert found.card["version"] == "1"
 
 
@@ -70,18 +70,18 @@ def test_files_are_read_by_the_depth_that_the_model_tells(repository, product_tr
         file.write_bytes(png_of_12_bits(np.asarray(levels)))
         images[number] = replace(image, path=file)
     deep = evaluate_published(model, images, Progress())
-    np.testing.assert_array_equal(deep.inspected.score, plain.inspected.score)
-    assert deep.inspected.depth == Depth(12)
+    np.testing.assert_array_equal(deep.readings.score, plain.readings.score)
+    assert deep.readings.depth == Depth(12)
 
 
 def test_a_damaged_version_is_named(repository, product_tree, tmp_path):
     model = shutil.copytree(repository / "parts", tmp_path / "parts")
     (model / "1" / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(DataError, match="version 1 of .*parts"):
+    with pytest.raises(DataError, match="parts/1/model.onnx is not the file that was published"):
         evaluate_published(model, labelled_images(product_tree), Progress())
 
 
 def test_a_configuration_of_something_else_is_refused(tmp_path, product_tree):
     (tmp_path / "config.pbtxt").write_text('name: "other"')
-    with pytest.raises(DataError, match="not a model that onegauge published"):
+    with pytest.raises(DataError, match="'other' has no version"):
         evaluate_published(tmp_path, labelled_images(product_tree), Progress())

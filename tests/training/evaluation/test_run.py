@@ -8,7 +8,7 @@ from onegauge.training.checkpoint import load
 from onegauge.training.data.dataset import picture_of
 from onegauge.training.data.dataset import test_images as labelled_images
 from onegauge.training.errors import CheckpointError, DataError
-from onegauge.training.evaluation.run import align, detect, evaluate_run
+from onegauge.training.evaluation.run import Question, align, detect, evaluate_run
 from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.progress import Progress
 
@@ -16,20 +16,20 @@ CPU = torch.device("cpu")
 
 
 def subjects(run, data, alignments=None, alpha=None):
-    found = evaluate_run(run, labelled_images(data), alignments, alpha, "cpu", Progress())
+    found = evaluate_run(run, labelled_images(data), Question(alignments, alpha, "cpu"), Progress())
     return {subject.alignment: subject for subject in found}
 
 
 def test_a_reading_is_what_the_whole_graph_says(trained_run, product_tree):
     checkpoint, images = load(trained_run), labelled_images(product_tree)[:5]
-    inspected = align(checkpoint, detect(checkpoint, images, CPU, Progress()), "cada", 0.05)
+    readings = align(checkpoint, detect(checkpoint, images, CPU, Progress()), "cada", 0.05)
     with torch.inference_mode():
         pixels = torch.from_numpy(np.stack([picture_of(i.path, 128).pixels[0] for i in images]))
         reading = checkpoint.gauge("cada", 0.05)(pixels)
     for name in ("score", "p_value", "raw_score", "novelty"):
-        assert np.allclose(getattr(inspected, name), getattr(reading, name), atol=1e-3), name
-    assert np.allclose(inspected.maps, reading.anomaly_map, atol=1e-2)
-    assert inspected.products == tuple(image.product for image in images)
+        assert np.allclose(getattr(readings, name), getattr(reading, name), atol=1e-3), name
+    assert np.allclose(readings.anomaly_map, reading.anomaly_map, atol=1e-2)
+    assert readings.products == tuple(image.product for image in images)
 
 
 def test_by_default_a_run_is_compared_with_no_alignment(trained_run, product_tree):
@@ -46,25 +46,25 @@ def test_any_alignment_that_learns_no_anomalies_can_be_had_of_a_run(trained_run,
     names = tuple(name for name, kind in ALIGNMENTS.items() if not kind.learns_anomalies)
     found = subjects(trained_run, product_tree, names)
     assert list(found) == list(names)
-    assert all(np.isfinite(subject.inspected.score).all() for subject in found.values())
+    assert all(np.isfinite(subject.readings.score).all() for subject in found.values())
 
 
 def test_one_that_does_is_refused_before_an_image_is_read(trained_run, capsys):
     with pytest.raises(CheckpointError, match="train it with --alignment cada-paper"):
-        next(evaluate_run(trained_run, [], ("none", "cada-paper"), None, "cpu", Progress()))
+        next(evaluate_run(trained_run, [], Question(("none", "cada-paper")), Progress()))
     assert "inspecting" not in capsys.readouterr().err
 
 
 def test_the_card_names_the_device_that_was_chosen(trained_run, product_tree):
     images = labelled_images(product_tree)[:3]
-    (subject,) = evaluate_run(trained_run, images, ("none",), None, "auto", Progress())
+    (subject,) = evaluate_run(trained_run, images, Question(("none",)), Progress())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     assert f" ms on {device}, " in subject.card["time for an image"]
 
 
 def test_labels_in_training_alone_infer_the_product(trained_run, product_tree):
     found = subjects(trained_run, product_tree, ("class-aware", "class-aware-training"))
-    given, inferred = (found[name].inspected.score for name in found)
+    given, inferred = (found[name].readings.score for name in found)
     same = np.isclose(given, inferred, rtol=1e-3)
     assert same.mean() > 0.9  # the three products look different enough
 
@@ -74,8 +74,8 @@ def test_another_false_alarm_rate_moves_the_threshold_alone(trained_run, product
         subjects(trained_run, product_tree, ("cada",), alpha)["cada"] for alpha in (0.05, 0.5)
     )
     assert many.alpha == 0.5
-    assert np.array_equal(few.inspected.score.argsort(), many.inspected.score.argsort())
-    assert (many.inspected.score >= 1).sum() > (few.inspected.score >= 1).sum()
+    assert np.array_equal(few.readings.score.argsort(), many.readings.score.argsort())
+    assert (many.readings.score >= 1).sum() > (few.readings.score >= 1).sum()
 
 
 def test_a_rate_that_the_calibration_cannot_promise_is_said_and_not_claimed(
@@ -99,7 +99,7 @@ def test_an_unreadable_test_image_is_named_and_left_out(
 ):
     shutil.copytree(product_tree / "metal" / "test", tmp_path / "metal" / "test")
     (tmp_path / "metal" / "test" / "good" / "bad.jpg").write_bytes(b"no image")
-    found = subjects(trained_run, tmp_path, ("none",))["none"].inspected
+    found = subjects(trained_run, tmp_path, ("none",))["none"].readings
     assert len(found.images) == len(found.score) == 12
     assert "bad.jpg" in capsys.readouterr().err
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from onegauge.training.data.dataset import TestImage as LabelledImage
-from onegauge.training.evaluation.readings import Inspected
+from onegauge.training.evaluation.readings import Readings
 
-Line = Callable[..., Inspected]
+Line = Callable[..., Readings]
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def line(tmp_path: Path) -> Line:
     go into a dict, the first argument.
     """
 
-    def make(products: dict | None = None, **more: tuple[list[float], list[float]]) -> Inspected:
+    def make(products: dict | None = None, **more: tuple[list[float], list[float]]) -> Readings:
         images, score = [], []
         for product, kinds in {**(products or {}), **more}.items():
             for anomalous, scores in enumerate(kinds):
@@ -33,6 +33,6 @@ def line(tmp_path: Path) -> Line:
         scores = np.array(score, np.float32)
         maps = np.broadcast_to(scores[:, None, None], (len(scores), 4, 4)).astype(np.float16)
         p_values = np.clip(0.5 - 0.4 * scores, 0.05, 1).astype(np.float32)
-        return Inspected(tuple(images), scores, p_values, 2 + scores / 3, scores / 5, maps)
+        return Readings(tuple(images), scores, p_values, 2 + scores / 3, scores / 5, maps)
 
     return make

@@ -12,9 +12,9 @@ from onegauge.training.report.plots import keep
 
 
 def test_the_raw_threshold_gives_as_many_false_alarms(line):
-    inspected = line(nut=([0.1, 1.2, 0.4], [3.0]), bolt=([0.2, 2.0], [0.5]))
-    normal = inspected.raw_score[~inspected.anomalous]
-    assert (normal >= raw_threshold(inspected)).sum() == 2
+    readings = line(nut=([0.1, 1.2, 0.4], [3.0]), bolt=([0.2, 2.0], [0.5]))
+    normal = readings.raw_score[~readings.anomalous]
+    assert (normal >= raw_threshold(readings)).sum() == 2
     quiet = line(nut=([0.1, 0.4], [3.0]))
     assert quiet.raw_score[1] < raw_threshold(quiet) < quiet.raw_score[2]
     loud = line(nut=([1.1, 1.4], [3.0]))
@@ -23,8 +23,8 @@ def test_the_raw_threshold_gives_as_many_false_alarms(line):
 
 
 def test_there_is_a_row_for_every_product_in_the_order_given(line):
-    inspected = line(nut=([0.1, 1.2], [3.0]), bolt=([0.2], [0.5]))
-    figure = draw_distributions(inspected, ["nut", "bolt"])
+    readings = line(nut=([0.1, 1.2], [3.0]), bolt=([0.2], [0.5]))
+    figure = draw_distributions(readings, ["nut", "bolt"])
     raw, aligned = figure.axes
     assert [label.get_text() for label in raw.get_yticklabels()] == ["nut", "bolt"]
     assert raw.get_ylim() == aligned.get_ylim() == (1.5, -0.5)  # the first on top
@@ -58,7 +58,7 @@ def test_long_names_are_shortened_in_the_middle():
 
 def test_any_name_can_be_drawn(line, tmp_path):
     names = [r"$\frac$", "六角螺母", "<b>&\"'", "geh\udce4use"]
-    inspected = line({name: ([0.1], [2.0]) for name in names})
-    uri = keep(lambda: draw_distributions(inspected, names), tmp_path / "plot.png")
+    readings = line({name: ([0.1], [2.0]) for name in names})
+    uri = keep(lambda: draw_distributions(readings, names), tmp_path / "plot.png")
     assert uri.startswith("data:image/svg+xml;base64,")
     assert (tmp_path / "plot.png").stat().st_size > 1000

@@ -41,12 +41,12 @@ def test_an_image_keeps_its_aspect_ratio_and_lies_beside_its_map(line):
 
 
 def test_the_ground_truth_is_outlined_outside_of_what_it_marks(line, tmp_path):
-    inspected = line(nut=([], [0.0]))
+    readings = line(nut=([], [0.0]))
     mask = np.zeros((20, 40), np.uint8)
     mask[8:12, 10:20] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    image = replace(inspected.images[0], mask=tmp_path / "mask.png")
-    one = exhibit(replace(inspected, images=(image,)), 0)
+    image = replace(readings.images[0], mask=tmp_path / "mask.png")
+    one = exhibit(replace(readings, images=(image,)), 0)
     found, inside = cyan(shown(one.overlay)), np.zeros((SIDE // 2, SIDE), bool)
     inside[52:76, 64:128] = True  # the mask at 6.4 times its size, all but its edge
     assert found.any()
@@ -58,18 +58,18 @@ def test_the_ground_truth_is_outlined_outside_of_what_it_marks(line, tmp_path):
 
 
 def test_without_its_mask_an_image_is_shown_without_outline(line, tmp_path):
-    inspected = line(nut=([], [0.0]))
-    image = replace(inspected.images[0], mask=tmp_path / "gone.png")
-    assert not cyan(shown(exhibit(replace(inspected, images=(image,)), 0).overlay)).any()
+    readings = line(nut=([], [0.0]))
+    image = replace(readings.images[0], mask=tmp_path / "gone.png")
+    assert not cyan(shown(exhibit(replace(readings, images=(image,)), 0).overlay)).any()
 
 
 @pytest.mark.parametrize("content", [None, b"no image"])
 def test_an_image_that_is_gone_or_damaged_is_shown_by_its_reading_alone(line, content):
-    inspected = line(nut=([1.5], []))
-    path = inspected.images[0].path
+    readings = line(nut=([1.5], []))
+    path = readings.images[0].path
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    one = exhibit(inspected, 0)
+    one = exhibit(readings, 0)
     assert (one.picture, one.overlay) == (None, None)
     assert (one.score, one.outcome) == (1.5, "false alarm")

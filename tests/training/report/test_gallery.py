@@ -42,17 +42,17 @@ def test_no_errors_and_no_images_are_said_kindly(line):
 
 
 def test_hard_cases_are_nearest_to_the_threshold_or_the_most_novel(line):
-    inspected = line(nut=([0.1, 0.9], [1.2, 6.0]))
-    assert scores(on_the_edge(inspected))[:2] == [0.9, 1.2]
-    novel = most_novel(inspected)  # a fifth of the score
+    readings = line(nut=([0.1, 0.9], [1.2, 6.0]))
+    assert scores(on_the_edge(readings))[:2] == [0.9, 1.2]
+    novel = most_novel(readings)  # a fifth of the score
     assert scores(novel)[0] == 6.0
     assert novel.exhibits[0].unknown
     assert novel.reading.endswith("1 of 4 do.")
 
 
 def test_typical_images_have_the_median_score_of_their_kind(line):
-    inspected = line(nut=([0.3, 0.1, 0.2], [2.0, 9.0, 3.0]), bolt=([], [4.0]))
-    shown = typical(inspected, ["bolt", "nut"])
+    readings = line(nut=([0.3, 0.1, 0.2], [2.0, 9.0, 3.0]), bolt=([], [4.0]))
+    shown = typical(readings, ["bolt", "nut"])
     assert list(shown) == ["bolt", "nut"]
     found = {product: [one.score for one in exhibits] for product, exhibits in shown.items()}
     assert found["nut"] == [pytest.approx(0.2), pytest.approx(3.0)]

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from onegauge.training.choice import Choice
-from onegauge.training.errors import DataError
 from onegauge.training.evaluation.false_alarms import uniformity
 from onegauge.training.evaluation.metrics import report
-from onegauge.training.evaluation.readings import Inspected
-from onegauge.training.report.report import report as ask
+from onegauge.training.evaluation.readings import Readings, Subject
 from onegauge.training.report.report import write_report
 from onegauge.training.report.verdict import interval, percent
 
@@ -19,14 +16,15 @@ CARD = {"Detector": "patchcore", "Backbone": "starter", "Alignment": "cada", "Ti
 NASTY = "<script>alert(\"1\")</script> & 'co'"
 
 
-def figures_of(inspected: Inspected) -> dict:
-    score, anomalous = inspected.score, inspected.anomalous
-    figures = report(score, anomalous, inspected.products, threshold=1.0, alpha=0.05)
-    return figures | {"p_values": uniformity(inspected.p_value[~anomalous])}
+def figures_of(readings: Readings) -> dict:
+    score, anomalous = readings.score, readings.anomalous
+    figures = report(score, anomalous, readings.products, threshold=1.0, alpha=0.05)
+    return figures | {"p_values": uniformity(readings.p_value[~anomalous], 19)}
 
 
-def written(inspected: Inspected, out: Path) -> str:
-    return write_report(inspected, figures_of(inspected), CARD, out, alpha=0.05).read_text()
+def written(readings: Readings, out: Path, figures: dict | None = None) -> str:
+    subject = Subject("runs/line", "cada", 0.05, 1.0, 19, CARD, readings)
+    return write_report(subject, figures or figures_of(readings), out).read_text()
 
 
 def table(page: str) -> list[list[str]]:
@@ -48,16 +46,8 @@ def test_the_page_is_one_file_and_has_all_parts(line, tmp_path):
     anchors = re.findall(r'href="#(\w+)"', page)
     assert anchors
     assert all(f'<section id="{anchor}">' in page for anchor in anchors)
-    for name, value in CARD.items():
+    for name, value in {"model": "runs/line", **CARD}.items():
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
-
-
-def test_a_report_is_of_the_images_that_are_chosen(tmp_path):
-    for kind in ("good", "NG"):
-        (tmp_path / "test" / kind).mkdir(parents=True)
-        (tmp_path / "test" / kind / "1.png").touch()
-    with pytest.raises(DataError, match="all normal"):
-        ask("run", tmp_path, tmp_path / "out", choice=Choice(exclude=("NG",)))
 
 
 def test_only_images_that_are_shown_are_embedded(line, tmp_path):
@@ -66,10 +56,10 @@ def test_only_images_that_are_shown_are_embedded(line, tmp_path):
 
 
 def test_the_table_has_the_figures_with_the_worst_product_first(line, tmp_path):
-    inspected = line(good=([0.1, 0.2], [2.0, 3.0]), bad=([0.1, 1.2], [3.0, 0.4]))
-    figures = figures_of(inspected)
+    readings = line(good=([0.1, 0.2], [2.0, 3.0]), bad=([0.1, 1.2], [3.0, 0.4]))
+    figures = figures_of(readings)
     figures["per_product"]["bad"]["aupro"] = 0.875
-    page = write_report(inspected, figures, CARD, tmp_path, alpha=0.05).read_text()
+    page = written(readings, tmp_path, figures)
     bad, good, pooled = table(page)
     assert (bad[0], good[0], pooled[0]) == ("bad", "good", "All, pooled")
     row = figures["per_product"]["bad"]
@@ -83,11 +73,11 @@ def test_the_table_has_the_figures_with_the_worst_product_first(line, tmp_path):
 
 def test_whatever_comes_from_names_is_escaped(line, tmp_path):
     names = {NASTY: ([0.1, 1.2], [3.0, 0.4]), 300 * "x": ([0.1], [3.0])}
-    inspected = line(names | {"geh\udce4use": ([0.1], [3.0])})
+    readings = line(names | {"geh\udce4use": ([0.1], [3.0])})
     odd = [
-        replace(i, defect="<i>chip</i>", path=i.path.parent / "<u>.png") for i in inspected.images
+        replace(i, defect="<i>chip</i>", path=i.path.parent / "<u>.png") for i in readings.images
     ]
-    page = written(replace(inspected, images=tuple(odd)), tmp_path / "out")
+    page = written(replace(readings, images=tuple(odd)), tmp_path / "out")
     assert "<script" not in page
     assert "<i>" not in page
     assert "<u>" not in page
@@ -125,9 +115,9 @@ def test_a_single_product_is_not_called_the_worst(line, tmp_path):
 
 
 def test_images_that_are_gone_are_said_to_be(line, tmp_path):
-    inspected = line(nut=([0.1, 1.2], [3.0, 0.4]))
-    for image in inspected.images:
+    readings = line(nut=([0.1, 1.2], [3.0, 0.4]))
+    for image in readings.images:
         image.path.unlink()
-    page = written(inspected, tmp_path / "out")
+    page = written(readings, tmp_path / "out")
     assert "data:image/jpeg" not in page
     assert "The file can no longer be read." in page

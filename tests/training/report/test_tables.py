@@ -11,9 +11,9 @@ from onegauge.training.report.tables import (
 )
 
 
-def figures_of(inspected):
-    score, products = inspected.score, inspected.products
-    return report(score, inspected.anomalous, products, threshold=1.0, alpha=0.05)["per_product"]
+def figures_of(readings):
+    score, products = readings.score, readings.products
+    return report(score, readings.anomalous, products, threshold=1.0, alpha=0.05)["per_product"]
 
 
 def read(file):
@@ -22,17 +22,17 @@ def read(file):
 
 
 def test_the_worst_product_has_the_highest_mean_of_both_rates(line):
-    inspected = line(
+    readings = line(
         good=([0.1, 0.2], [2.0, 3.0]), bad=([1.5, 0.2], [0.1, 0.2]), fair=([0.1, 0.2], [0.5, 3.0])
     )
-    assert worst_first(figures_of(inspected)) == ["bad", "fair", "good"]
+    assert worst_first(figures_of(readings)) == ["bad", "fair", "good"]
 
 
 def test_every_image_has_a_row_with_its_decision(line, tmp_path):
-    inspected = line(nut=([0.1, 1.0], [0.99999994, 3.0]))
-    write_csv(tmp_path / "scores.csv", SCORES, score_rows(inspected))
+    readings = line(nut=([0.1, 1.0], [0.99999994, 3.0]))
+    write_csv(tmp_path / "scores.csv", SCORES, score_rows(readings))
     rows = read(tmp_path / "scores.csv")
-    assert [row["path"] for row in rows] == [str(image.path) for image in inspected.images]
+    assert [row["path"] for row in rows] == [str(image.path) for image in readings.images]
     assert [row["decision"] for row in rows] == ["normal", "anomalous", "normal", "anomalous"]
     assert [row["anomalous"] for row in rows] == ["0", "0", "1", "1"]
     assert [row["defect"] for row in rows] == ["good", "good", "chip", "chip"]
