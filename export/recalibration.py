@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import numpy_helper
 
 from onegauge.export.errors import VerificationError
-from onegauge.service.model.contract import IMAGE
+from onegauge.export.session import Session
 from onegauge.training.checkpoint import Checkpoint
 from onegauge.training.gauge.calibration import Calibration
 from onegauge.training.gauge.gauge import Gauge
@@ -62,13 +61,10 @@ def judged(model: Path, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.
 
     Raises VerificationError where they are no numbers.
     """
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    found = [
-        session.run(["score", "novelty"], {IMAGE: tiles[start : start + BATCH]})
-        for tiles in pictures
-        for start in range(0, len(tiles), BATCH)
-    ]
-    score, novelty = (np.concatenate(part) for part in zip(*found, strict=True))
+    batches = (
+        tiles[start : start + BATCH] for tiles in pictures for start in range(0, len(tiles), BATCH)
+    )
+    score, novelty = Session(model).outputs(("score", "novelty"), batches)
     if not (np.isfinite(score).all() and np.isfinite(novelty).all()):
         raise VerificationError(f"{model.name} gives values that are not finite numbers")
     return score, novelty

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
 from onegauge.export.errors import VerificationError
-from onegauge.service.model.contract import IMAGE
+from onegauge.export.session import Session
 from onegauge.training.gauge.gauge import Gauge, Reading
 
 SCORE_TOLERANCE = 2e-3  # in score units, the threshold being 1
@@ -35,7 +33,7 @@ def verify(gauge: Gauge, model: Path, images: Tensor, max_batch_size: int) -> Ag
     Raises VerificationError when an output differs by more than its tolerance or when a single
     decision, of anomaly or of novelty, is not the same.
     """
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    session = Session(model)
     with torch.inference_mode():
         expected = gauge(images)
     score = anomaly_map = 0.0
@@ -56,16 +54,13 @@ def verify(gauge: Gauge, model: Path, images: Tensor, max_batch_size: int) -> Ag
     return Agreement(len(images), score, anomaly_map)
 
 
-def _run(session: onnxruntime.InferenceSession, images: Tensor, size: int) -> Reading:
+def _run(session: Session, images: Tensor, size: int) -> Reading:
     """All images in batches of `size`, wrapping around so that every batch is full."""
     total = len(images)
     rows = torch.arange(-(-total // size) * size) % total
-    batches = [
-        session.run(Reading._fields, {IMAGE: images[part].numpy()})
-        for part in torch.split(rows, size)
-    ]
-    outputs = zip(*batches, strict=True)
-    return Reading(*(torch.from_numpy(np.concatenate(parts)[:total]) for parts in outputs))
+    batches = (images[part].numpy() for part in torch.split(rows, size))
+    outputs = session.outputs(Reading._fields, batches)
+    return Reading(*(torch.from_numpy(output[:total]) for output in outputs))
 
 
 def _check_decisions(expected: Reading, found: Reading, size: int) -> None:

@@ -8,7 +8,6 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
@@ -17,6 +16,7 @@ from onegauge.export.errors import ExportError, RepositoryError, VerificationErr
 from onegauge.export.export_run import Flavour, export_run
 from onegauge.export.held_out import HeldOut
 from onegauge.export.precision_effect import ALLOWANCES, Allowance
+from onegauge.export.session import Session
 from onegauge.export.to_onnx import trace
 from onegauge.service.model.contract import Contract, parse_config
 from onegauge.service.model.criterion import Criterion, p_values
@@ -138,9 +138,7 @@ def copier_of(traced: Path):
 
 def read_by(folder: Path, images: np.ndarray, *outputs: str) -> list[np.ndarray]:
     """What the graph of a version says of images uint8 (N, H, W, 3)."""
-    session = onnxruntime.InferenceSession(folder / "model.onnx")
-    found = [session.run(outputs, {"image": image[np.newaxis]}) for image in images]
-    return [np.concatenate(part) for part in zip(*found, strict=True)]
+    return Session(folder / "model.onnx").outputs(outputs, np.split(images, len(images)))
 
 
 def contract_of(folder: Path) -> Contract:

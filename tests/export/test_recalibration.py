@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
 
 from onegauge.export.held_out import HeldOut
 from onegauge.export.recalibration import judged, recalibrate, store_calibration
+from onegauge.export.session import Session
 from onegauge.export.verify import verify
 from onegauge.training.checkpoint import Checkpoint, load
 from onegauge.training.errors import DataError
@@ -42,9 +42,7 @@ def distort(source: Path, target: Path, factor: float, offset: float) -> Path:
 
 
 def read(model: Path, images: np.ndarray) -> Reading:
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    outputs = [session.run(Reading._fields, {"image": image[None]}) for image in images]
-    return Reading(*map(np.concatenate, zip(*outputs, strict=True)))
+    return Reading(*Session(model).outputs(Reading._fields, np.split(images, len(images))))
 
 
 class World(NamedTuple):

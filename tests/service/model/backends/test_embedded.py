@@ -435,7 +435,7 @@ def test_nvidia_computes_in_full_precision_what_is_calibrated_so(module):
     "load",
     [
         "from onegauge.service.model.backends.onnx import compile_model as load; load(model, 1)",
-        "from onegauge.export.verify import onnxruntime; onnxruntime.InferenceSession(model)",
+        "from onegauge.export.session import Session; Session(model)",
     ],
 )
 def test_onnx_runtime_reports_to_nobody(gauge_repository, tmp_path, load):
