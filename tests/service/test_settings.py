@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from onegauge.service.settings import Settings, default_repository
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+FIELDS = Settings.model_fields
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,12 @@ def test_repository_of_the_current_directory_comes_first(monkeypatch, tmp_path):
 
 def test_every_setting_is_documented_with_its_default():
     rows = dict(re.findall(r"^\| `(ONEGAUGE_\w+)` \| (.+?) \|", DOCS.read_text(), re.MULTILINE))
-    assert rows.keys() == {f"ONEGAUGE_{name.upper()}" for name in Settings.model_fields}
-    for name, field in Settings.model_fields.items():
-        if field.default not in (None, ()) and field.default_factory is None:
-            assert rows[f"ONEGAUGE_{name.upper()}"] == f"`{field.default}`"
+    words = {None: "unset", (): "empty"}
+    expected = {name: words.get(f.default, f"`{f.default}`") for name, f in FIELDS.items()}
+    expected |= {
+        "api_keys": "required",
+        "repository": "`model_repository`",
+        "decode_threads": "number of CPUs",
+        "inference_workers": "number of CPUs; 2 on a GPU",
+    }
+    assert rows == {f"ONEGAUGE_{name.upper()}": text for name, text in expected.items()}
