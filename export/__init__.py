@@ -2,7 +2,6 @@
 
 export_run        the steps in order
 to_onnx           the gauge traced, with fixed names and a dynamic batch
-quick             the part of the graph in which a first look may be less precise
 precision         networks in fp16 or int8
 precision_effect  what that does to scores, decisions and AUROC
 held_out          the images that the run was calibrated on

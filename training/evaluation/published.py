@@ -16,7 +16,7 @@ from onegauge.service.model.repository import (
 )
 from onegauge.training.data.dataset import TestImage
 from onegauge.training.errors import DataError
-from onegauge.training.evaluation.readings import Intake, Run, Subject, ask, whole_pictures
+from onegauge.training.evaluation.readings import Infer, Intake, Subject, ask, whole_pictures
 from onegauge.training.progress import Progress
 
 
@@ -44,11 +44,11 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
     try:
         stored = _stored(model.resolve())
         contract, alpha = stored.contract, _promise(stored.contract)
-        run = _load(stored.model_file())
+        infer = _load(stored.model_file())
     except ContractError as exc:
         raise DataError(f"{model} cannot be evaluated: {exc}") from exc
     intake = Intake(contract.height, contract.tiling, contract.depth)
-    said = ask(images, intake, run, progress)
+    said = ask(images, intake, infer, progress)
     timing = {"time for an image": f"{said.milliseconds:.0f} ms in ONNX Runtime"}
     return Subject(
         str(model),
@@ -74,7 +74,7 @@ def _promise(contract: Contract) -> float:
     return contract.false_alarm_rate
 
 
-def _load(model_file: Path) -> Run:
+def _load(model_file: Path) -> Infer:
     from onegauge.service.model.backends.onnx import compile_model
 
-    return compile_model(model_file, threads=0).exact.alone
+    return compile_model(model_file, threads=0).alone

@@ -21,8 +21,8 @@ AT_A_TIME = 16  # tiles that a model sees together
 MAP_SIDE = 256  # of the maps of pictures that are cut
 NAMES = ("score", "p_value", "raw_score", "novelty", "anomaly_map")
 
-Outputs = Mapping[str, np.ndarray]
-Run = Callable[[np.ndarray], Outputs]  # pixels uint8 (B, H, W, 3) to what is said of them (B, ...)
+Columns = Mapping[str, np.ndarray]
+Infer = Callable[[np.ndarray], Columns]  # pixels uint8 (B, H, W, 3) to what they give (B, ...)
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,14 @@ class TileOutputs:
 
     images: tuple[TestImage, ...]
     cuts: tuple[Cut, ...]  # of each image
-    outputs: Outputs  # (R, ...)
+    outputs: Columns  # (R, ...)
     milliseconds: float  # for each image, without reading it
 
 
-def ask(images: Sequence[TestImage], intake: Intake, run: Run, progress: Progress) -> TileOutputs:
-    """What `run` says of the images; unreadable ones are named and left out.
+def ask(
+    images: Sequence[TestImage], intake: Intake, infer: Infer, progress: Progress
+) -> TileOutputs:
+    """What a model says of the images; unreadable ones are named and left out.
 
     Raises DataError where none can be read.
     """
@@ -100,7 +102,7 @@ def ask(images: Sequence[TestImage], intake: Intake, run: Run, progress: Progres
     for batch, pictures in _read(images, intake, progress):
         started = time.perf_counter()
         pixels = np.concatenate([picture.pixels for picture in pictures])
-        parts += [run(pixels[i : i + AT_A_TIME]) for i in range(0, len(pixels), AT_A_TIME)]
+        parts += [infer(pixels[i : i + AT_A_TIME]) for i in range(0, len(pixels), AT_A_TIME)]
         seconds += time.perf_counter() - started
         kept += batch
         cuts += [Cut(picture.width, picture.height, picture.boxes) for picture in pictures]
@@ -111,7 +113,7 @@ def ask(images: Sequence[TestImage], intake: Intake, run: Run, progress: Progres
 
 
 def whole_pictures(
-    images: Sequence[TestImage], cuts: Sequence[Cut], outputs: Outputs, intake: Intake
+    images: Sequence[TestImage], cuts: Sequence[Cut], outputs: Columns, intake: Intake
 ) -> Readings:
     """The outputs `NAMES` of all tiles, joined to those of pictures as a gateway does.
 
@@ -136,7 +138,7 @@ def reduced(anomaly_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return F.interpolate(pixels, size, mode="bilinear", antialias=True)[0, 0].half().numpy()
 
 
-def _joined(cut: Cut, outputs: Outputs, tiling: Tiling) -> dict[str, np.ndarray]:
+def _joined(cut: Cut, outputs: Columns, tiling: Tiling) -> dict[str, np.ndarray]:
     """The outputs (1, ...) of a picture from those of its tiles (T, ...)."""
     height, width = outputs["anomaly_map"].shape[1:]
     mosaic = Mosaic(cut.width, cut.height, tiling, (height, width))

@@ -102,7 +102,7 @@ def detect(
     backbone, detector = checkpoint.backbone.to(device), checkpoint.detector.to(device)
     see = checkpoint.places.to(device)
 
-    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
+    def infer(pixels: np.ndarray) -> dict[str, np.ndarray]:
         image = torch.from_numpy(pixels).to(device)
         features = backbone(image)
         found = {
@@ -113,7 +113,7 @@ def detect(
         }
         return {name: part.cpu().numpy() for name, part in found.items()}
 
-    said = ask(images, _intake(checkpoint), run, progress)
+    said = ask(images, _intake(checkpoint), infer, progress)
     tensors = {name: torch.from_numpy(column) for name, column in said.outputs.items()}
     return Detected(said.images, said.cuts, **tensors, milliseconds=said.milliseconds)
 
