@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from math import inf
 from time import perf_counter
 
@@ -23,12 +24,11 @@ from onegauge.schemas import (
 )
 from onegauge.service.errors import ImageError
 from onegauge.service.imaging.image import InputImage, read_image, read_original
-from onegauge.service.imaging.tiles import Tiles
+from onegauge.service.imaging.tiles import Mosaic, Tiles, Tiling
 from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.judge import Judge
 from onegauge.service.inspection.mask import inspected_part
-from onegauge.service.inspection.mosaic import inspect_tiles
 from onegauge.service.inspection.regions import find_regions
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.criterion import (
@@ -138,11 +138,11 @@ class Inspection:
             return infer(images)
 
     def _infer(self, items: Sequence[_Readable], judge: Judge, infer: Infer) -> Outputs:
-        contract, timing_ms = judge.contract, dict[str, float]()
+        timing_ms: dict[str, float] = {}
         with self._metrics.stage("infer", timing_ms):
-            if contract.tiling:
+            if tiling := judge.contract.tiling:
                 (tiles,) = (item.image for item in items if isinstance(item.image, Tiles))
-                outputs = inspect_tiles(tiles, contract.tiling, contract, infer)
+                outputs = _infer_tiles(tiles, tiling, judge.contract, infer)
             else:
                 images = [i.image.pixels for i in items if isinstance(i.image, InputImage)]
                 outputs = infer(np.stack(images))
@@ -202,6 +202,19 @@ class Inspection:
             scale=None if encoding in ("npy", "mask") else Scale(),
             content=encoded.data,
         )
+
+
+def _infer_tiles(tiles: Tiles, tiling: Tiling, contract: Contract, infer: Infer) -> Outputs:
+    """The outputs (1,) of a picture, batch by batch of its tiles.
+
+    Raises ImageError where the picture turns out to be damaged.
+    """
+    sides = contract.map_height, contract.map_width
+    mosaic, coming = Mosaic(tiles.width, tiles.height, tiling, sides), iter(tiles)
+    while some := list(islice(coming, contract.max_batch_size)):
+        outputs = infer(np.stack([pixels for _, pixels in some]))
+        mosaic.add([box for box, _ in some], vars(outputs))
+    return Outputs(**mosaic.whole())
 
 
 def _rejection(index: int, filename: str | None, problem: ImageError) -> Rejection:
