@@ -37,15 +37,20 @@ class Process:
 
 
 @contextmanager
-def gateway_process(repository: Path, **settings: str) -> Iterator[Process]:
-    """Runs while the block lasts, and is killed if it has not ended by then."""
+def gateway_process(
+    repository: Path, *, python: Path | str = sys.executable, cwd: Path = ROOT, **settings: str
+) -> Iterator[Process]:
+    """Runs while the block lasts, and is killed if it has not ended by then.
+
+    `settings` are variables of its environment, `python` is of an environment with onegauge.
+    """
     environment = {"ONEGAUGE_REPOSITORY": str(repository), "ONEGAUGE_PORT": "0", **settings}
     with (
         TemporaryFile("w+") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "onegauge", "serve"],
+            [python, "-m", "onegauge", "serve"],
             env={**os.environ, **environment, "ONEGAUGE_LOG_FORMAT": "json"},
-            cwd=ROOT,
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -26,7 +26,7 @@ def environment() -> dict[str, str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's files in a folder without any environment."""
     folder = tmp_path_factory.mktemp("fresh") / "onegauge"
-    return shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    return shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
 
 
 @pytest.fixture(scope="module")
