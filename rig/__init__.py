@@ -1,0 +1,16 @@
+"""What tests, benchmarks and the documentation run for real, and the pictures they send.
+
+gateway_process   the gateway, as a plant runs it
+container         the gateway's image, by buildah
+tritonserver      a Triton Inference Server, by a wheel of PyPI
+prometheus        a Prometheus with the project's rules, by the system's package
+installed         other tools of PyPI, each in a folder of its own
+publishing        a graph, published
+pictures          small pictures, and files that only claim to be some
+"""
+
+from unittest import SkipTest
+
+
+class Missing(SkipTest):
+    """What is to be run cannot be had on this machine: a test that needs it is skipped."""

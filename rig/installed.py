@@ -6,13 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from rig import Missing
 from rig.tritonserver import CACHE
 
 
 def installed(requirement: str) -> Path:
-    """The folder of a package and of all it needs, installed once; skips where it cannot be had."""
+    """The folder of a package and of all it needs, installed once; raises Missing."""
     home = CACHE / f"{requirement.replace('==', '-')}-python{sys.version_info.minor}"
     if not home.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -21,7 +20,7 @@ def installed(requirement: str) -> Path:
         done = subprocess.run([*pip, requirement], capture_output=True, text=True, check=False)
         if done.returncode:
             shutil.rmtree(draft, ignore_errors=True)
-            pytest.skip(f"{requirement} cannot be installed: {done.stderr.strip()[-500:]}")
+            raise Missing(f"{requirement} cannot be installed: {done.stderr.strip()[-500:]}")
         draft.rename(home)
     return home
 

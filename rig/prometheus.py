@@ -1,4 +1,4 @@
-"""A real Prometheus for tests, from the system's package `prometheus`."""
+"""A real Prometheus, from the system's package `prometheus`."""
 
 import shutil
 import subprocess
@@ -10,9 +10,9 @@ from time import monotonic, sleep
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
+from rig import Missing
 from rig.tritonserver import free_address
 
 CONFIGURATION = Path(__file__).parents[1] / "docker" / "prometheus"
@@ -51,9 +51,9 @@ class Prometheus:
 
 
 def needed(program: str) -> str:
-    """The path of a program; skips the test where it is not installed."""
+    """The path of a program of Prometheus; raises Missing."""
     if (path := shutil.which(program)) is None:
-        pytest.skip(f"{program} is not installed: apt-get install prometheus")
+        raise Missing(f"{program} is not installed: apt-get install prometheus")
     return path
 
 

@@ -1,4 +1,4 @@
-"""A real Triton Inference Server for tests, without a container.
+"""A real Triton Inference Server, without a container.
 
 The wheel `nvidia-pytriton` carries the server's binary and its Python backend. It is installed
 once into a cache folder (`ONEGAUGE_TEST_CACHE`, else `.cache/` in the checkout) and never imported.
@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-import pytest
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
+
+from rig import Missing
 
 WHEEL = "nvidia-pytriton==0.7.0"
 CACHE = Path(os.environ.get("ONEGAUGE_TEST_CACHE", Path(__file__).parents[1] / ".cache"))
@@ -30,14 +31,14 @@ POLL_EVERY_S = 0.1
 def install(cache: Path = CACHE) -> Path:
     """The folder of the server's wheel, its Python backend made ready for the running Python.
 
-    Skips the test where the wheel cannot be had.
+    Raises Missing where it cannot be had.
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     home = cache / f"{WHEEL.replace('==', '-')}-python{python}"
     if home.exists():
         return home
     if not (LIBRARIES / f"libpython{python}.so.1.0").exists():
-        pytest.skip(f"Triton's Python backend needs the package libpython{python}")
+        raise Missing(f"Triton's Python backend needs the package libpython{python}")
     cache.mkdir(parents=True, exist_ok=True)
     draft = cache / f"{home.name}.{os.getpid()}"
     try:
@@ -55,14 +56,14 @@ def _pip_install(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", *options, WHEEL]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"{WHEEL} cannot be installed: {done.stderr.strip()[-500:]}")
+        raise Missing(f"{WHEEL} cannot be installed: {done.stderr.strip()[-500:]}")
 
 
 def _add_stub(folder: Path, python: str) -> None:
     server = folder / "pytriton" / "tritonserver"
     stub = server / "python_backend_stubs" / python / "triton_python_backend_stub"
     if not stub.exists():
-        pytest.skip(f"{WHEEL} has no Python backend for Python {python}")
+        raise Missing(f"{WHEEL} has no Python backend for Python {python}")
     shutil.copy(stub, server / "backends" / "python")
 
 
