@@ -34,7 +34,8 @@ from bench.throughput import CONNECTIONS, SIZE
 from onegauge.export.export_run import Flavour, export_run
 from onegauge.service.imaging.image import read_image
 from onegauge.service.model.contract import IMAGE
-from rig.tritonserver import free_address, tritonserver
+from rig.address import free_address
+from rig.tritonserver import tritonserver
 
 IN_A_REQUEST = 8
 

@@ -5,6 +5,7 @@ container         the gateway's image, by buildah
 tritonserver      a Triton Inference Server, by a wheel of PyPI
 prometheus        a Prometheus with the project's rules, by the system's package
 installed         other tools of PyPI, each in a folder of its own
+address           a free one, and waiting until it answers
 publishing        a graph, published
 pictures          small pictures, and files that only claim to be some
 """

@@ -7,12 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
-import httpx
-
-from rig.tritonserver import free_address
+from rig.address import free_address, wait_until_ready
 
 IMAGE = "localhost/onegauge/gateway"
 READY_WITHIN_S = 60
@@ -57,7 +54,7 @@ class Container:
         with subprocess.Popen(run, env=ENVIRONMENT) as process:
             try:
                 url = f"http://127.0.0.1:{port}"
-                _wait_until_ready(url, process)
+                wait_until_ready(f"{url}/readyz", process, READY_WITHIN_S)
                 yield url, process
             finally:
                 process.terminate()
@@ -71,16 +68,3 @@ def container() -> Iterator[Container]:
         yield Container(name)
     finally:
         buildah("rm", name)
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = monotonic() + READY_WITHIN_S
-    while True:
-        try:
-            if httpx.get(f"{url}/readyz").is_success:
-                return
-        except httpx.ConnectError:
-            pass
-        assert process.poll() is None, "the gateway ended"
-        assert monotonic() < deadline, f"not ready within {READY_WITHIN_S} s"
-        sleep(0.1)

@@ -13,7 +13,7 @@ import httpx
 import yaml
 
 from rig import Missing
-from rig.tritonserver import free_address
+from rig.address import free_address, wait_until_ready
 
 CONFIGURATION = Path(__file__).parents[1] / "docker" / "prometheus"
 READY_WITHIN_S = 60.0
@@ -82,20 +82,7 @@ def prometheus(folder: Path, jobs: Mapping[str, Sequence[str]]) -> Iterator[Prom
     with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log) as process:
         try:
             server = Prometheus(f"http://{address}")
-            _wait_until_ready(server.url, process)
+            wait_until_ready(f"{server.url}/-/ready", process, READY_WITHIN_S)
             yield server
         finally:
             process.terminate()
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = monotonic() + READY_WITHIN_S
-    while True:
-        try:
-            if httpx.get(f"{url}/-/ready").is_success:
-                return
-        except httpx.ConnectError:
-            pass
-        assert process.poll() is None, "prometheus ended"
-        assert monotonic() < deadline, "prometheus did not start"
-        sleep(POLL_EVERY_S)

@@ -6,7 +6,6 @@ once into a cache folder (`ONEGAUGE_TEST_CACHE`, else `.cache/` in the checkout)
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -95,13 +94,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOPPED_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
-
-
-def free_address() -> str:
-    """Host and port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _command(home: Path, repository: Path, address: str) -> list[str]:

@@ -17,8 +17,9 @@ from onegauge.service.app import create_app
 from onegauge.service.model.backends import load_backend
 from onegauge.service.model.repository import read_config, served_version
 from onegauge.service.settings import Settings
+from rig.address import free_address
 from rig.publishing import add_and_publish
-from rig.tritonserver import free_address, tritonserver
+from rig.tritonserver import tritonserver
 
 pytestmark = pytest.mark.triton
 

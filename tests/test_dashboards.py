@@ -14,11 +14,12 @@ from PIL import Image
 
 from onegauge.export.publish import publish
 from onegauge.service.model.repository import read_config
+from rig.address import free_address
 from rig.gateway_process import gateway_process
 from rig.pictures import encode
 from rig.prometheus import CONFIGURATION, Prometheus, needed, prometheus
 from rig.publishing import add_and_publish
-from rig.tritonserver import free_address, tritonserver
+from rig.tritonserver import tritonserver
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "docs" / "samples"

@@ -21,10 +21,11 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from onegauge.export.errors import RepositoryError
 from onegauge.export.publish import ModelSpec, add_version, model_config, publish, rollback
 from onegauge.service.model.repository import read_config
+from rig.address import free_address
 from rig.gateway_process import Process, gateway_process
 from rig.pictures import encode, picture
 from rig.publishing import add_and_publish
-from rig.tritonserver import free_address, tritonserver
+from rig.tritonserver import tritonserver
 from tests.conftest import CELL, HEIGHT, MAX_BATCH_SIZE, PROVENANCE, WIDTH
 
 MODEL = "onegauge"

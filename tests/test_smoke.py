@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from onegauge.service.model.repository import read_config
+from rig.address import free_address
 from rig.container import container
 from rig.prometheus import prometheus
 from rig.publishing import add_and_publish
-from rig.tritonserver import free_address, tritonserver
+from rig.tritonserver import tritonserver
 
 pytestmark = [pytest.mark.image, pytest.mark.triton]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from rig.tritonserver import free_address
+from rig.address import free_address
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".cache" / "peers"

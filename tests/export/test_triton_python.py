@@ -16,8 +16,9 @@ from tritonclient.grpc.model_config_pb2 import (
 )
 from tritonclient.utils import InferenceServerException
 
+from rig.address import free_address
 from rig.publishing import add_and_publish
-from rig.tritonserver import free_address, tritonserver
+from rig.tritonserver import tritonserver
 
 pytestmark = pytest.mark.triton
 
