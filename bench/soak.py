@@ -27,13 +27,16 @@ import numpy as np
 import typer
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
+from onegauge.service.settings import Settings
+from rig.address import wait_until_ready
+from rig.gateway_process import gateway_process
+
 CLIENTS = 8
 WARM_UP = 0.1  # share of the requests after which memory is first looked at
 MAPS = ("none",) * 16 + ("png", "npy", "overlay", "mask")
 SIZES = ((64, 64), (256, 256), (640, 480), (1024, 768), (1600, 1200))
+READY_WITHIN_S = 30
 OFTEN = (8, 8, 4, 2, 1)  # how often each size
-LEAST_START_S = 30
 
 
 @dataclass
@@ -121,35 +124,16 @@ async def run(soak: Soak, url: str) -> None:
 
 def main(seconds: float = 600, requests: int = 20_000) -> None:
     """Start a gateway, soak it, print what it took."""
-    environment = {"ONEGAUGE_API_KEYS": "off", **os.environ, "ONEGAUGE_PORT": "0"}
-    environment["ONEGAUGE_LOG_LEVEL"] = "warning"
-    with subprocess.Popen(
-        [sys.executable, "-m", "onegauge", "serve"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            welcome = [process.stdout.readline() for _ in range(5)]
-            url = welcome[1].split()[-1]
-            wait_until_ready(url)
-            soak = Soak(process, seconds, requests)
-            asyncio.run(run(soak, url))
-            report(soak)
-        finally:
-            process.terminate()
-    sys.exit(bool(soak.unexpected) or process.returncode)
-
-
-def wait_until_ready(url: str) -> None:
-    """Until it would answer."""
-    deadline = time.monotonic() + LEAST_START_S
-    while not httpx.get(f"{url}/readyz").is_success:
-        if time.monotonic() > deadline:
-            sys.exit(f"{url} was not ready within {LEAST_START_S} s")
-        time.sleep(0.1)
+    os.environ.setdefault("ONEGAUGE_API_KEYS", "off")
+    with gateway_process(Settings().repository, ONEGAUGE_LOG_LEVEL="warning") as gateway:
+        wait_until_ready(f"{gateway.url}/readyz", gateway.popen, READY_WITHIN_S)
+        soak = Soak(gateway.popen, seconds, requests)
+        asyncio.run(run(soak, gateway.url))
+        report(soak)
+        gateway.popen.terminate()
+        status, log = gateway.end()
+    sys.stderr.write(log)
+    sys.exit(bool(soak.unexpected) or status)
 
 
 def report(soak: Soak) -> None:
