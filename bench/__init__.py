@@ -1,0 +1,25 @@
+"""Measurements: each file here is a command, `python -m bench.NAME --help`.
+
+of the gateway
+    latency         what it adds to a request that is alone
+    throughput      images a second beside the limit of the machine and beside peers
+    saturation      latency against load, and three times as much as it can do
+    formats         images a second by size and format, and what decoding costs
+    triton          the gateway in front of Triton beside Triton alone
+    soak            full load for long, with broken images among the good
+of models
+    runtimes        ONNX Runtime and OpenVINO on a published model
+    batching        whether it pays to join requests into batches
+    graph           where the time of a graph goes
+    detectors       size and cost of each detector
+    coreset         choosing PatchCore's memory bank
+    anomalib        the same detectors in anomalib and here
+of the method
+    robustness      false alarms where training images are not as they should be
+    pixel_metrics   time and memory of the metrics by pixel
+and
+    plots           the newest figures, drawn for the documentation
+
+`support` is what they share, `peers` are the servers beside which the gateway is measured, and
+`results` keeps their figures.
+"""

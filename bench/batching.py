@@ -12,6 +12,7 @@ import time
 from statistics import median
 
 import numpy as np
+import typer
 
 from onegauge.service.model.backends.embedded import Run
 from onegauge.service.model.repository import served_version
@@ -49,4 +50,4 @@ def measure(run: Run, images: np.ndarray) -> dict[int, list[float]]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

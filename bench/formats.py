@@ -2,8 +2,8 @@
 
     python -m bench.formats
 
-The gateway with 8 connections beside the limit (bench/throughput.py), and decoding with resizing to
-256 x 256 beside Pillow's full decoding with the same resizing, in turns, in time of the CPU.
+The gateway with 8 connections beside the limit of the machine, and decoding with resizing to 256 x
+256 beside Pillow's full decoding with the same resizing, in turns, in time of the CPU.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import typer
 from PIL import Image
 
 from bench.support.figures import keep, spread
-from bench.support.load import load
+from bench.support.limit import SIZE, limit
+from bench.support.load import CONNECTIONS, load
 from bench.support.pictures import form, picture
 from bench.support.servers import Served, server
-from bench.throughput import CONNECTIONS, SIZE, limit
 from onegauge.service.imaging.image import read_image
 
 PICTURES = (

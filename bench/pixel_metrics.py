@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+import typer
 
 from onegauge.training.evaluation.pixels import pixel_report
 
@@ -47,4 +48,4 @@ def _disc(centre: np.ndarray, radius: float, size: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -18,10 +18,9 @@ import typer
 from matplotlib.figure import Figure
 
 from bench.support.figures import keep
-from bench.support.load import load
+from bench.support.load import CONNECTIONS, load
 from bench.support.pictures import form, picture
 from bench.support.servers import ROOT, Served, server
-from bench.throughput import CONNECTIONS
 from onegauge.service.settings import Settings
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 0.9)

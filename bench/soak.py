@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from statistics import median, quantiles
+from typing import TypeAlias
 
 import httpx
 import numpy as np
@@ -37,6 +38,8 @@ MAPS = ("none",) * 16 + ("png", "npy", "overlay", "mask")
 SIZES = ((64, 64), (256, 256), (640, 480), (1024, 768), (1600, 1200))
 READY_WITHIN_S = 30
 OFTEN = (8, 8, 4, 2, 1)  # how often each size
+
+Files: TypeAlias = tuple[list[bytes], list[int], list[bytes]]
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Soak:
         }
 
 
-def pictures() -> tuple[list[bytes], list[int], list[bytes]]:
+def pictures() -> Files:
     """Good files of all sizes and formats, how often to send each, and broken ones."""
     rng = np.random.default_rng(0)
     good = []
@@ -95,10 +98,10 @@ def encoded(image: Image.Image, encoding: str) -> bytes:
     return file.getvalue()
 
 
-async def client(soak: Soak, url: str, seed: int) -> None:
+async def client(soak: Soak, url: str, seed: int, files: Files) -> None:
     """One line that sends one request after the other."""
     draw = random.Random(seed)
-    good, often, broken = pictures()
+    good, often, broken = files
     async with httpx.AsyncClient(base_url=url, timeout=60) as gateway:
         while soak.goes_on():
             images = draw.choices(good, often, k=draw.choice((1,) * 10 + (2, 8)))
@@ -119,7 +122,8 @@ async def client(soak: Soak, url: str, seed: int) -> None:
 
 async def run(soak: Soak, url: str) -> None:
     """All clients until the end."""
-    await asyncio.gather(*(client(soak, url, seed) for seed in range(CLIENTS)))
+    files = pictures()
+    await asyncio.gather(*(client(soak, url, seed, files) for seed in range(CLIENTS)))
 
 
 def main(seconds: float = 600, requests: int = 20_000) -> None:

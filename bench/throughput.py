@@ -16,8 +16,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -26,14 +24,11 @@ from typing import Annotated, Any
 import typer
 
 from bench.support.figures import keep, spread
-from bench.support.load import load
+from bench.support.limit import limit
+from bench.support.load import CONNECTIONS, load
 from bench.support.pictures import form, picture
 from bench.support.servers import Served, server
-from onegauge.service.imaging.image import read_image
-from onegauge.service.model.backends.onnx import compile_model
 
-SIZE = (256, 256)
-CONNECTIONS = 8
 PEERS = ("onegauge", "plain", "litserve", "bentoml")
 
 
@@ -64,23 +59,6 @@ def main(
                 spent = one.event_loop_s() - before
                 measured[n].append(found | {"event_loop_s": spent / found["statuses"]["200"]})
     report(measured, name)
-
-
-def limit(model: Path, image: bytes, seconds: float) -> float:
-    """Images a second of all cores without HTTP, a thread and a session's thread for each."""
-    run = compile_model(model, 0).beside
-    deadline = time.monotonic() + seconds
-
-    def work() -> int:
-        count = 0
-        while time.monotonic() < deadline:
-            run(read_image(image, SIZE, max_pixels=10**8).pixels[None])
-            count += 1
-        return count
-
-    threads = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(threads) as pool:
-        return sum(f.result() for f in [pool.submit(work) for _ in range(threads)]) / seconds
 
 
 def report(measured: dict[str, list[dict[str, Any]]], name: str) -> None:

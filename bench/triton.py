@@ -27,10 +27,10 @@ import tritonclient.grpc
 import typer
 
 from bench.support.figures import keep, spread
-from bench.support.load import load
+from bench.support.limit import SIZE
+from bench.support.load import CONNECTIONS, load
 from bench.support.pictures import form, picture
 from bench.support.servers import ROOT, Running, Served, server
-from bench.throughput import CONNECTIONS, SIZE
 from onegauge.export.export_run import Flavour, export_run
 from onegauge.service.imaging.image import read_image
 from onegauge.service.model.contract import IMAGE

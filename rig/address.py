@@ -3,6 +3,7 @@
 import socket
 import subprocess
 from time import monotonic, sleep
+from typing import Any
 
 import httpx
 
@@ -16,9 +17,7 @@ def free_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-def wait_until_ready(
-    url: str, process: subprocess.Popen[bytes] | subprocess.Popen[str], within_s: float
-) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[Any], within_s: float) -> None:
     """Return once the page at `url` is there; raises AssertionError where that takes too long."""
     deadline = monotonic() + within_s
     while True:

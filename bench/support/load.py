@@ -27,6 +27,7 @@ import httptools
 import numpy as np
 import typer
 
+CONNECTIONS = 8  # of a closed load, where nothing else is said
 LOST = 0  # the status of a request whose connection broke
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 GIVE_UP_S = 60
