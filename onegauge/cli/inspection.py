@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from onegauge.cli.options import GATEWAY, Line, Threshold, Url, asked
+
 app = typer.Typer()
 
 
@@ -13,12 +15,32 @@ class AnomaliesFound(Exception):
 
 
 @app.command()
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR_OR_IMAGES...")],
+    url: Url = GATEWAY,
+    line: Line = None,
+    threshold: Threshold = None,
+    jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
+    overlays: Annotated[Path | None, typer.Option(help="Folder for overlay pictures")] = None,
+    mask: Annotated[Path | None, typer.Option(help="A picture, white where to inspect")] = None,
+) -> None:
+    """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
+    from onegauge.client.inspect import ANOMALOUS, run
+
+    options = asked(line, threshold)
+    status = run(paths, url, options, mask=mask, jsonl=jsonl, overlays=overlays)
+    if status == ANOMALOUS:
+        raise AnomaliesFound
+    raise typer.Exit(status)
+
+
+@app.command()
 def watch(
     folder: Annotated[Path, typer.Argument(help="Where a camera drops its files")],
     jsonl: Annotated[Path, typer.Option(help="File of what was found; also what is done already")],
-    url: Annotated[str, typer.Option(help="Address of the gateway")] = "http://127.0.0.1:8000",
-    line: Annotated[str | None, typer.Option(help="Label of the line in metrics")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Instead of the gateway's")] = None,
+    url: Url = GATEWAY,
+    line: Line = None,
+    threshold: Threshold = None,
     rejects: Annotated[
         Path | None, typer.Option(help="Folder for images that are not normal")
     ] = None,
@@ -27,27 +49,7 @@ def watch(
     ] = False,
 ) -> None:
     """Inspect files as they come into a folder, until Ctrl-C or SIGTERM."""
-    from onegauge.client.inspect import Inquiry
-    from onegauge.client.watch.watch import Post
+    from onegauge.client.watch.watch import Station
     from onegauge.client.watch.watch import watch as run_watch
 
-    run_watch(Post(folder, jsonl, Inquiry(line, threshold).options(), rejects, move), url)
-
-
-@app.command()
-def inspect(
-    paths: Annotated[list[Path], typer.Argument(metavar="DIR_OR_IMAGES...")],
-    url: Annotated[str, typer.Option(help="Address of the gateway")] = "http://127.0.0.1:8000",
-    line: Annotated[str | None, typer.Option(help="Label of the line in metrics")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Instead of the gateway's")] = None,
-    jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
-    overlays: Annotated[Path | None, typer.Option(help="Folder for overlay pictures")] = None,
-    mask: Annotated[Path | None, typer.Option(help="A picture, white where to inspect")] = None,
-) -> None:
-    """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
-    from onegauge.client.inspect import ANOMALOUS, Inquiry, run
-
-    status = run(paths, url, Inquiry(line, threshold, jsonl, overlays, mask))
-    if status == ANOMALOUS:
-        raise AnomaliesFound
-    raise typer.Exit(status)
+    run_watch(Station(folder, jsonl, asked(line, threshold), rejects, move), url)

@@ -5,13 +5,7 @@ from typing import Annotated
 
 import typer
 
-from onegauge.cli.options import (
-    ModelName,
-    Precision,
-    Repository,
-    Run,
-    TritonBackend,
-)
+from onegauge.cli.options import ModelName, Precision, Repository, Run, TritonBackend
 
 app = typer.Typer()
 

@@ -1,9 +1,12 @@
 """Options that several commands share, and how lists of them are read."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from onegauge.client import Options
 
 DetectorName = Literal["patchcore", "revdist", "recontrast", "uniad", "dinomaly"]
 Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
@@ -20,8 +23,8 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 BackboneName = Annotated[str, typer.Option(help="starter, or a model of timm")]
 BackboneWeights = Annotated[Path | None, typer.Option(help="A safetensors file")]
 ImageSize = Annotated[int, typer.Option(help="Side in pixels")]
-Promise = Annotated[float, typer.Option(help="False-alarm rate promised at score 1.0")]
-AnotherPromise = Annotated[float | None, typer.Option(help="Instead of the run's")]
+FalseAlarmRate = Annotated[float, typer.Option(help="False-alarm rate promised at score 1.0")]
+OtherFalseAlarmRate = Annotated[float | None, typer.Option(help="Instead of the run's")]
 Repository = Annotated[Path, typer.Option(help="Triton model repository")]
 ModelName = Annotated[str, typer.Option(help="Name of the model in it")]
 TritonBackend = Literal["onnxruntime", "python", "tensorrt"]
@@ -30,6 +33,11 @@ GroupBy = Annotated[
     str | None, typer.Option(help="Expression whose groups tell the part in a path, or: folder")
 ]
 Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
+Url = Annotated[str, typer.Option(help="Address of the gateway")]
+Line = Annotated[str | None, typer.Option(help="Label of the line in metrics")]
+Threshold = Annotated[float | None, typer.Option(help="Instead of the gateway's")]
+
+GATEWAY = "http://127.0.0.1:8000"  # where `onegauge serve` listens by default
 
 
 def numbers(option: str, text: str) -> tuple[int, ...]:
@@ -38,6 +46,19 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(number) for number in text.split(","))
     except ValueError as exc:
         raise typer.BadParameter(f"{option} are numbers such as 1,2,3, not {text!r}") from exc
+
+
+def asked(line: str | None, threshold: float | None) -> "Options":
+    """Options of an inspection; raises ClientError for those that no gateway takes."""
+    from pydantic import ValidationError
+
+    from onegauge.client import ClientError, Options
+
+    try:
+        return Options(line=line, threshold=threshold)
+    except ValidationError as exc:
+        error = exc.errors()[0]
+        raise ClientError(f"{error['loc'][0]} {error['input']!r}: {error['msg']}") from exc
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import typer
 
 from onegauge.cli.options import (
     Alignment,
-    AnotherPromise,
     BackboneName,
     BackboneWeights,
     Data,
@@ -16,10 +15,11 @@ from onegauge.cli.options import (
     DryRun,
     Epochs,
     Exclude,
+    FalseAlarmRate,
     GroupBy,
     ImageSize,
     Include,
-    Promise,
+    OtherFalseAlarmRate,
     names_in,
     numbers,
 )
@@ -52,7 +52,7 @@ def train(
     score_share: Annotated[
         float, typer.Option(help="Of the map's pixels that make the image score; 0: the highest")
     ] = 0.02,
-    false_alarm_rate: Promise = 0.01,
+    false_alarm_rate: FalseAlarmRate = 0.01,
     novelty_rate: Annotated[float, typer.Option(help="Of normal images called unknown")] = 0.001,
     calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
     group_by: GroupBy = None,
@@ -125,7 +125,7 @@ def evaluate(
     include: Include = None,
     exclude: Exclude = None,
     dry_run: DryRun = False,
-    false_alarm_rate: AnotherPromise = None,
+    false_alarm_rate: OtherFalseAlarmRate = None,
     device: Device = "auto",
 ) -> None:
     """Measure on labelled images: pooled, per product, by pixel, and at the one threshold."""
@@ -153,7 +153,7 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for report.html, plots and tables")],
     include: Include = None,
     exclude: Exclude = None,
-    false_alarm_rate: AnotherPromise = None,
+    false_alarm_rate: OtherFalseAlarmRate = None,
     device: Device = "auto",
 ) -> None:
     """Show how a run decides on labelled images: a page to look at, and to send."""
@@ -179,7 +179,7 @@ def benchmark(
     backbone: BackboneName = "starter",
     backbone_weights: BackboneWeights = None,
     image_size: ImageSize = 256,
-    false_alarm_rate: Promise = 0.05,
+    false_alarm_rate: FalseAlarmRate = 0.05,
     group_by: GroupBy = None,
     epochs: Epochs = None,
     include: Include = None,

@@ -1,4 +1,16 @@
-"""The Python client of a gateway, and the commands that use it: needs httpx, pydantic and numpy."""
+"""The Python client of a gateway, and the commands that use it: needs httpx, pydantic and numpy.
+
+client       Client and AsyncClient
+calls        what both send, when they send it again, and how a call can fail
+proxy        the way to a gateway: directly, or by the environment's proxy
+pauses       how long to wait before trying again, and what is said meanwhile
+
+inspect      the command `onegauge inspect`: files → a table, JSON lines, overlays
+batches      many images → outcomes, a few requests at a time
+outcome      what became of one image: the gateway's decision, or a problem
+json_lines   files of JSON, one object a line
+watch        the command `onegauge watch`
+"""
 
 from onegauge.client.calls import Away, ClientError, Named, NoGateway, Refused, Unreachable
 from onegauge.client.client import AsyncClient, Client, anomaly_map, key_of_environment

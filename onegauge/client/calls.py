@@ -59,7 +59,7 @@ class Named(NamedTuple):
     data: bytes
 
 
-Picture: TypeAlias = Path | bytes | Named
+Image: TypeAlias = Path | bytes | Named
 Found: TypeAlias = httpx.Response | httpx.RequestError | None
 Steps: TypeAlias = Generator[httpx.Request | float, Found, A]
 
@@ -95,7 +95,7 @@ class Calls:
         return transport_to(self._url, kind, ClientError)
 
     def inspect(
-        self, images: Sequence[Picture], options: Options, mask: bytes | None
+        self, images: Sequence[Image], options: Options, mask: bytes | None
     ) -> Steps[Answer]:
         """The call of `POST /v1/inspect`."""
         named = map(_named, images)
@@ -151,7 +151,7 @@ def time_left(request: httpx.Request) -> float:
     return float(request.extensions["timeout"]["read"])
 
 
-def _named(image: Picture) -> Named:
+def _named(image: Image) -> Named:
     if isinstance(image, Path):
         try:
             return Named(image.name, read_file(image))

@@ -30,7 +30,7 @@ from onegauge.client.calls import (
     Calls,
     ClientError,
     Found,
-    Picture,
+    Image,
     Steps,
     time_left,
 )
@@ -73,7 +73,7 @@ class Client:
 
     def inspect(
         self,
-        images: Sequence[Picture],
+        images: Sequence[Image],
         options: Options = _DEFAULT,
         mask: bytes | None = None,
     ) -> Answer:
@@ -164,7 +164,7 @@ class AsyncClient:
 
     async def inspect(
         self,
-        images: Sequence[Picture],
+        images: Sequence[Image],
         options: Options = _DEFAULT,
         mask: bytes | None = None,
     ) -> Answer:

@@ -4,64 +4,50 @@ import asyncio
 import os
 import sys
 from base64 import b64decode
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Literal
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
-from onegauge.client.calls import Away, ClientError, Named, Refused, readable
+from onegauge.client.batches import inspect_in_batches
+from onegauge.client.calls import ClientError, readable
 from onegauge.client.client import AsyncClient, key_of_environment
 from onegauge.client.json_lines import write_line
-from onegauge.client.outcome import Outcome, outcomes_of, without_decision
+from onegauge.client.outcome import Outcome
 from onegauge.files import images_below, read_file
 from onegauge.schemas import Options
 
-BATCH = 8  # images per request
-IN_FLIGHT = 4  # requests at a time
-REFUSED = (413, 415, 422)  # because of what was sent, not because something is broken
-FATAL = (401, 403, 404, 406)  # whatever is sent: a wrong key or address
-
 NORMAL, ERROR, ANOMALOUS = 0, 1, 2  # exit statuses
+_DEFAULT = Options()
 COLOURS = {"normal": "green", "anomalous": "red", "error": "yellow"}
 
 
-@dataclass(frozen=True)
-class Inquiry:
-    """What to ask for every image, and where the answers go besides the table."""
-
-    line: str | None = None
-    threshold: float | None = None
-    jsonl: Path | None = None  # a file, one JSON object per image
-    overlays: Path | None = None  # a folder, one JPEG per decided image
-    mask: Path | None = None  # a picture, white where to inspect
-
-    def options(self) -> Options:
-        """The options of `POST /inspect`; raises ClientError for one that no gateway takes."""
-        picture: Literal["overlay", "none"] = "overlay" if self.overlays else "none"
-        try:
-            return Options(line=self.line, threshold=self.threshold, map=picture)
-        except ValidationError as exc:
-            error = exc.errors()[0]
-            raise ClientError(f"{error['loc'][0]} {error['input']!r}: {error['msg']}") from exc
-
-
-def run(paths: Sequence[Path], url: str, inquiry: Inquiry) -> int:
+def run(
+    paths: Sequence[Path],
+    url: str,
+    options: Options = _DEFAULT,
+    *,
+    mask: Path | None = None,
+    jsonl: Path | None = None,
+    overlays: Path | None = None,
+) -> int:
     """Inspect files and folders, show and write the outcomes; returns the exit status.
 
     ERROR when an image got no decision, else ANOMALOUS when one was anomalous, else NORMAL.
+    `mask` is a picture, white where to inspect; `jsonl` a file for one JSON object per image,
+    `overlays` a folder for one JPEG per decided image. Raises ClientError.
     """
     images = find_images(paths)
-    counts = asyncio.run(_inspect_and_show(images, url, inquiry))
+    if overlays:
+        options = options.model_copy(update={"map": "overlay"})
+    counts = asyncio.run(_inspect_and_show(images, url, options, mask, jsonl, overlays))
     if counts["error"]:
         return ERROR
     return ANOMALOUS if counts["anomalous"] else NORMAL
@@ -84,112 +70,14 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-async def inspect(
-    client: AsyncClient,
-    images: Sequence[Path],
+async def _inspect_and_show(
+    images: list[Path],
+    url: str,
     options: Options,
-    mask: bytes | None = None,
-) -> AsyncIterator[Outcome]:
-    """Send the images in batches, a few at a time, and yield the outcomes in their order.
-
-    Raises ClientError when no gateway answers at the client's address, or one that answers none.
-    """
-    requests = _Requests(client, options, mask)
-    pending: deque[asyncio.Task[list[Outcome]]] = deque()
-    try:
-        for start in range(0, len(images), BATCH):
-            if len(pending) == IN_FLIGHT:
-                for outcome in await pending.popleft():
-                    yield outcome
-            batch = requests.outcomes(images[start : start + BATCH])
-            pending.append(asyncio.create_task(batch))
-        while pending:
-            for outcome in await pending.popleft():
-                yield outcome
-    except ClientError:
-        for outcome in _found(pending):
-            yield outcome
-        raise
-    finally:
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-
-
-def _found(batches: Iterable[asyncio.Task[list[Outcome]]]) -> Iterator[Outcome]:
-    """The outcomes of the batches that have ended well."""
-    for task in batches:
-        if task.done() and not task.exception():
-            yield from task.result()
-
-
-class _Requests:
-    """What is asked for all images, and whether there are answers."""
-
-    def __init__(self, client: AsyncClient, options: Options, mask: bytes | None) -> None:
-        self._client = client
-        self._options = options
-        self._mask = mask
-        self._answered = False  # since a batch failed altogether
-
-    async def outcomes(self, paths: Sequence[Path]) -> list[Outcome]:
-        """The outcomes of a batch; files that cannot be read here are not sent."""
-        contents: dict[Path, bytes] = {}
-        outcomes: dict[Path, Outcome] = {}
-        for path in paths:
-            try:
-                contents[path] = read_file(path)
-            except OSError as exc:
-                outcomes[path] = Outcome(path, problem=f"cannot be read: {exc.strerror}")
-        if contents:
-            outcomes |= {o.path: o for o in await self._send(contents)}
-        return [outcomes[path] for path in paths]
-
-    async def _send(self, contents: dict[Path, bytes]) -> list[Outcome]:
-        """One request; where it fails, one for each image, which may fail alone."""
-        if len(contents) > 1:
-            try:
-                return await self._ask(contents)
-            except ClientError as exc:
-                _raise_if_fatal(exc)
-        outcomes, failures = [], []
-        for path, data in contents.items():
-            try:
-                outcomes += await self._ask({path: data})
-            except ClientError as exc:
-                _raise_if_fatal(exc)
-                outcomes.append(without_decision(path, exc))
-                if not (isinstance(exc, Refused) and exc.status in REFUSED):
-                    failures.append(exc)
-        if len(failures) == len(contents) and not await self._works():
-            raise failures[0]
-        return outcomes
-
-    async def _ask(self, contents: dict[Path, bytes]) -> list[Outcome]:
-        images = [Named(path.name, data) for path, data in contents.items()]
-        answer = await self._client.inspect(images, self._options, self._mask)
-        outcomes = outcomes_of(list(contents), answer)
-        self._answered = True
-        return outcomes
-
-    async def _works(self) -> bool:
-        """Whether there was an answer since this was asked, or the gateway says there would be."""
-        answered, self._answered = self._answered, False
-        if answered:
-            return True
-        try:
-            await self._client.ready()
-        except ClientError:
-            return False
-        return True
-
-
-def _raise_if_fatal(exc: ClientError) -> None:
-    if isinstance(exc, Away) or (isinstance(exc, Refused) and exc.status in FATAL):
-        raise exc
-
-
-async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> Counter[str]:
+    mask: Path | None,
+    jsonl: Path | None,
+    overlays: Path | None,
+) -> Counter[str]:
     """Write every outcome as it comes, then the table; memory does not grow with the pictures.
 
     The table has what was found until something ended it, too. An overlay that cannot be written is
@@ -202,17 +90,17 @@ async def _inspect_and_show(images: list[Path], url: str, inquiry: Inquiry) -> C
     unwritten: list[ClientError] = []
     try:
         async with AsyncExitStack() as stack:
-            jsonl = inquiry.jsonl or Path(os.devnull)
+            jsonl = jsonl or Path(os.devnull)
             with _told("open", jsonl):
                 lines = stack.enter_context(jsonl.open("wb", buffering=0))
             advance = stack.enter_context(_progress(len(images)))
             client = await stack.enter_async_context(AsyncClient(url, api_key=key_of_environment()))
-            mask = _read_mask(inquiry.mask)
-            async for outcome in inspect(client, images, inquiry.options(), mask):
+            sent = _read_mask(mask)
+            async for outcome in inspect_in_batches(client, images, options, sent):
                 with _told("write", jsonl):
                     write_line(lines.fileno(), {"path": str(outcome.path), **outcome.record()})
                 try:
-                    _write_overlay(outcome, inquiry.overlays)
+                    _write_overlay(outcome, overlays)
                 except ClientError as exc:
                     unwritten.append(exc)
                 _add_row(table, outcome)

@@ -23,7 +23,6 @@ from onegauge.client import (
 from onegauge.schemas import Answer, Decision, Options, Rejection
 from tests.service.served import served
 
-ROOT = Path(__file__).parents[2]
 ANSWER = Answer(model={"name": "m", "version": "1"}, results=[]).model_dump_json()
 SERVER_ONLY = ("fastapi", "PIL", "tritonclient", "uvicorn", "onnxruntime", "prometheus_client")
 
@@ -195,7 +194,7 @@ def test_it_needs_nothing_of_the_server():
     blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in SERVER_ONLY)
     ours = "onegauge.client, onegauge.client.inspect, onegauge.client.watch.watch"
     code = f"import sys\n{blocked}import {ours}"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("written", ["og_x", "og_x\r\n", "\ufeffog_x", " og_x "])

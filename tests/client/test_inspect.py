@@ -1,11 +1,10 @@
-import asyncio
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import httpx
 import pytest
 from PIL import Image
 
-from onegauge.client import AsyncClient, ClientError
-from onegauge.client import inspect as bulk
-from onegauge.client.inspect import Inquiry, Outcome, find_images, run
+from onegauge.client import ClientError
+from onegauge.client.batches import BATCH, IN_FLIGHT
+from onegauge.client.inspect import ANOMALOUS, ERROR, NORMAL, find_images, run
 from onegauge.schemas import Options
-from tests.client.fake_gateway import FAILURES, FakeGateway, listening, problem
+from tests.client.fake_gateway import FakeGateway, listening, problem
+from tests.client.parts import images
 from tests.service.served import served
 
 
@@ -27,34 +27,12 @@ def url(gauge_repository: Path) -> Iterator[str]:
         yield url
 
 
-def images(folder: Path, **contents: bytes) -> list[Path]:
-    """Write PNG files of these names in a new folder."""
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{name}.png" for name in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        path.write_bytes(content)
-    return paths
-
-
 def read_lines(file: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def collect(
-    answer: Callable[[httpx.Request], Awaitable[httpx.Response]], paths: list[Path]
-) -> list[Outcome]:
-    """The outcomes of images sent to a gateway that is one function."""
-
-    async def inspect_all() -> list[Outcome]:
-        transport = httpx.MockTransport(answer)
-        async with AsyncClient("http://gateway", retries=0, transport=transport) as client:
-            return [outcome async for outcome in bulk.inspect(client, paths, Options())]
-
-    return asyncio.run(inspect_all())
-
-
 def test_normal_images_end_with_status_0(url, tmp_path, normal, capsys):
-    assert run(images(tmp_path, a=normal, b=normal), url, Inquiry()) == 0
+    assert run(images(tmp_path, a=normal, b=normal), url) == 0
     assert "inspected 2: 2 normal" in capsys.readouterr().out
 
 
@@ -63,7 +41,7 @@ def test_an_anomalous_image_ends_with_status_2_and_is_named(
 ):
     monkeypatch.chdir(tmp_path)
     images(Path("parts"), good=normal, bad=defective)
-    assert run([Path("parts")], url, Inquiry()) == 2
+    assert run([Path("parts")], url) == 2
     shown = capsys.readouterr().out
     assert "inspected 2: 1 anomalous, 1 normal" in shown
     assert re.search(r"parts/bad\.png\W+anomalous", shown)
@@ -74,7 +52,7 @@ def test_an_unreadable_image_ends_with_status_1_and_the_others_are_decided(
     url, tmp_path, normal, defective
 ):
     paths = images(tmp_path, bad=defective, broken=b"no image", good=normal)
-    assert run(paths, url, Inquiry(jsonl=tmp_path / "out.jsonl")) == 1
+    assert run(paths, url, jsonl=tmp_path / "out.jsonl") == 1
     lines = read_lines(tmp_path / "out.jsonl")
     assert [line.get("decision") for line in lines] == ["anomalous", None, "normal"]
     assert lines[1]["path"] == str(paths[1])
@@ -83,7 +61,7 @@ def test_an_unreadable_image_ends_with_status_1_and_the_others_are_decided(
 
 def test_images_that_are_all_refused_get_each_their_own_problem(url, tmp_path, normal):
     paths = images(tmp_path, empty=b"", text=b"no image", cut=normal[:60])
-    assert run(paths, url, Inquiry(jsonl=tmp_path / "out.jsonl")) == 1
+    assert run(paths, url, jsonl=tmp_path / "out.jsonl") == 1
     problems = [line["problem"] for line in read_lines(tmp_path / "out.jsonl")]
     assert len(set(problems)) == 3
 
@@ -93,7 +71,7 @@ def test_a_gateway_that_takes_fewer_images_per_request_still_gets_them_all(
 ):
     paths = images(tmp_path, a=normal, b=normal, c=normal)
     with served(gauge_repository, max_images=2) as url:
-        assert run(paths, url, Inquiry()) == 0
+        assert run(paths, url) == 0
 
 
 def test_json_lines_keep_the_order_of_the_images_and_leave_out_the_pictures(
@@ -101,8 +79,7 @@ def test_json_lines_keep_the_order_of_the_images_and_leave_out_the_pictures(
 ):
     contents = {f"{n:03}": defective if n % 7 == 3 else normal for n in range(50)}
     paths = images(tmp_path / "parts", **contents)
-    inquiry = Inquiry(jsonl=tmp_path / "out.jsonl", overlays=tmp_path / "overlays")
-    run([tmp_path / "parts"], url, inquiry)
+    run([tmp_path / "parts"], url, jsonl=tmp_path / "out.jsonl", overlays=tmp_path / "overlays")
     lines = read_lines(tmp_path / "out.jsonl")
     assert [line["path"] for line in lines] == [str(path) for path in paths]
     anomalous = [n for n, line in enumerate(lines) if line["decision"] == "anomalous"]
@@ -117,11 +94,11 @@ def test_mask_is_sent_with_every_request(url, defective, tmp_path, capsys):
     left = Image.new("L", (96, 64))
     left.paste(255, (0, 0, 48, 64))
     left.save(tmp_path / "mask.png")
-    assert run(paths, url, Inquiry()) == bulk.ANOMALOUS
-    assert run(paths, url, Inquiry(mask=tmp_path / "mask.png")) == bulk.NORMAL
+    assert run(paths, url) == ANOMALOUS
+    assert run(paths, url, mask=tmp_path / "mask.png") == NORMAL
     assert "10 normal" in capsys.readouterr().out
     with pytest.raises(ClientError, match="cannot open .*absent.png: No such file"):
-        run(paths, url, Inquiry(mask=tmp_path / "absent.png"))
+        run(paths, url, mask=tmp_path / "absent.png")
 
 
 def test_overlays_are_pictures_of_the_images_and_do_not_overwrite_each_other(
@@ -130,7 +107,7 @@ def test_overlays_are_pictures_of_the_images_and_do_not_overwrite_each_other(
     monkeypatch.chdir(tmp_path)
     images(tmp_path / "left", part=normal)
     images(tmp_path / "right", part=defective)
-    run([Path("left"), Path("right")], url, Inquiry(overlays=Path("out")))
+    run([Path("left"), Path("right")], url, overlays=Path("out"))
     pictures = sorted(Path("out").rglob("*.*"))
     assert pictures == [Path(f"out/{side}/part.png.overlay.jpg") for side in ("left", "right")]
     left, right = (picture.read_bytes() for picture in pictures)
@@ -140,106 +117,46 @@ def test_overlays_are_pictures_of_the_images_and_do_not_overwrite_each_other(
 
 def test_threshold_and_line_reach_the_gateway(url, tmp_path, defective):
     paths = images(tmp_path, bad=defective)
-    assert run(paths, url, Inquiry(threshold=5.0, line="press-3")) == 0
+    assert run(paths, url, Options(threshold=5.0, line="press-3")) == 0
     assert 'line="press-3"' in httpx.get(f"{url}/metrics").text
-
-
-def test_a_threshold_that_no_gateway_takes_is_refused_at_once(tmp_path, normal):
-    paths = images(tmp_path, a=normal)
-    with pytest.raises(ClientError, match="threshold nan"):
-        run(paths, "http://unused", Inquiry(threshold=float("nan")))
 
 
 def test_an_absent_gateway_is_named(tmp_path, normal):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(ClientError, match=url):
-        run(images(tmp_path, a=normal), url, Inquiry())
+        run(images(tmp_path, a=normal), url)
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "http://localhost:port"])
 def test_a_url_that_is_none_is_named(tmp_path, normal, url):
     with pytest.raises(ClientError, match=re.escape(url)):
-        run(images(tmp_path, a=normal), url, Inquiry())
+        run(images(tmp_path, a=normal), url)
 
 
 def test_a_url_without_its_scheme_is_told_what_is_missing(tmp_path, normal):
     with pytest.raises(ClientError, match="begin with http://"):
-        run(images(tmp_path, a=normal), "localhost:8000", Inquiry())
-
-
-def test_something_else_that_answers_is_no_gateway(tmp_path, normal):
-    async def page(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, html="<h1>Welcome</h1>")
-
-    async def nothing(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(404)
-
-    for answer in (page, nothing):
-        with pytest.raises(ClientError, match="onegauge gateway"):
-            collect(answer, images(tmp_path, a=normal))
-
-
-def test_a_gateway_that_fails_ends_the_inspection_with_its_own_words(tmp_path, normal):
-    async def failing(_request: httpx.Request) -> httpx.Response:
-        content = json.dumps({"title": "Unavailable", "detail": "Triton is away"})
-        return httpx.Response(
-            503, content=content, headers={"content-type": "application/problem+json"}
-        )
-
-    with pytest.raises(ClientError, match="503: Triton is away"):
-        collect(failing, images(tmp_path, a=normal))
-
-
-def test_a_busy_gateway_is_asked_again(tmp_path, normal):
-    answers = iter([httpx.Response(503, headers={"Retry-After": "0"})])
-
-    async def busy_once(request: httpx.Request) -> httpx.Response:
-        return next(answers, None) or FakeGateway()(request)
-
-    outcomes = collect(busy_once, images(tmp_path, a=normal))
-    assert [outcome.decision for outcome in outcomes] == ["normal"]
-
-
-def test_a_few_requests_are_in_flight_and_never_more(tmp_path, normal):
-    active, peak = 0, 0
-    several = asyncio.Event()
-
-    async def slow(request: httpx.Request) -> httpx.Response:
-        nonlocal active, peak
-        active += 1
-        peak = max(peak, active)
-        if active == bulk.IN_FLIGHT:
-            several.set()
-        await asyncio.wait_for(several.wait(), 10)
-        active -= 1
-        return FakeGateway()(request)
-
-    count = 2 * bulk.IN_FLIGHT * bulk.BATCH + 1
-    paths = images(tmp_path, **{f"{n:03}": normal for n in range(count)})
-    assert [outcome.path for outcome in collect(slow, paths)] == paths
-    assert peak == bulk.IN_FLIGHT
+        run(images(tmp_path, a=normal), "localhost:8000")
 
 
 def test_a_file_that_cannot_be_opened_is_a_problem_of_its_own(url, tmp_path, normal, capsys):
     paths = images(tmp_path, a=normal)
     (tmp_path / "b.png").symlink_to("/proc/self/mem")
-    assert run([*paths, tmp_path], url, Inquiry()) == 1
+    assert run([*paths, tmp_path], url) == 1
     assert "1 error" in capsys.readouterr().out
 
 
 def test_paths_are_shown_as_they_are(url, tmp_path, monkeypatch, normal, capsys):
     monkeypatch.chdir(tmp_path)
     Path("[red]x.png").write_bytes(normal)
-    run([Path("[red]x.png")], url, Inquiry())
+    run([Path("[red]x.png")], url)
     assert "[red]x.png" in capsys.readouterr().out
 
 
 def test_a_file_name_that_is_no_utf_8_is_inspected_shown_and_written(url, tmp_path, normal, capsys):
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.png"))
     path.write_bytes(normal)
-    inquiry = Inquiry(jsonl=tmp_path / "out.jsonl", overlays=tmp_path / "overlays")
-    assert run([path], url, inquiry) == 0
+    assert run([path], url, jsonl=tmp_path / "out.jsonl", overlays=tmp_path / "overlays") == 0
     assert r"b\udcff.png" in capsys.readouterr().out.replace("\n", "")
     assert [line["path"] for line in read_lines(tmp_path / "out.jsonl")] == [str(path)]
 
@@ -247,7 +164,7 @@ def test_a_file_name_that_is_no_utf_8_is_inspected_shown_and_written(url, tmp_pa
 def test_a_file_that_cannot_be_written_is_named(url, tmp_path, normal):
     paths = images(tmp_path, a=normal)
     with pytest.raises(ClientError, match="absent"):
-        run(paths, url, Inquiry(jsonl=tmp_path / "absent" / "out.jsonl"))
+        run(paths, url, jsonl=tmp_path / "absent" / "out.jsonl")
 
 
 def test_folders_are_searched_for_images_at_any_depth(tmp_path):
@@ -258,77 +175,31 @@ def test_folders_are_searched_for_images_at_any_depth(tmp_path):
     assert found == ["a.tiff", "b/c/x.PNG", "b/y.jpeg"]
 
 
+def test_a_pipe_and_a_folder_that_cannot_be_listed_are_problems_of_their_own(tmp_path, monkeypatch):
+    paths = images(tmp_path / "parts", a=b"picture")
+    (tmp_path / "parts" / "locked").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    scan = os.scandir
+
+    def scandir(path: Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = find_images([tmp_path / "parts", tmp_path / "pipe.png"])
+    assert found == [*paths, tmp_path / "parts" / "locked", tmp_path / "pipe.png"]
+    with listening(FakeGateway()) as url:
+        assert run(found, url, jsonl=tmp_path / "out.jsonl") == ERROR
+    decisions = [line.get("decision") for line in read_lines(tmp_path / "out.jsonl")]
+    assert decisions == ["normal", None, None]
+
+
 def test_a_path_that_does_not_exist_and_a_folder_without_images_are_named(tmp_path):
     with pytest.raises(ClientError, match=r"absent\.png: no such file"):
         find_images([tmp_path / "absent.png"])
     with pytest.raises(ClientError, match=f"no images below {tmp_path}"):
         find_images([tmp_path])
-
-
-def answered(gateway: FakeGateway, paths: list[Path]) -> list[str]:
-    """The decisions that such a gateway comes to."""
-
-    async def answer(request: httpx.Request) -> httpx.Response:
-        return gateway(request)
-
-    return [outcome.decision for outcome in collect(answer, paths)]
-
-
-@pytest.mark.parametrize("ready", [True, False])
-@pytest.mark.parametrize("failure", FAILURES)
-def test_an_image_that_fails_has_a_problem_and_the_others_their_decision(tmp_path, failure, ready):
-    paths = images(tmp_path, **{f"{n:02}": b"picture" for n in range(17)})
-    gateway = FakeGateway({"03.png": FAILURES[failure], "16.png": FAILURES[failure]}, ready)
-    expected = ["error" if n in (3, 16) else "normal" for n in range(17)]
-    assert answered(gateway, paths) == expected
-
-
-def test_an_image_that_fails_alone_has_a_problem_where_the_gateway_is_ready(tmp_path):
-    paths = images(tmp_path, a=b"picture")
-    assert answered(FakeGateway({"a.png": problem(500)}), paths) == ["error"]
-    with pytest.raises(ClientError, match="500: it failed"):
-        answered(FakeGateway({"a.png": problem(500)}, is_ready=False), paths)
-
-
-def test_a_gateway_that_fails_at_all_is_not_asked_for_all(tmp_path):
-    paths = images(tmp_path, **{f"{n:03}": b"picture" for n in range(100)})
-    gateway = FakeGateway({path.name: problem(502) for path in paths}, is_ready=False)
-    with pytest.raises(ClientError, match="502"):
-        answered(gateway, paths)
-    assert len(gateway.asked) < 50
-
-
-def test_a_wrong_key_is_told_once_and_not_tried_with_every_image(tmp_path):
-    paths = images(tmp_path, **{f"{n:02}": b"picture" for n in range(8)})
-    gateway = FakeGateway({path.name: problem(401) for path in paths})
-    with pytest.raises(ClientError, match="401"):
-        answered(gateway, paths)
-    assert len(gateway.asked) == 1
-
-
-def test_what_later_requests_have_found_is_kept_when_an_earlier_one_ends_it(tmp_path):
-    paths = images(tmp_path, **{f"{n:02}": b"picture" for n in range(2 * bulk.BATCH)})
-    gateway, found = FakeGateway({"00.png": problem(401)}), []
-
-    async def inspect_all() -> None:
-        second = asyncio.Event()
-
-        async def answer(request: httpx.Request) -> httpx.Response:
-            if b"00.png" in request.content:
-                await second.wait()
-                for _ in range(100):  # turns of the loop, for the other answer to be read
-                    await asyncio.sleep(0)
-            second.set()
-            return gateway(request)
-
-        transport = httpx.MockTransport(answer)
-        async with AsyncClient("http://gateway", retries=0, transport=transport) as client:
-            async for outcome in bulk.inspect(client, paths, Options()):
-                found.append(outcome.path)
-
-    with pytest.raises(ClientError, match="401"):
-        asyncio.run(inspect_all())
-    assert found == paths[bulk.BATCH :]
 
 
 def test_what_was_found_until_the_gateway_went_is_written_and_shown(tmp_path, capsys):
@@ -341,7 +212,7 @@ def test_what_was_found_until_the_gateway_went_is_written_and_shown(tmp_path, ca
 
     gateway.failing["060.png"] = go_away
     with listening(gateway) as url, pytest.raises(ClientError, match="no answer"):
-        run([tmp_path / "parts"], url, Inquiry(jsonl=tmp_path / "out.jsonl"))
+        run([tmp_path / "parts"], url, jsonl=tmp_path / "out.jsonl")
     found = read_lines(tmp_path / "out.jsonl")
     assert [line["path"] for line in found[:24]] == [str(path) for path in paths[:24]]
     assert {line["decision"] for line in found} == {"normal"}
@@ -359,8 +230,8 @@ def test_lines_are_written_as_the_answers_come(tmp_path):
 
     gateway.failing["079.png"] = look
     with listening(gateway) as url:
-        assert run(paths, url, Inquiry(jsonl=out)) == bulk.ERROR
-    assert written[0] >= 80 - (bulk.IN_FLIGHT + 1) * bulk.BATCH
+        assert run(paths, url, jsonl=out) == ERROR
+    assert written[0] >= 80 - (IN_FLIGHT + 1) * BATCH
     assert len(read_lines(out)) == 80
 
 
@@ -398,12 +269,12 @@ def test_nobody_has_to_read_the_table_to_its_end(tmp_path):
 def test_a_full_disk_is_named(url, tmp_path, normal, capsys):
     paths = images(tmp_path / "parts", a=normal, b=normal)
     with pytest.raises(ClientError, match="cannot write /dev/full: No space left"):
-        run(paths, url, Inquiry(jsonl=Path("/dev/full")))
+        run(paths, url, jsonl=Path("/dev/full"))
     picture = tmp_path / "out" / Path(*paths[0].parts[1:]).with_suffix(".png.overlay.jpg")
     picture.parent.mkdir(parents=True)
     picture.symlink_to("/dev/full")
     with pytest.raises(ClientError, match=f"cannot write {picture}: No space left"):
-        run(paths, url, Inquiry(overlays=tmp_path / "out", jsonl=tmp_path / "out.jsonl"))
+        run(paths, url, overlays=tmp_path / "out", jsonl=tmp_path / "out.jsonl")
     assert len(read_lines(tmp_path / "out.jsonl")) == 2
     assert "inspected 2: 2 normal" in capsys.readouterr().out
     assert list((tmp_path / "out").rglob("a.*")) == []
@@ -430,20 +301,3 @@ def test_links_in_a_circle_are_searched_once(tmp_path):
     (tmp_path / "parts" / "linked").symlink_to(tmp_path / "share")
     found = find_images([tmp_path / "parts"])
     assert found == [tmp_path / "parts" / name for name in ("b.png", "linked/a.png")]
-
-
-def test_a_pipe_and_a_folder_that_cannot_be_listed_are_problems_of_their_own(tmp_path, monkeypatch):
-    paths = images(tmp_path / "parts", a=b"picture")
-    (tmp_path / "parts" / "locked").mkdir()
-    os.mkfifo(tmp_path / "pipe.png")
-    scan = os.scandir
-
-    def scandir(path: Path) -> object:
-        if Path(path).name == "locked":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    found = find_images([tmp_path / "parts", tmp_path / "pipe.png"])
-    assert found == [*paths, tmp_path / "parts" / "locked", tmp_path / "pipe.png"]
-    assert answered(FakeGateway(), found) == ["normal", "error", "error"]

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from onegauge.client.watch.watch import Post
-from onegauge.schemas import Options
 from onegauge.service.app import create_app
 from onegauge.service.model.backends import load_backend
 from onegauge.service.model.model import Backend
@@ -33,10 +31,3 @@ def gateway(gauge_repository: Path) -> Iterator[Gateway]:
 @pytest.fixture
 def client(gateway: Gateway) -> TestClient:
     return gateway()
-
-
-@pytest.fixture
-def post(tmp_path: Path) -> Post:
-    """A camera's empty folder that is to be watched."""
-    (tmp_path / "camera").mkdir()
-    return Post(tmp_path / "camera", tmp_path / "found.jsonl", Options(), tmp_path / "rejects")

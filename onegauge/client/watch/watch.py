@@ -16,9 +16,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from onegauge.client.batches import BATCH, FATAL, REFUSED
 from onegauge.client.calls import Away, ClientError, Named, Refused
 from onegauge.client.client import Client, key_of_environment
-from onegauge.client.inspect import BATCH, FATAL, REFUSED
 from onegauge.client.outcome import outcomes_of, without_decision
 from onegauge.client.pauses import Trouble, say
 from onegauge.client.watch.arrivals import Arrivals, Pace, Picture
@@ -32,8 +32,8 @@ PACE = Pace()
 
 
 @dataclass(frozen=True)
-class Post:
-    """What to watch, what to ask, and where what was found goes."""
+class Station:
+    """An inspection station: where its camera drops files, what to ask, where outcomes go."""
 
     folder: Path
     jsonl: Path
@@ -42,30 +42,31 @@ class Post:
     move: bool = False  # rejects out of the folder, instead of linking them
 
 
-def watch(post: Post, url: str) -> None:
+def watch(station: Station, url: str) -> None:
     """Inspect what comes until SIGINT or SIGTERM, which wait for the answer under way."""
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with held(post.jsonl), Client(url, api_key=key_of_environment(), pause=stop.wait) as client:
-        Watch(post, client).run(stop)
+    with held(station.jsonl), Client(url, api_key=key_of_environment(), pause=stop.wait) as client:
+        Watch(station, client).run(stop)
 
 
 class Watch:
     """One folder and one gateway."""
 
-    def __init__(self, post: Post, client: Client, pace: Pace = PACE) -> None:
-        if not post.folder.is_dir():
-            raise ClientError(f"{post.folder}: no such folder")
+    def __init__(self, station: Station, client: Client, pace: Pace = PACE) -> None:
+        if not station.folder.is_dir():
+            raise ClientError(f"{station.folder}: no such folder")
         # whole paths, since rejects may lie below the folder and are not to be inspected again
-        folder, rejects = post.folder.resolve(), post.rejects and Path(realpath(post.rejects))
+        folder = station.folder.resolve()
+        rejects = station.rejects and Path(realpath(station.rejects))
         if rejects and folder.is_relative_to(rejects):
-            raise ClientError(f"{post.rejects}: rejects have to go outside of {post.folder}")
-        self._post = post
+            raise ClientError(f"{station.rejects}: rejects have to go outside of {station.folder}")
+        self._station = station
         self._client = client
         self._pace = pace
-        self._journal = Journal(post.jsonl)
-        self._rejects = rejects and Rejects(rejects, folder, self._journal, move=post.move)
+        self._journal = Journal(station.jsonl)
+        self._rejects = rejects and Rejects(rejects, folder, self._journal, move=station.move)
         self._arrivals = Arrivals(folder, self._journal, rejects, pace)
         self._unwritten: deque[tuple[str, State, dict[str, Any]]] = deque()
         self._unwritable, self._away = Trouble(pace.away), Trouble(pace.away)
@@ -111,7 +112,7 @@ class Watch:
             return
         try:
             named = [Named(picture.name, data) for picture, data in sent]
-            answer = self._client.inspect(named, self._post.options)
+            answer = self._client.inspect(named, self._station.options)
             outcomes = outcomes_of([Path(picture.name) for picture, _ in sent], answer)
         except ClientError as exc:
             if not self._stop.is_set():  # which may be why
@@ -189,9 +190,9 @@ class Watch:
             try:
                 self._journal.write(name, state, record)
             except OSError as exc:
-                self._unwritable.begins(f"decisions wait: {self._post.jsonl}: {exc.strerror}")
+                self._unwritable.begins(f"decisions wait: {self._station.jsonl}: {exc.strerror}")
                 return
-            self._unwritable.ends(f"{self._post.jsonl} is written again")
+            self._unwritable.ends(f"{self._station.jsonl} is written again")
             self._unwritten.popleft()
             if self._rejects and is_reject(record):
                 self._rejects.put_by(name, state)

@@ -12,22 +12,22 @@ import pytest
 from onegauge.client import Client
 from onegauge.client.pauses import Pauses
 from onegauge.client.watch.arrivals import Pace
-from onegauge.client.watch.watch import Post, Watch
+from onegauge.client.watch.watch import Station, Watch
 from tests.client.fake_gateway import FakeGateway
 
 SHORT = Pauses(0.01, 0.1)
 QUICK = Pace(look_s=0.01, settled_s=0.03, cut_off_s=0.06, away=SHORT, again=SHORT)
 
 
-def lines(post: Post) -> list[dict[str, object]]:
+def lines(station: Station) -> list[dict[str, object]]:
     """What the journal says."""
-    text = post.jsonl.read_text() if post.jsonl.exists() else ""
+    text = station.jsonl.read_text() if station.jsonl.exists() else ""
     return [json.loads(line) for line in text.splitlines()]
 
 
-def decisions(post: Post) -> dict[str, str]:
+def decisions(station: Station) -> dict[str, str]:
     """The decision of each path; fails where one has two lines."""
-    found = lines(post)
+    found = lines(station)
     assert len({line["path"] for line in found}) == len(found)
     return {line["path"]: line.get("decision", "problem") for line in found}
 
@@ -41,10 +41,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def watching(post: Post, client: Client, pace: Pace = QUICK) -> Iterator[Thread]:
+def watching(station: Station, client: Client, pace: Pace = QUICK) -> Iterator[Thread]:
     """Watches without patience while the block lasts."""
     stop = Event()
-    thread = Thread(target=Watch(post, client, pace).run, args=(stop,))
+    thread = Thread(target=Watch(station, client, pace).run, args=(stop,))
     thread.start()
     try:
         yield thread
@@ -70,8 +70,8 @@ class Said:
         return self._text
 
 
-def put(post: Post, *names: str, data: bytes = b"picture") -> None:
+def put(station: Station, *names: str, data: bytes = b"picture") -> None:
     """Write files into the folder."""
     for name in names:
-        (post.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (post.folder / name).write_bytes(data)
+        (station.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (station.folder / name).write_bytes(data)

@@ -1,0 +1,72 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import grey_image, status
+from tests.service.served import served
+
+
+@pytest.fixture(scope="module")
+def url(gauge_repository: Path) -> Iterator[str]:
+    with served(gauge_repository) as url:
+        yield url
+
+
+def test_inspect_tells_by_its_exit_status(url, tmp_path, capsys):
+    dark, bright = grey_image(tmp_path / "dark.png", 20), grey_image(tmp_path / "bright.png", 200)
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert status("inspect", dark, "--url", url) == 0
+    assert status("inspect", dark, bright, "--url", url) == 2
+    assert status("inspect", bright, str(tmp_path / "broken.png"), "--url", url) == 1
+    assert status("inspect", bright, "--url", url, "--threshold", "1.9") == 0
+    assert "bright.png" in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize("command", [["inspect"], ["watch", "--jsonl", "found.jsonl"]])
+def test_a_threshold_that_no_gateway_takes_is_refused_at_once(command, tmp_path, capsys):
+    assert status(*command, str(tmp_path), "--threshold", "nan") == 1
+    assert capsys.readouterr().err.startswith("onegauge: threshold nan: ")
+
+
+AS_ON_WINDOWS = """
+import asyncio, logging, os, signal, sys, zoneinfo
+import httpx, numpy, pydantic, rich.console, rich.progress, rich.table, typer
+
+BLOCKED = {"fcntl", "grp", "posix", "pwd", "resource", "termios", "uvloop"}
+
+class Blocker:
+    def find_spec(name, *_):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(name)
+
+for name in BLOCKED:
+    sys.modules.pop(name, None)
+sys.meta_path.insert(0, Blocker)
+for name in ("fork", "fchmod", "geteuid", "getuid", "posix_fallocate", "sched_getaffinity"):
+    delattr(os, name)
+for name in ("SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "pthread_sigmask"):
+    delattr(signal, name)
+sys.platform = "win32"
+
+import onegauge.client.watch.watch
+from onegauge import AsyncClient, Client
+from onegauge.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_clients_need_nothing_that_windows_lacks(url, tmp_path):
+    image = grey_image(tmp_path / "工位.png", 0)
+    found = subprocess.run(
+        [sys.executable, "-c", AS_ON_WINDOWS, "inspect", image, "--url", url],
+        env=os.environ | {"PYTHONIOENCODING": "cp1252:strict", "COLUMNS": "300"},
+        capture_output=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert rb"\u5de5\u4f4d.png" in found.stdout
+    assert b"inspected 1: 1 normal" in found.stdout
