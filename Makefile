@@ -2,8 +2,6 @@
 # .venv-dev has everything that training, export and the tests need.
 PYTHON ?= python3
 DEV := .venv-dev/bin
-# As in the gateway's image, which says why
-MALLOC := MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -12,7 +10,8 @@ help: ## List the targets
 
 .PHONY: serve
 serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, ONEGAUGE_PORT, ONEGAUGE_API_KEYS)
-	@$(MALLOC) ONEGAUGE_API_KEYS=$${ONEGAUGE_API_KEYS:-off} .venv/bin/onegauge serve
+	@MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 \
+		ONEGAUGE_API_KEYS=$${ONEGAUGE_API_KEYS:-off} .venv/bin/onegauge serve
 
 .PHONY: test
 test: .venv-dev/installed ## Run all tests
@@ -25,7 +24,7 @@ drills: .venv-dev/installed ## Run the fault drills, with 2,000 fuzzed requests 
 
 .PHONY: soak
 soak: .venv-dev/installed ## Keep a gateway at full load for 20,000 requests, at least 10 minutes
-	$(MALLOC) $(DEV)/python -m bench.soak
+	$(DEV)/python -m bench.soak
 
 # PIP_CONF and MOUNTS: docker/images.sh tells
 .PHONY: images

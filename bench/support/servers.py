@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from rig.address import free_address
+from rig.gateway_process import MALLOC
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".cache" / "peers"
@@ -57,9 +58,8 @@ def _onegauge(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
         "API_KEYS": "off",
         "LOG_LEVEL": "warning",
     }
-    return [sys.executable, "-m", "onegauge", "serve"], {
-        f"ONEGAUGE_{k}": v for k, v in settings.items()
-    }
+    environment = MALLOC | {f"ONEGAUGE_{name}": value for name, value in settings.items()}
+    return [sys.executable, "-m", "onegauge", "serve"], environment
 
 
 def _plain(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
