@@ -111,19 +111,8 @@ def test_a_larger_tree_extends_a_smaller_one_and_another_seed_is_fresh(tmp_path:
 
 
 def test_the_command_writes_every_product(tmp_path: Path) -> None:
-    counts = [
-        "--train",
-        "1",
-        "--test-good",
-        "1",
-        "--test-defective",
-        "1",
-        "--size",
-        "96",
-        "--seed",
-        "2",
-    ]
-    main(["--out", str(tmp_path), *counts])
+    counts = {"train": 1, "test-good": 1, "test-defective": 1, "size": 96, "seed": 2}
+    main(["--out", str(tmp_path), *(f"--{name}={count}" for name, count in counts.items())])
     assert {path.name for path in tmp_path.iterdir()} == set(PRODUCTS)
     assert len(list(tmp_path.rglob("*.jpg"))) == 3 * len(PRODUCTS)
 
