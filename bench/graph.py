@@ -28,10 +28,10 @@ from torch import Tensor, nn
 
 from bench.support.figures import keep
 from bench.support.servers import Served
-from onegauge.export.precision import is_of
-from onegauge.training.backbones.backbone import load_backbone
+from onegauge.export.precision import classes_of
+from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.features import Seen
-from onegauge.training.detectors import PatchCore
+from onegauge.training.detectors import DETECTORS, PatchCore
 from onegauge.training.gauge.alignments import Cada, Look
 from onegauge.training.gauge.alignments.alignment import References
 from onegauge.training.gauge.places import GRID
@@ -48,8 +48,8 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         parts = {"whole": model}
-        for part in ("onegauge.training.detectors.", "onegauge.training.backbones.backbone."):
-            parts[part] = up_to(model, part, home / f"{part}onnx")
+        for part, classes in (("detector", tuple(DETECTORS.values())), ("backbone", (Backbone,))):
+            parts[part] = up_to(model, classes, home / f"{part}.onnx")
         size = onnxruntime.InferenceSession(model).get_inputs()[0].shape[1]
         image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
         times = take_turns({k: session(v) for k, v in parts.items()}, {"image": image})
@@ -67,15 +67,21 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
     keep(f"graph of {name}", {"ms": whole, "shares": shown, "banks": banks, "products": products})
 
 
-def up_to(model: Path, module: str, target: Path) -> Path:
-    """The graph up to what a module hands over."""
+def up_to(model: Path, modules: tuple[type, ...], target: Path) -> Path:
+    """The graph up to what one of these hands over."""
     graph = onnx.load(model).graph
-    inside = [node for node in graph.node if is_of(node, module)]
+    inside = [node for node in graph.node if is_of(node, modules)]
     made = {name for node in inside for name in node.output}
-    others = [node for node in graph.node if not is_of(node, module)]
+    others = [node for node in graph.node if not is_of(node, modules)]
     handed = sorted(made & {name for node in others for name in node.input})
     onnx.utils.extract_model(model, target, ["image"], handed, check_model=False)
     return target
+
+
+def is_of(node: onnx.NodeProto, modules: tuple[type, ...]) -> bool:
+    """Whether a node comes from one of these parts of the gauge, wherever its file was then."""
+    part = classes_of(node)[1:2]
+    return any(name.rpartition(".")[2] == module.__name__ for name in part for module in modules)
 
 
 def session(model: Path) -> onnxruntime.InferenceSession:
