@@ -46,6 +46,7 @@ def main(
     """Run all studies; a study whose run is finished is evaluated again only."""
     images, trained = labelled_images(data), training_images(data)
     options = {"backbone": backbone, "backbone_weights": backbone_weights, "resume": True}
+    options["include"] = ("*",)  # defective images, too, which have names of defects
 
     def study(name: str, training: Iterable[Path], tested: list[TestImage]) -> Checkpoint:
         folder = out / name
