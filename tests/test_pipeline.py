@@ -2,9 +2,8 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import onnxruntime
@@ -14,16 +13,14 @@ from PIL import Image
 
 from onegauge.cli import main
 from onegauge.service.app import create_app
-from onegauge.service.model.backends import IsClear, load_backend
+from onegauge.service.model.backends import load_backend
 from onegauge.service.model.backends.embedded import Compiled, EmbeddedBackend
 from onegauge.service.model.backends.onnx import compile_model
-from onegauge.service.model.model import Infer
 from onegauge.service.model.outputs import Outputs
 from onegauge.service.settings import Settings
 from onegauge.training.data.dataset import picture_of, readable
 
 SIZE = 128
-T = TypeVar("T")
 
 
 def run(*arguments: object) -> int:
@@ -139,15 +136,9 @@ class RecordingBackend(EmbeddedBackend):
         super().__init__(settings, compile_model)
         self.images: list[np.ndarray] = []
 
-    async def work(self, compiled: Compiled, job: Callable[[Infer], T], deadline: float) -> T:
-        def recorded(infer: Infer) -> T:
-            def note(images: np.ndarray, is_clear: IsClear | None = None) -> Outputs:
-                self.images += list(images)
-                return infer(images, is_clear)
-
-            return job(note)
-
-        return await super().work(compiled, recorded, deadline)
+    def run(self, compiled: Compiled, images: np.ndarray) -> Outputs:
+        self.images += list(images)
+        return super().run(compiled, images)
 
 
 def odd_files(folder: Path) -> list[Path]:
