@@ -31,7 +31,7 @@ from onegauge.service.model.backends.onnx import compile_model
 from onegauge.training.backbones.backbone import load_backbone
 from onegauge.training.config import FitOptions, TrainConfig
 from onegauge.training.data.corpus import read_corpus
-from onegauge.training.data.dataset import test_images, training_images
+from onegauge.training.data.dataset import test_images, training_images, training_selection
 from onegauge.training.detectors import DETECTORS
 from onegauge.training.progress import Progress
 from onegauge.training.resume import open_state
@@ -148,7 +148,8 @@ def epoch_here(home: Path, detector: str, weights: Path) -> float:
     )
     backbone = load_backbone("resnet18", config.stages, weights, image_size=config.image_size)
     start = time.perf_counter()
-    features = read_corpus(config, backbone, open_state(config), Progress()).features
+    selection = training_selection(config.data)
+    features = read_corpus(selection, config, backbone, open_state(config), Progress()).features
     if detector != "patchcore":
         options = FitOptions(1, config.batch_size, config.bank_size, 0, home / "epoch" / "fit")
         start = time.perf_counter()

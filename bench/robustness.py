@@ -106,15 +106,16 @@ def novelty(whole: Checkpoint, images: list[TestImage]) -> Iterable[tuple[str, d
     detected = detect(whole, images, CPU, Progress())
     normal = np.array([not image.anomalous for image in detected.images])
     products = np.array([image.product for image in detected.images])
-    references = np.array(whole.products)
-    calibration = np.array(whole.calibration_products)
+    references = np.array(whole.evidence.products)
+    calibration = np.array(whole.evidence.calibration_products)
     for product in sorted(set(products)):
         others = torch.from_numpy(references != product)
         known, groups = whole.evidence.quarters[others], whole.evidence.groups[others]
         held_out = whole.evidence.calibration_quarters[calibration != product]
-        pictures = torch.arange(len(held_out))
-        measure = Novelty(known, held_out, whole.config.novelty_rate, pictures, groups)
+        measure = Novelty(known, groups)
         with torch.no_grad():
+            pictures = torch.arange(len(held_out))
+            measure.calibrate(measure(held_out), whole.config.novelty_rate, pictures)
             value = measure(detected.quarters).numpy()
         new = products == product
         yield (

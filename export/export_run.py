@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from base64 import b64encode
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from importlib.metadata import version as package_version
 from pathlib import Path
 
@@ -32,7 +31,8 @@ from onegauge.export.tensorrt import accelerate, build_plan
 from onegauge.export.to_onnx import store_compactly, trace
 from onegauge.export.verify import verify
 from onegauge.service.model.repository import MODEL, Verification
-from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
+from onegauge.training.checkpoint import RECORD, Checkpoint, load, load_verification_images
+from onegauge.training.data.digest import file_digest
 from onegauge.training.gauge.gauge import Gauge
 from onegauge.training.progress import Progress
 
@@ -90,7 +90,7 @@ def export_run(
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / MODEL
         _write(gauge, checkpoint, model, flavour, progress)
-        digest = _digest(model)
+        digest = file_digest(model)
         found = rescoring(gauge, checkpoint) | {"model_digest": digest}
         config = model_config(replace(spec, provenance=spec.provenance | found))
         plan = None
@@ -192,8 +192,9 @@ def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
     told = {
         "alignment": config.alignment,
         "backbone": config.backbone,
+        "calibrated_at": str(checkpoint.calibrated_at),
         "calibration_images": str(checkpoint.calibration_images),
-        "checkpoint_digest": _digest(run / "checkpoint.json"),
+        "checkpoint_digest": file_digest(run / RECORD),
         "detector": config.detector,
         "false_alarm_rate": str(checkpoint.false_alarm_rate),
         "novelty_rate": str(checkpoint.novelty_rate),
@@ -201,11 +202,4 @@ def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
         "training_digest": checkpoint.training_digest,
         "training_images": str(checkpoint.images),
     }
-    told |= checkpoint.depth.parameters()
-    if checkpoint.calibrated_at:
-        told["calibrated_at"] = str(checkpoint.calibrated_at)
-    return told
-
-
-def _digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
+    return told | checkpoint.depth.parameters()

@@ -12,7 +12,8 @@ import numpy as np
 from onegauge.export.errors import ExportError
 from onegauge.service.errors import ImageError
 from onegauge.training.checkpoint import Checkpoint
-from onegauge.training.data.dataset import Picture, content_digest, picture_of, readable
+from onegauge.training.data.dataset import Picture, picture_of, readable
+from onegauge.training.data.digest import file_digest
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,11 @@ class HeldOut:
     @classmethod
     def of(cls, checkpoint: Checkpoint, folder: Path | None) -> HeldOut:
         """Those below `folder`, None for the run's own; raises ExportError unless all are there."""
-        config, known = checkpoint.config, checkpoint.calibration_files
-        if not known:
-            raise ExportError(
-                f"{config.out} does not say which images it was calibrated on, as older runs do "
-                "not, and a smaller precision is calibrated on them anew: train it anew, or export "
-                "it with --precision fp32"
-            )
-        folder = folder or config.data
-        files = {folder / name: digest for name, digest in known.items()}
-        for file, digest in files.items():
+        folder = folder or checkpoint.config.data
+        files = {folder / name: sha256 for name, sha256 in checkpoint.calibration_files.items()}
+        for file, sha256 in files.items():
             try:
-                changed = content_digest(file) != digest
+                changed = file_digest(file) != sha256
             except OSError as exc:
                 raise _missed(file, f"cannot be read: {exc.strerror}") from exc
             if changed:
@@ -80,7 +74,7 @@ class HeldOut:
         for place in rng.permutation(len(listed)):
             file = listed[place]
             for _, picture in readable([file], config.image_size, config.tiling, depth):
-                if isinstance(picture, Picture) and content_digest(file) not in but:
+                if isinstance(picture, Picture) and picture.digest not in but:
                     yield picture.pixels[rng.integers(len(picture))]
 
 

@@ -22,10 +22,6 @@ from onegauge.training.gauge.calibration import Calibration
 from onegauge.training.gauge.gauge import Gauge
 
 BATCH = 8
-CONSTANTS = (
-    *("calibration.origin", "calibration.span", "calibration.scores"),
-    "novelty.threshold",
-)
 
 
 def recalibrate(
@@ -40,19 +36,17 @@ def recalibrate(
     gauge.novelty.threshold.fill_(1)
     store_calibration(model, gauge)
     aligned, distances = map(torch.from_numpy, judged(model, pictures))
-    gauge.calibration = checkpoint.calibration(aligned)
-    gauge.novelty.calibrate(
-        distances, checkpoint.config.novelty_rate, checkpoint.evidence.calibration_pictures
-    )
+    held_out = checkpoint.evidence.calibration_pictures
+    gauge.calibrate(aligned, distances, held_out, checkpoint.config)
     store_calibration(model, gauge)
 
 
 def store_calibration(model: Path, gauge: Gauge) -> None:
     """Give a graph of the gauge, in whatever precision, its calibration as it is now."""
-    graph, values = onnx.load(model), gauge.state_dict()
+    graph = onnx.load(model)
     constants = {tensor.name: tensor for tensor in graph.graph.initializer}
-    for name in CONSTANTS:
-        constants[name].CopyFrom(numpy_helper.from_array(values[name].numpy(), name))
+    for name, value in gauge.decided.items():
+        constants[name].CopyFrom(numpy_helper.from_array(value.numpy(), name))
     onnx.save(graph, model)
 
 

@@ -1,6 +1,6 @@
-"""One run, top to bottom: images → features → detector → references → calibration → checkpoint.
+"""One run, top to bottom: images → features → detector → evidence → gauge → checkpoint.
 
-    python -m training train --data DIR --detector patchcore --backbone starter --out RUN
+    python -m onegauge train --data DIR --detector patchcore --backbone starter --out RUN
 
 Interrupted by Ctrl-C or otherwise, the same command with --resume goes on where it stopped.
 """
@@ -11,7 +11,6 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,23 +23,21 @@ from torch import Tensor
 from onegauge.cores import cores
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.features import Features
-from onegauge.training.backbones.neighbours import comparable
-from onegauge.training.checkpoint import RECORD, Checkpoint, Evidence, load, restore_detector, save
+from onegauge.training.checkpoint import RECORD, Checkpoint, load, restore_detector, save
 from onegauge.training.config import TrainConfig
-from onegauge.training.data.corpus import Corpus, corrupted_deviations, read_corpus
-from onegauge.training.data.dataset import products_of, training_selection
+from onegauge.training.data.corpus import read_corpus
+from onegauge.training.data.dataset import training_selection
 from onegauge.training.data.synthesis import add_anomaly
-from onegauge.training.detectors import DETECTORS, Detector, FitOptions, raw_maps
+from onegauge.training.detectors import DETECTORS, Detector, FitOptions
 from onegauge.training.errors import BackboneError, CheckpointError, DataError, TrainingError
-from onegauge.training.gauge.alignments import ALIGNMENTS
-from onegauge.training.gauge.calibration import images_needed
+from onegauge.training.gauge.evidence import gather
+from onegauge.training.gauge.gauge import build_gauge
 from onegauge.training.gauge.places import Places
 from onegauge.training.gauge.scoring import inspected_part
-from onegauge.training.groups import one_of_each
+from onegauge.training.gauge.split import require_enough, split_corpus
 from onegauge.training.progress import Progress
 from onegauge.training.resume import discard, open_state, record_of, refuse_changes, whole
 
-FEWEST_IMAGES = 10
 VERIFICATION_IMAGES = 8
 
 
@@ -67,79 +64,43 @@ def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
 
 def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     started, device = time.monotonic(), choose_device(config.device)
-    require_enough(len(training_selection(config.data, config.choice).show()), config)
+    selection = training_selection(config.data, config.choice)
+    require_enough(len(selection.show()), config)
     torch.manual_seed(config.seed)
-    backbone = load_backbone(
-        config.backbone,
-        config.stages,
-        config.backbone_weights,
-        image_size=config.image_size,
-        recentred=config.recentred,
-    ).to(device)
-    backbone.require_size(config.image_size)
-    DETECTORS[config.detector](backbone)  # raises if they do not suit
+    backbone = _backbone(config, device)
     side = config.image_size // backbone.strides[0]  # of the maps
     inspected = None if config.mask is None else inspected_part(config.mask, side)
     state = open_state(config)
     try:
-        corpus = read_corpus(config, backbone, state, progress)
-        _require_parts(corpus, config)
-        fit, held_out = _rows(corpus, config, progress)
-        products = np.array(products_of(corpus.paths, config.data))[corpus.pictures]  # (N,)
-        verification = _verification_images(corpus.features, held_out, config)
-        detector = _fit(config, backbone, corpus.features.subset(fit), state, progress)
+        corpus = read_corpus(selection, config, backbone, state, progress)
+        split = split_corpus(corpus, config, progress)
+        detector = _fit(config, backbone, corpus.features.subset(split.fit), state, progress)
         places = Places(sum(backbone.channels)).to(device)
-        places.fit(corpus.features.subset(fit))
-        known = references(fit, config, progress)
-        groups = torch.from_numpy(corpus.features.sources[known])
-        comparable(groups, 1)  # raises where there is nothing to compare an image with
-        evidence = Evidence(
-            maps=detector.out_of_fold(corpus.features.subset(known), progress),
-            deviations=corpus.deviations[known],
-            corrupted=_corrupted(corpus.features.subset(known), backbone, config, progress),
-            quarters=corpus.quarters[known],
-            places=places.compact(corpus.features.subset(known), progress),
-            calibration_maps=raw_maps(detector, corpus.features.subset(held_out), progress),
-            calibration_deviations=corpus.deviations[held_out],
-            calibration_quarters=corpus.quarters[held_out],
-            calibration_places=places.compact(corpus.features.subset(held_out), progress),
-            groups=groups,
-            calibration_pictures=torch.from_numpy(corpus.pictures[held_out]),
-            inspected=inspected,
-        )
-        _require_numbers(evidence.maps, [corpus.paths[i] for i in corpus.pictures[known]])
-        checkpoint = Checkpoint(
-            config,
-            backbone,
-            detector,
-            places,
-            evidence,
-            tuple(products[known].tolist()),
-            tuple(products[held_out].tolist()),
-            corpus.digest,
-            len(np.unique(corpus.pictures[fit])),
-            int(time.time()),
-            corpus.depth,
-            dict(corpus.contents[picture] for picture in np.unique(corpus.pictures[held_out])),
-            tuple(corpus.contents[picture][0] for picture in np.unique(corpus.pictures[fit])),
-        )
-        checkpoint.gauge()  # raises where the images cannot be calibrated on: no run, then
+        places.fit(corpus.features.subset(split.fit))
+        evidence = gather(config, corpus, split, backbone, detector, places, inspected, progress)
+        decided = build_gauge(config, backbone, detector, places, evidence).decided
     except (BackboneError, DataError):
         discard(state)
         raise
-    save(checkpoint, verification)
+    fitted, held_out = (np.unique(corpus.pictures[rows]) for rows in (split.fit, split.held_out))
+    checkpoint = Checkpoint(
+        config=config,
+        backbone=backbone,
+        detector=detector,
+        places=places,
+        evidence=evidence,
+        decided=decided,
+        training_digest=corpus.digest,
+        images=len(fitted),
+        calibrated_at=int(time.time()),
+        depth=corpus.depth,
+        calibration_files=dict(corpus.contents[picture] for picture in held_out),
+        fitted_files=tuple(corpus.contents[picture][0] for picture in fitted),
+    )
+    save(checkpoint, _verification_images(corpus.features, split.held_out, config))
     shutil.rmtree(state)
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint
-
-
-def _require_numbers(maps: Tensor, paths: Sequence[Path]) -> None:
-    """Raise DataError for an image that nothing was left to compare with, out of fold."""
-    if len(alone := (~maps.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()):
-        raise DataError(
-            f"{paths[alone[0]]} can be compared with no other image: all that the detector "
-            "remembers is of its part; train on more parts that differ, or raise --bank-size"
-        )
 
 
 def choose_device(name: str) -> torch.device:
@@ -156,100 +117,45 @@ def choose_device(name: str) -> torch.device:
         raise TrainingError(f"device {name!r} is not available here: {exc}") from exc
 
 
-def require_enough(images: int, config: TrainConfig, why: str = "") -> None:
-    """Raise DataError, which says why, for so few images that nothing can be learnt from them."""
-    if images < FEWEST_IMAGES:
-        raise DataError(
-            f"{images} images are too few{why}: training needs {FEWEST_IMAGES}, and the "
-            f"false-alarm rate {config.false_alarm_rate:g} needs "
-            f"{2 * images_needed(config.false_alarm_rate)}"
-        )
-
-
-def _require_parts(corpus: Corpus, config: TrainConfig) -> None:
-    """Raise DataError where files are many, but of too few different images or parts."""
-    parts, images = len(np.unique(corpus.groups)), len(corpus.paths)
-    told = []
-    if corpus.copies:
-        told.append(f"{corpus.copies} files are copies of others")
-    if parts < images:
-        told.append(
-            f"{images} images show {parts} parts, each of which counts once; if that is not so, "
-            "--group-by tells the part of an image"
-        )
-    require_enough(parts, config, f" ({'; '.join(told)})" if told else "")
-
-
-def _rows(corpus: Corpus, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """The images, tiles as they may be, to fit on, and those of one picture of each other part."""
-    fit, held_out = split(len(np.unique(corpus.groups)), config, progress)
-    chosen = one_of_each(corpus.groups, held_out, config.seed)
-    rows = np.isin(corpus.features.sources, fit), np.isin(corpus.pictures, chosen)
-    return np.flatnonzero(rows[0]), np.flatnonzero(rows[1])
-
-
-def split(parts: int, config: TrainConfig, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """Parts to fit on and parts to calibrate on, drawn at random; says what the promise needs.
-
-    The calibration part grows beyond its fraction, up to half, where the target false-alarm rate
-    could not be promised otherwise.
-    """
-    needed = images_needed(config.false_alarm_rate)
-    held_out = max(round(config.calibration_fraction * parts), min(needed, parts // 2))
-    if held_out < needed:
-        progress.say(
-            f"warning: {held_out} calibration images promise a false-alarm rate of "
-            f"{1 / (held_out + 1):.3g}, not {config.false_alarm_rate:g}, which needs {needed}: "
-            f"train on at least {2 * needed} images, each of another part"
-        )
-    order = np.random.default_rng(config.seed).permutation(parts)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
-
-
-def references(fit: np.ndarray, config: TrainConfig, progress: Progress) -> np.ndarray:
-    """The images fitted on that alignment and novelty compare with, drawn at random if too many."""
-    if len(fit) <= config.references:
-        return fit
-    progress.say(
-        f"{config.references} of the {len(fit)} images fitted on are kept to compare with: "
-        "--references"
-    )
-    draw = np.random.default_rng(config.seed).choice(len(fit), config.references, replace=False)
-    return fit[np.sort(draw)]
-
-
-def _corrupted(
-    features: Features, backbone: Backbone, config: TrainConfig, progress: Progress
-) -> Tensor | None:
-    """What the run's alignment learns of synthetic anomalies, if it does."""
-    if not ALIGNMENTS[config.alignment].learns_anomalies:
-        return None
-    return corrupted_deviations(features, backbone, config.seed, progress)
+def _backbone(config: TrainConfig, device: torch.device) -> Backbone:
+    """The backbone, if it suits the images' size and the detector."""
+    backbone = load_backbone(
+        config.backbone,
+        config.stages,
+        config.backbone_weights,
+        image_size=config.image_size,
+        recentred=config.recentred,
+    ).to(device)
+    backbone.require_size(config.image_size)
+    DETECTORS[config.detector].require(backbone)
+    return backbone
 
 
 def _fit(
     config: TrainConfig, backbone: Backbone, features: Features, state: Path, progress: Progress
 ) -> Detector:
     """The fitted detector, from the state where it was fitted before."""
-    fitted = state / "detector.safetensors"
-    if not fitted.exists():
-        detector = DETECTORS[config.detector](backbone)
-        options = FitOptions(
-            epochs=config.epochs or detector.advised_epochs(len(features), config.batch_size),
-            batch_size=config.batch_size,
-            bank_size=config.bank_size,
-            seed=config.seed,
-            state=state / "fit.safetensors",
-        )
-        detector.to(backbone.mean.device).fit(features, options, progress)
-        tensors = {k: v.cpu().contiguous() for k, v in detector.state_dict().items()}
-        with whole(fitted) as file:
-            save_file(tensors, file)
-    try:
-        tensors = load_file(fitted)
-    except (OSError, SafetensorError) as exc:
-        raise CheckpointError(f"cannot resume from {fitted}: {exc}; remove it to fit anew") from exc
-    return restore_detector(config.detector, backbone, tensors).to(backbone.mean.device)
+    fitted, device = state / "detector.safetensors", backbone.mean.device
+    if fitted.exists():
+        try:
+            tensors = load_file(fitted)
+        except (OSError, SafetensorError) as exc:
+            raise CheckpointError(
+                f"cannot resume from {fitted}: {exc}; remove it to fit anew"
+            ) from exc
+        return restore_detector(config.detector, backbone, tensors).to(device)
+    detector = DETECTORS[config.detector](backbone).to(device)
+    options = FitOptions(
+        epochs=config.epochs or detector.advised_epochs(len(features), config.batch_size),
+        batch_size=config.batch_size,
+        bank_size=config.bank_size,
+        seed=config.seed,
+        state=state / "fit.safetensors",
+    )
+    detector.fit(features, options, progress)
+    with whole(fitted) as file:
+        save_file({k: v.cpu().contiguous() for k, v in detector.state_dict().items()}, file)
+    return detector.eval()
 
 
 def _verification_images(features: Features, held_out: np.ndarray, config: TrainConfig) -> Tensor:

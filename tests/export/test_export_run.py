@@ -24,6 +24,7 @@ from onegauge.service.model.repository import StoredVersion
 from onegauge.training.checkpoint import load, load_verification_images, save
 from onegauge.training.errors import CheckpointError
 from onegauge.training.gauge.alignments import Look
+from onegauge.training.gauge.calibration import Calibration
 
 
 def tree(folder):
@@ -62,7 +63,7 @@ def test_the_provenance_tells_where_the_model_comes_from(contract, repository, t
     checkpoint = load(trained_run)
     graph = (repository / "parts" / "1" / "model.onnx").read_bytes()
     record = (trained_run / "checkpoint.json").read_bytes()
-    calibrated = len(checkpoint.calibration_products)
+    calibrated = len(checkpoint.evidence.calibration_products)
     rates = {
         name: float(contract.parameters[name]) for name in ("false_alarm_rate", "novelty_rate")
     }
@@ -213,9 +214,10 @@ def test_full_precision_needs_no_images(trained_run, tmp_path):
 def test_class_aware_model_is_calibrated_as_it_will_be_used(trained_run, tmp_path, monkeypatch):
     """A graph is told no products, so that what is known of the held-out ones must not count."""
     run = load(trained_run)
+    products = tuple(reversed(run.evidence.calibration_products))
     told = {
         "config": replace(run.config, out=tmp_path, alignment="class-aware"),
-        "calibration_products": tuple(reversed(run.calibration_products)),
+        "evidence": replace(run.evidence, calibration_products=products),
     }
     save(replace(run, **told), load_verification_images(trained_run))
 
@@ -230,7 +232,7 @@ def test_class_aware_model_is_calibrated_as_it_will_be_used(trained_run, tmp_pat
         gauge.embedding(evidence.calibration_deviations), evidence.calibration_places.float()
     )
     inferred = gauge.scoring(gauge.alignment(evidence.calibration_maps.float(), look).maps)
-    expected = run.calibration(inferred).scores
+    expected = Calibration.of(inferred, run.config.false_alarm_rate).scores
     torch.testing.assert_close(end.value.args[0].scores, expected, rtol=1e-4, atol=1e-4)
 
 

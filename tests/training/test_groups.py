@@ -12,9 +12,10 @@ from onegauge.training.errors import ConfigError, DataError
 from onegauge.training.gauge.alignments import Cada, Look, References
 from onegauge.training.gauge.calibration import Calibration, carried
 from onegauge.training.gauge.scoring import Scoring
+from onegauge.training.gauge.split import split_parts
 from onegauge.training.groups import numbered, one_of_each, parts_by_name, require_expression
 from onegauge.training.progress import Progress
-from onegauge.training.train import split, train
+from onegauge.training.train import train
 
 PARTS, SHOTS = 40, 5
 
@@ -79,7 +80,7 @@ def flagged(seed: int, groups: torch.Tensor) -> float:
     generator = torch.Generator().manual_seed(seed)
     maps, look = drawn_shots(PARTS, generator)
     config = TrainConfig(Path("data"), Path("run"), false_alarm_rate=0.05, seed=seed)
-    fit, held_out = split(int(groups.max()) + 1, config, Progress())
+    fit, held_out = split_parts(int(groups.max()) + 1, config, Progress())
     rows = torch.isin(groups, torch.from_numpy(fit))
     held = torch.from_numpy(one_of_each(groups.numpy(), held_out, seed))
     known = Look(look.embedding[rows], look.places[rows].round().to(torch.int8))

@@ -1,5 +1,6 @@
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from timm import create_model
 
 from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
 from onegauge.training.config import TrainConfig
+from onegauge.training.data.layouts import layout
 from onegauge.training.errors import CheckpointError, DataError, TrainingError
 from onegauge.training.progress import Progress
-from onegauge.training.train import choose_device, split, train
+from onegauge.training.train import choose_device, train
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +56,48 @@ def test_another_seed_calibrates_on_other_images(data, tmp_path):
     assert not torch.equal(first.evidence.calibration_maps, other.evidence.calibration_maps)
 
 
+def test_the_folder_is_walked_once_and_each_file_read_once(data, tmp_path, monkeypatch):
+    called: list[str] = []
+
+    def count(owner: object, function: str) -> None:
+        original = getattr(owner, function)
+
+        def counted(path: Path, *arguments, **options):
+            if path.is_relative_to(data):
+                called.append(f"{function} {path.name}")
+            return original(path, *arguments, **options)
+
+        monkeypatch.setattr(owner, function, counted)
+
+    count(layout, "names_below")
+    count(Path, "read_bytes")
+    count(Path, "open")
+    train(config(data, tmp_path / "run"))
+    images = [path.name for path in data.iterdir()]
+    once = {f"read_bytes {name}": 1 for name in images}
+    opened = {f"open {name}": 2 for name in images}  # before, for the few bytes of its head
+    assert Counter(called) == {f"names_below {data.name}": 1} | once | opened
+
+
 def test_a_finished_run_keeps_no_working_state(data, tmp_path):
     train(config(data, tmp_path / "run"))
     assert not (tmp_path / "run" / "state").exists()
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Someone presses Ctrl-C when a step of this name begins."""
+def interrupted(config: TrainConfig, during: str = "coreset") -> TrainConfig:
+    """The resumption of a run in which someone presses Ctrl-C when a step of this name begins."""
     begin = Progress.step
 
-    def step(self: Progress, wanted: str, total: int):
-        if wanted == name:
+    def step(self: Progress, name: str, total: int):
+        if name == during:
             raise KeyboardInterrupt
-        return begin(self, wanted, total)
+        return begin(self, name, total)
 
-    monkeypatch.setattr(Progress, "step", step)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "step", step)
+        with pytest.raises(KeyboardInterrupt):
+            train(config)
+    return replace(config, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -77,12 +106,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 )
 def test_an_interrupted_run_resumes_to_the_same_scores(data, tmp_path, detector, during):
     whole = train(config(data, tmp_path / "whole", detector=detector))
-    broken = config(data, tmp_path / "broken", detector=detector)
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, during)
-        with pytest.raises(KeyboardInterrupt):
-            train(broken)
-    resumed = train(replace(broken, resume=True))
+    resumed = train(interrupted(config(data, tmp_path / "broken", detector=detector), during))
     assert torch.equal(scores(resumed), scores(whole))
 
 
@@ -116,36 +140,24 @@ def test_what_is_trained_on_is_told_before_and_kept_in_the_run(data, tmp_path, c
 def test_a_linked_folder_is_resumed_on(data, tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "linked").symlink_to(data)
-    begun = config(tmp_path / "root", tmp_path / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, "coreset")
-        with pytest.raises(KeyboardInterrupt):
-            train(begun)
-    resumed = train(replace(begun, resume=True))
+    begun = interrupted(config(tmp_path / "root", tmp_path / "run"))
+    resumed = train(begun)
     assert resumed.images + resumed.calibration_images == 20
 
 
 def test_images_that_have_changed_meanwhile_are_not_resumed_on(data, tmp_path):
     mine = shutil.copytree(data, tmp_path / "mine")
-    begun = config(mine, tmp_path / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, "coreset")
-        with pytest.raises(KeyboardInterrupt):
-            train(begun)
+    begun = interrupted(config(mine, tmp_path / "run"))
     (mine / "07.png").unlink()
     with pytest.raises(CheckpointError, match="have changed"):
-        train(replace(begun, resume=True))
+        train(begun)
 
 
 def test_a_detector_that_was_torn_while_written_is_named(data, tmp_path):
-    begun = config(data, tmp_path / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, "out of fold")
-        with pytest.raises(KeyboardInterrupt):
-            train(begun)
+    begun = interrupted(config(data, tmp_path / "run"), "out of fold")
     (tmp_path / "run" / "state" / "detector.safetensors").write_bytes(b"torn")
     with pytest.raises(CheckpointError, match=r"detector\.safetensors.*remove it"):
-        train(replace(begun, resume=True))
+        train(begun)
 
 
 def test_images_that_vanish_once_they_are_read_are_not_missed(data, tmp_path, monkeypatch):
@@ -163,10 +175,8 @@ def test_images_that_vanish_once_they_are_read_are_not_missed(data, tmp_path, mo
     assert scores(finished).isfinite().all()
 
 
-def test_ctrl_c_tells_how_to_go_on(data, tmp_path, monkeypatch, capsys):
-    interrupt(monkeypatch, "coreset")
-    with pytest.raises(KeyboardInterrupt):
-        train(config(data, tmp_path / "run"))
+def test_ctrl_c_tells_how_to_go_on(data, tmp_path, capsys):
+    interrupted(config(data, tmp_path / "run"))
     assert "--resume" in capsys.readouterr().err
 
 
@@ -197,7 +207,7 @@ def test_too_many_unreadable_files_can_be_insisted_on_by_the_same_command(data, 
     refused = config(mixed, tmp_path / "run")
     with pytest.raises(DataError, match="--allow-unreadable"):
         train(refused)
-    assert len(train(replace(refused, allow_unreadable=True)).products) > 0
+    assert len(train(replace(refused, allow_unreadable=True)).evidence.products) > 0
 
 
 def test_images_that_are_all_alike_make_no_run(data, tmp_path):
@@ -211,13 +221,9 @@ def test_images_that_are_all_alike_make_no_run(data, tmp_path):
 
 
 def test_resuming_with_another_configuration_names_what_changed(data, tmp_path):
-    begun = config(data, tmp_path / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, "coreset")
-        with pytest.raises(KeyboardInterrupt):
-            train(begun)
+    begun = interrupted(config(data, tmp_path / "run"))
     with pytest.raises(CheckpointError, match="another bank_size.*'50'"):
-        train(replace(begun, bank_size=60, resume=True))
+        train(replace(begun, bank_size=60))
 
 
 def test_a_folder_that_is_not_empty_is_refused_and_left_alone(data, tmp_path):
@@ -234,28 +240,6 @@ def test_a_nearly_empty_folder_is_told_how_many_images_it_takes(data, tmp_path):
         shutil.copy(path, few)
     with pytest.raises(DataError, match=r"5 images are too few: .*needs 10.*0\.01 needs 198"):
         train(TrainConfig(few, tmp_path / "run", device="cpu"))
-
-
-def test_the_split_keeps_calibration_images_out_of_the_fit(tmp_path):
-    fit, held_out = split(1000, TrainConfig(tmp_path, tmp_path), Progress())
-    assert len(held_out) == 200
-    assert sorted([*fit, *held_out]) == list(range(1000))
-    again = split(1000, TrainConfig(tmp_path, tmp_path), Progress())
-    assert np.array_equal(again[1], held_out)
-
-
-def test_the_calibration_part_grows_where_the_promise_needs_it(tmp_path, capsys):
-    _, held_out = split(300, TrainConfig(tmp_path, tmp_path), Progress())
-    assert len(held_out) == 99
-    assert capsys.readouterr().err == ""
-
-
-def test_a_promise_that_cannot_be_kept_is_said_before_training(tmp_path, capsys):
-    _, held_out = split(100, TrainConfig(tmp_path, tmp_path), Progress())
-    assert len(held_out) == 50
-    told = capsys.readouterr().err
-    assert "0.0196, not 0.01" in told
-    assert "at least 198 images" in told
 
 
 def test_a_device_that_there_is_not_is_named():
@@ -282,7 +266,7 @@ def test_references_that_leave_none_to_compare_with_are_refused(data, tmp_path):
 
 def test_no_more_references_are_kept_than_asked_for(data, tmp_path, capsys):
     run = train(config(data, tmp_path / "run", references=8))
-    assert len(run.evidence.maps) == len(run.products) == 8
+    assert len(run.evidence.maps) == len(run.evidence.products) == 8
     assert run.images == load(run.config.out).images == 11
     assert "8 of the 11 images" in capsys.readouterr().err
     assert scores(run).isfinite().all()

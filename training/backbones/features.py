@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import count, takewhile
+from os import SEEK_END
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,34 +74,36 @@ class Features:
 
 
 class FeatureWriter:
-    """Writes images and features batch by batch, one file a stage, for up to `capacity` images."""
+    """Writes images and features batch by batch, one file a stage."""
 
-    def __init__(self, folder: Path, capacity: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.capacity = capacity
         self.written = 0
-        self.files: list[np.ndarray] = []
-        folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, seen: Seen) -> None:
         """Append a batch."""
         arrays = [seen.image.cpu().numpy(), *(f.half().cpu().numpy() for f in seen.stages)]
-        if not self.files:
-            names = [IMAGES, *(STAGE.format(i) for i in range(len(seen.stages)))]
-            self.files = [self._open(n, a) for n, a in zip(names, arrays, strict=True)]
-        for file, array in zip(self.files, arrays, strict=True):
-            file[self.written : self.written + len(array)] = array
+        names = [IMAGES, *(STAGE.format(i) for i in range(len(seen.stages)))]
+        for name, array in zip(names, arrays, strict=True):
+            self._append(self.folder / name, array)
         self.written += len(seen.image)
 
-    def _open(self, name: str, array: np.ndarray) -> np.ndarray:
-        shape = (self.capacity, *array.shape[1:])
-        return np.lib.format.open_memmap(self.folder / name, "w+", array.dtype, shape)
+    def _append(self, path: Path, array: np.ndarray) -> None:
+        """Append along the first axis, for whose length numpy leaves room in the head of a file."""
+        head = {
+            "descr": np.lib.format.dtype_to_descr(array.dtype),
+            "fortran_order": False,
+            "shape": (self.written + len(array), *array.shape[1:]),
+        }
+        with path.open("r+b" if self.written else "wb") as file:
+            np.lib.format.write_array_header_1_0(file, head)
+            file.seek(0, SEEK_END)
+            array.tofile(file)
 
 
 def reopen(folder: Path, groups: np.ndarray, device: torch.device) -> Features:
     """What a FeatureWriter wrote into `folder`, and the group of each image (N,)."""
-    images = len(groups)
     names = (STAGE.format(i) for i in count())
     stages = takewhile(lambda name: (folder / name).exists(), names)
-    files = [np.load(folder / name, mmap_mode="r")[:images] for name in (IMAGES, *stages)]
+    files = [np.load(folder / name, mmap_mode="r") for name in (IMAGES, *stages)]
     return Features(files[0], files[1:], device, groups=groups)

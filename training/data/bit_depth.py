@@ -34,7 +34,8 @@ class _Look:
 def depth_of(paths: Sequence[Path], progress: Progress) -> Depth:
     """The smallest depth that holds every pixel; says what it is and what speaks against it.
 
-    Unknown where no file has more than 8 bits. Files that cannot be read are passed over.
+    Unknown where no file has more than 8 bits: those are told by their heads, and no other file is
+    read. Files that cannot be read are passed over.
     """
     candidates = [path for path in paths if _may_be_deep(path)]
     if not candidates:
@@ -59,7 +60,7 @@ def depth_of(paths: Sequence[Path], progress: Progress) -> Depth:
 
 def _may_be_deep(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             return may_have_samples(file.read(HEAD))
     except OSError:
         return False

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,7 +14,7 @@ from onegauge.cores import cores
 from onegauge.files import IMAGE_SUFFIXES
 from onegauge.service.errors import ImageError
 from onegauge.service.imaging.depth import UNKNOWN, Depth
-from onegauge.service.imaging.image import open_image, read_image
+from onegauge.service.imaging.image import read_image
 from onegauge.service.imaging.tiles import Box, Tiles, Tiling
 from onegauge.training.choice import NO_CHOICE, Choice
 from onegauge.training.data.layouts import LAYOUTS, TestImage, recognise
@@ -26,12 +25,12 @@ from onegauge.training.errors import DataError
 MAX_UNREADABLE = 0.05
 
 
-def training_selection(root: Path, choice: Choice) -> Selection:
+def training_selection(root: Path, choice: Choice = NO_CHOICE) -> Selection:
     """What to train on below `root`, by whichever layout it has. Raises DataError."""
     layout = recognise(root)
     expected = f"{', '.join(sorted(IMAGE_SUFFIXES))} files, flat or nested"
     judge = layout.training_judge()
-    return Selection.of(layout.tree, judge, choice, wanted="images", expected=expected)
+    return Selection.of(layout, judge, choice, wanted="images", expected=expected)
 
 
 def training_images(root: Path, choice: Choice = NO_CHOICE) -> list[Path]:
@@ -51,7 +50,7 @@ def labelled_selection(root: Path, choice: Choice) -> tuple[Selection, list[Test
         f"{', '.join(layout.name for layout in LAYOUTS)} as it is published"
     )
     judge = layout.test_judge()
-    selection = Selection.of(layout.tree, judge, choice, wanted="test images", expected=expected)
+    selection = Selection.of(layout, judge, choice, wanted="test images", expected=expected)
     found = (layout.test_image(file) for file in selection.taken)
     return selection, [image for image in found if image]
 
@@ -64,12 +63,6 @@ def test_images(root: Path, choice: Choice = NO_CHOICE) -> list[TestImage]:  # n
     selection, images = labelled_selection(root, choice)
     selection.images()
     return images
-
-
-def products_of(paths: Sequence[Path], root: Path) -> list[str]:
-    """The product of each image below `root`: for evaluation and class-aware alignment alone."""
-    layout = recognise(root)
-    return [layout.product_of(path) for path in paths]
 
 
 def mask_of(image: TestImage, size: int) -> np.ndarray | None:
@@ -102,20 +95,6 @@ def _size_of(path: Path) -> tuple[int, int]:
     return image.height, image.width
 
 
-def digest(contents: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over names and the digests of contents: tells which data a model has seen."""
-    total = sha256()
-    for name, content in contents:
-        total.update(os.fsencode(name))
-        total.update(bytes.fromhex(content))
-    return total.hexdigest()
-
-
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file's content; raises OSError."""
-    return sha256(path.read_bytes()).hexdigest()
-
-
 @dataclass(frozen=True)
 class Unreadable:
     """A file that is not an image that we can read, and why."""
@@ -132,6 +111,7 @@ class Picture:
     width: int
     height: int
     boxes: tuple[Box, ...]
+    digest: str  # SHA-256 of the file
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -140,25 +120,16 @@ class Picture:
 def picture_of(
     path: Path, size: int, tiling: Tiling | None = None, depth: Depth = UNKNOWN
 ) -> Picture:
-    """Read a file; raises ImageError or OSError."""
+    """Read a file, once; raises ImageError or OSError."""
+    data = path.read_bytes()
+    digest = sha256(data).hexdigest()
     if tiling is None:
-        image = read_image(path.read_bytes(), (size, size), max_pixels=MAX_PIXELS, depth=depth)
+        image = read_image(data, (size, size), max_pixels=MAX_PIXELS, depth=depth)
         whole = (Box(0, 0, image.width, image.height),)
-        return Picture(image.pixels[np.newaxis], image.width, image.height, whole)
-    tiles = Tiles(path.read_bytes(), tiling, (size, size), max_pixels=MAX_PIXELS, depth=depth)
+        return Picture(image.pixels[np.newaxis], image.width, image.height, whole, digest)
+    tiles = Tiles(data, tiling, (size, size), max_pixels=MAX_PIXELS, depth=depth)
     pixels = np.stack([pixels for _, pixels in tiles])
-    return Picture(pixels, tiles.width, tiles.height, tuple(tiles.boxes))
-
-
-def count_tiles(path: Path, tiling: Tiling | None) -> int:
-    """How many tiles a file has by its header; 0 where that cannot be read."""
-    if tiling is None:
-        return 1
-    try:
-        file = open_image(path.read_bytes(), MAX_PIXELS)
-    except (ImageError, OSError):
-        return 0
-    return len(tiling.boxes(*file.size))  # squares: as many when the picture is turned
+    return Picture(pixels, tiles.width, tiles.height, tuple(tiles.boxes), digest)
 
 
 def readable(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onegauge.files import is_hidden, is_image
 from onegauge.training.choice import Choice
-from onegauge.training.data.layouts.layout import Judge, Tree
+from onegauge.training.data.layouts.layout import Judge, Layout
 from onegauge.training.data.layouts.verdict import Outcome, Verdict, left_out
 from onegauge.training.errors import DataError
 
@@ -21,16 +21,16 @@ NO_FILE = "links that lead nowhere, or pipes"
 
 @dataclass(frozen=True)
 class Selection:
-    """The verdict on every file below a folder."""
+    """The verdict on every file below a folder, which has been listed once."""
 
-    root: Path
+    layout: Layout
     wanted: str  # what it is about
     expected: str  # where that is looked for
     verdicts: tuple[tuple[Path, Verdict], ...]  # of paths relative to the root
 
     @classmethod
     def of(
-        cls, tree: Tree, judge: Judge, choice: Choice, *, wanted: str, expected: str
+        cls, layout: Layout, judge: Judge, choice: Choice, *, wanted: str, expected: str
     ) -> Selection:
         """What a judge says of each image, and a choice in its place. Raises DataError."""
 
@@ -41,10 +41,16 @@ class Selection:
                 return left_out(*file.parts[:-1], why=EXCLUDED)
             return judge(file, choice.includes(file))
 
+        tree = layout.tree
         choice.require_use(tree.images, tree.root)
         judged = [(file, verdict(file)) for file in tree.files]
         lost = [(name, left_out(*name.parts[:-1], why=NO_FILE)) for name in tree.others]
-        return cls(tree.root, wanted, expected, tuple(judged + lost))
+        return cls(layout, wanted, expected, tuple(judged + lost))
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self.layout.tree.root
 
     @property
     def taken(self) -> list[Path]:
@@ -81,6 +87,10 @@ class Selection:
                 f"no {self.wanted} in {self.root}: expected {self.expected}; {self._nothing()}"
             )
         return [self.root / file for file in self.taken]
+
+    def product_of(self, path: Path) -> str:
+        """The product of an image below the root: for class-aware alignment alone."""
+        return self.layout.product_of(path)
 
     def _nothing(self) -> str:
         """Why nothing is taken: what was left out though it is an image, or that there is none."""

@@ -26,7 +26,12 @@ class Detector(nn.Module, ABC):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
+        self.require(backbone)
         self.stride = backbone.strides[0]
+
+    @staticmethod
+    def require(backbone: Backbone) -> None:
+        """Raise ConfigError for a backbone that does not suit; here all do."""
 
     @abstractmethod
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:

@@ -55,7 +55,6 @@ class ReContrast(Detector):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        require_halving(backbone, "contrastive reconstruction")
         channels, name = backbone.channels, backbone.architecture
         self.paper = name == PAPER_BACKBONE
         block, depth, depths = Block, 2, None
@@ -68,6 +67,11 @@ class ReContrast(Detector):
         self.to_trained = nn.ModuleList(nn.Conv2d(c, c, 1) for c in channels)
         for part in (self.bottleneck, self.decoder, self.to_frozen, self.to_trained):
             part.apply(_initialise)
+
+    @staticmethod
+    def require(backbone: Backbone) -> None:
+        """Raise ConfigError unless its stages halve."""
+        require_halving(backbone, "contrastive reconstruction")
 
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): the sum of 1 - cosine over stages, both ways, smoothed."""

@@ -43,7 +43,6 @@ class RevDist(Detector):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        require_halving(backbone, "reverse distillation")
         channels = backbone.channels
         self.paper = backbone.architecture == PAPER_BACKBONE
         if self.paper and len(channels) == len(PINCHED_DEPTHS):  # as the authors mirror it
@@ -51,6 +50,11 @@ class RevDist(Detector):
             self.decoder = Decoder(channels, partial(PinchedBlock, pinch=2), PINCHED_DEPTHS)
         else:
             self.bottleneck, self.decoder = Bottleneck(channels), Decoder(channels)
+
+    @staticmethod
+    def require(backbone: Backbone) -> None:
+        """Raise ConfigError unless its stages halve."""
+        require_halving(backbone, "reverse distillation")
 
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): the sum over stages of 1 - cosine, smoothed."""

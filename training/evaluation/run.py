@@ -12,7 +12,7 @@ from torch import Tensor
 
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.features import Seen
-from onegauge.training.checkpoint import Checkpoint, aligned_maps, load
+from onegauge.training.checkpoint import Checkpoint, load
 from onegauge.training.config import require_rate
 from onegauge.training.data.dataset import TestImage
 from onegauge.training.errors import DataError
@@ -24,7 +24,7 @@ from onegauge.training.evaluation.readings import (
     ask,
     whole_pictures,
 )
-from onegauge.training.gauge.alignments import ALIGNMENTS, ClassAware, Look
+from onegauge.training.gauge.alignments import ALIGNMENTS, ClassAware, Look, aligned_maps
 from onegauge.training.gauge.calibration import carried, images_needed
 from onegauge.training.progress import Progress
 from onegauge.training.train import choose_device

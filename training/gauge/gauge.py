@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -9,12 +10,26 @@ from torch import Tensor, nn
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.embedding import Embedding, deviations, quarters
 from onegauge.training.backbones.features import Seen
+from onegauge.training.config import TrainConfig
 from onegauge.training.detectors import Detector
-from onegauge.training.gauge.alignments import Alignment, Look
-from onegauge.training.gauge.calibration import Calibration
+from onegauge.training.gauge.alignments import (
+    ALIGNMENTS,
+    Alignment,
+    Look,
+    References,
+    aligned_maps,
+)
+from onegauge.training.gauge.calibration import Calibration, highest_of
+from onegauge.training.gauge.evidence import Evidence
 from onegauge.training.gauge.novelty import Novelty
 from onegauge.training.gauge.places import Places
 from onegauge.training.gauge.scoring import Scoring
+
+# What is found on the images held out, as `state_dict` calls it; all else follows from the rest
+DECIDED = (
+    *("calibration.origin", "calibration.span", "calibration.scores"),
+    "novelty.threshold",
+)
 
 
 class Reading(NamedTuple):
@@ -69,3 +84,73 @@ class Gauge(nn.Module):
             normal_scale=aligned.scale,
             novelty=self.novelty(quarters(features)),
         )
+
+    def calibrate(
+        self, scores: Tensor, distances: Tensor, pictures: Tensor, config: TrainConfig
+    ) -> None:
+        """Set both thresholds by what held-out images (n,) give while there are none.
+
+        `scores` are aligned, `distances` those of novelty, and `pictures` those that the images are
+        tiles of. Raises DataError where the scores do not differ.
+        """
+        highest = highest_of(scores, pictures)
+        self.calibration = Calibration.of(highest, config.false_alarm_rate)
+        self.novelty.calibrate(distances, config.novelty_rate, pictures)
+
+    @property
+    def decided(self) -> dict[str, Tensor]:
+        """What has been found on the images held out."""
+        state = self.state_dict()
+        return {name: state[name] for name in DECIDED}
+
+
+def build_gauge(
+    config: TrainConfig,
+    backbone: Backbone,
+    detector: Detector,
+    places: Places,
+    evidence: Evidence,
+    decided: Mapping[str, Tensor] | None = None,
+) -> Gauge:
+    """The gauge with the alignment and the rates of `config`, on the CPU but for the networks.
+
+    Calibrated as `decided` before, or now on the evidence. Raises DataError where that is too
+    much alike.
+    """
+    embedding = Embedding(evidence.deviations)
+    scoring = Scoring(config.score_share, evidence.inspected)
+    references = References(
+        evidence.maps,
+        Look(embedding(evidence.deviations), evidence.places),
+        evidence.products,
+        scoring,
+        evidence.groups,
+        None if evidence.corrupted is None else embedding(evidence.corrupted),
+    )
+    gauge = Gauge(
+        backbone,
+        detector,
+        embedding,
+        places,
+        ALIGNMENTS[config.alignment](references),
+        Calibration(evidence.calibration_images),
+        Novelty(evidence.quarters, evidence.groups),
+        scoring,
+    ).eval()
+    if decided is None:
+        _calibrate(gauge, evidence, config)
+    else:
+        gauge.load_state_dict(decided, strict=False)
+    return gauge
+
+
+def _calibrate(gauge: Gauge, evidence: Evidence, config: TrainConfig) -> None:
+    embedding = gauge.embedding(evidence.calibration_deviations)
+    maps = aligned_maps(
+        gauge.alignment,
+        evidence.calibration_maps,
+        Look(embedding, evidence.calibration_places),
+        evidence.calibration_products,
+    )
+    distances = gauge.novelty(evidence.calibration_quarters)
+    gauge.calibrate(gauge.scoring(maps), distances, evidence.calibration_pictures, config)

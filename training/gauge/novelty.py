@@ -23,40 +23,26 @@ class Novelty(nn.Module):
 
     threshold: Tensor
 
-    def __init__(
-        self,
-        references: Tensor,
-        calibration: Tensor,
-        rate: float,
-        pictures: Tensor,
-        groups: Tensor,
-    ) -> None:
-        """From `quarters` of references (N, Q, D) and of held-out normal images (n, Q, D).
-
-        Q is 4, or 1 of runs that have seen images as a whole only.
-
-        `pictures` (n,) are those that the held-out images are tiles of: the highest counts. No
-        reference is compared with those of its own one of the `groups` (N,).
-
-        `rate` of normal images may be called unknown, or 1/(n + 1) where n is too small. So few
-        images seldom show the tail: where a log-normal fit to their novelty reaches further than
-        the conformal threshold, it holds.
-        """
+    def __init__(self, references: Tensor, groups: Tensor) -> None:
+        """From `quarters` (N, 4, D) of references, none compared with its own of `groups` (N,)."""
         super().__init__()
         self.quarters = nn.ModuleList(Neighbourhood(q, groups) for q in references.unbind(1))
         self.register_buffer("threshold", torch.ones(()))
-        self.calibrate(self(calibration), rate, pictures)
 
     def calibrate(self, distances: Tensor, rate: float, pictures: Tensor) -> None:
-        """Set the threshold by the distances (n,) of held-out images, found while it is 1."""
+        """Set the threshold by the distances (n,) of held-out images, found while it is 1.
+
+        `pictures` (n,) are those that the images are tiles of: the highest counts. `rate` of normal
+        images may be called unknown, or 1/(n + 1) where n is too small. So few images seldom show
+        the tail: where a log-normal fit to their novelty reaches further than the conformal
+        threshold, it holds.
+        """
         held_out = highest_of(distances, pictures)
         fitted = float(_log_normal_quantile(held_out, 1 - rate))
         self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
 
     def forward(self, quarters: Tensor) -> Tensor:
         """Novelty (B,) of descriptors (B, 4, D)."""
-        if len(self.quarters) == 1:
-            quarters = quarters.mean(1, keepdim=True)
         apart = [far(q) for far, q in zip(self.quarters, quarters.unbind(1), strict=True)]
         return torch.stack(apart).amin(0) / self.threshold
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from onegauge.training.backbones.features import Features, FeatureWriter, Seen, reopen
@@ -9,7 +10,7 @@ def numbered(images: int) -> Features:
     fine, coarse = np.zeros((images, 2, 4, 4), np.float16), np.zeros((images, 3, 2, 2), np.float16)
     fine += np.arange(images).reshape(-1, 1, 1, 1)
     coarse += np.arange(images).reshape(-1, 1, 1, 1)
-    pixels = np.zeros((images, 8, 8, 3), np.uint8) + np.arange(images, dtype=np.uint8).reshape(
+    pixels = np.zeros((images, 8, 8, 3), np.uint8) + np.arange(images).astype(np.uint8).reshape(
         -1, 1, 1, 1
     )
     return Features(pixels, [fine, coarse], torch.device("cpu"))
@@ -46,11 +47,12 @@ def test_a_subset_of_a_subset_is_numbered_anew():
     assert numbers(inner.batch([0, 1])) == [3, 8]
 
 
-def test_what_was_written_is_reopened_without_the_unused_places(tmp_path):
-    writer = FeatureWriter(tmp_path, 9)
-    written = numbered(5)
-    for _, batch in written.batches(2):
-        writer.write(batch)
-    reopened = reopen(tmp_path, np.arange(5), torch.device("cpu"))
-    assert len(reopened) == 5
-    assert numbers(reopened.batch(range(5))) == [0, 1, 2, 3, 4]
+@pytest.mark.parametrize("before", [0, 1200])
+def test_what_was_written_in_batches_is_reopened_without_what_was_there_before(tmp_path, before):
+    for images in (before, 101):
+        writer = FeatureWriter(tmp_path)
+        for _, batch in numbered(images).batches(2):
+            writer.write(batch)
+    reopened = reopen(tmp_path, np.arange(101), torch.device("cpu"))
+    assert len(reopened) == len(reopened.images) == 101
+    assert numbers(reopened.batch(range(101))) == [*range(101)]

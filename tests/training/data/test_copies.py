@@ -33,7 +33,7 @@ def rendered(product: str, rng: np.random.Generator) -> np.ndarray:
 
 def prints_of(pictures: list[np.ndarray]) -> np.ndarray:
     whole = (Box(0, 0, SIDE, SIDE),)
-    return np.stack([print_of(Picture(p[np.newaxis], SIDE, SIDE, whole)) for p in pictures])
+    return np.stack([print_of(Picture(p[np.newaxis], SIDE, SIDE, whole, "")) for p in pictures])
 
 
 def groups_of(prints: np.ndarray) -> list[int]:
@@ -102,7 +102,7 @@ def test_a_picture_that_is_cut_has_the_print_of_the_whole():
     boxes = Tiling(48, 16).boxes(SIDE, SIDE)
     tiles = [pixels[b.top : b.top + 48, b.left : b.left + 48] for b in boxes]
     large = [tile.repeat(2, 0).repeat(2, 1) for tile in tiles]  # as the model sees them
-    cut = print_of(Picture(np.stack(large), SIDE, SIDE, tuple(boxes)))
+    cut = print_of(Picture(np.stack(large), SIDE, SIDE, tuple(boxes), ""))
     assert len(boxes) == 9
     assert np.array_equal(cut, prints_of([pixels])[0])
 

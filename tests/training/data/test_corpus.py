@@ -10,7 +10,8 @@ from PIL import Image
 from onegauge.training.backbones.backbone import load_backbone
 from onegauge.training.backbones.embedding import deviations
 from onegauge.training.config import TrainConfig
-from onegauge.training.data.corpus import Corpus, corrupted_deviations, read_corpus
+from onegauge.training.data.corpus import Corpus, read_corpus
+from onegauge.training.data.dataset import training_selection
 from onegauge.training.errors import BackboneError, CheckpointError, DataError
 from onegauge.training.progress import Progress
 
@@ -35,7 +36,8 @@ def folder(root: Path, good: int, bad: int) -> TrainConfig:
 def read(config: TrainConfig, backbone) -> Corpus:
     state = config.out / "state"
     state.mkdir(parents=True, exist_ok=True)
-    return read_corpus(config, backbone, state, Progress())
+    selection = training_selection(config.data, config.choice)
+    return read_corpus(selection, config, backbone, state, Progress())
 
 
 def test_features_and_descriptors_are_the_backbones_of_each_image(tmp_path, backbone):
@@ -48,25 +50,6 @@ def test_features_and_descriptors_are_the_backbones_of_each_image(tmp_path, back
     for stored, expected in zip(corpus.features.batch([4]).stages, features, strict=True):
         assert torch.allclose(stored, expected, atol=1e-2, rtol=1e-2)
     assert torch.allclose(corpus.deviations[4], deviations(features)[0], atol=1e-3)
-
-
-def test_images_are_seen_with_an_anomaly_each_its_own(tmp_path, backbone, monkeypatch):
-    config = folder(tmp_path, 20, 0)
-    corpus = read(config, backbone)
-    drawn: list[float] = []
-
-    def whiten(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        drawn.append(rng.random())
-        return np.full_like(image, 255)
-
-    monkeypatch.setattr("onegauge.training.data.corpus.add_anomaly", whiten)
-    white = backbone(torch.full((1, 32, 32, 3), 255, dtype=torch.uint8))
-    found = corrupted_deviations(corpus.features, backbone, config.seed, Progress())
-    assert torch.allclose(found, deviations(white).expand(20, -1), atol=1e-5)
-    assert len(set(drawn)) == 20
-    some = corpus.features.subset(np.array([2, 17]))  # whoever else is in view
-    corrupted_deviations(some, backbone, config.seed, Progress())
-    assert drawn[20:] == [drawn[2], drawn[17]]
 
 
 def test_a_few_unreadable_images_are_named_skipped_and_shift_nothing(tmp_path, backbone, capsys):
@@ -100,7 +83,7 @@ def test_nothing_readable_is_refused_even_when_insisted(tmp_path, backbone):
 def test_a_corpus_once_read_is_reopened(tmp_path, backbone, monkeypatch):
     config = folder(tmp_path, 5, 0)
     first = read(config, backbone)
-    monkeypatch.delattr("onegauge.training.data.corpus.readable")  # nothing is decoded again
+    monkeypatch.delattr("onegauge.training.data.reading.readable")  # nothing is decoded again
     again = read(config, backbone)
     assert again.paths == first.paths
     assert torch.equal(again.features.batch([2]).stages[0], first.features.batch([2]).stages[0])
@@ -172,7 +155,7 @@ def test_names_tell_the_groups_where_asked_for(tmp_path, backbone):
 
 def test_a_name_without_a_part_is_said_before_anything_is_read(tmp_path, backbone, monkeypatch):
     config = replace(folder(tmp_path, 3, 0), group_by="(part)")
-    monkeypatch.delattr("onegauge.training.data.corpus.readable")
+    monkeypatch.delattr("onegauge.training.data.reading.readable")
     with pytest.raises(DataError, match=r"--group-by '\(part\)' does not match 00\.png"):
         read(config, backbone)
 

@@ -6,6 +6,7 @@ from onegauge.training.gauge.alignments.alignment import (
     Look,
     References,
     Unaligned,
+    aligned_maps,
 )
 from onegauge.training.gauge.alignments.cada import Cada, CadaScalar
 from onegauge.training.gauge.alignments.cada_paper import CadaPaper
@@ -25,4 +26,4 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "none": Unaligned,
 }
 
-__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ClassAware", "Look", "References"]
+__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ClassAware", "Look", "References", "aligned_maps"]

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from onegauge.training.gauge.scoring import Scoring
 
+AT_A_TIME = 64  # images that are aligned together
+
 
 class Look(NamedTuple):
     """How images look: what similar ones are found and compared by."""
@@ -61,6 +63,17 @@ class Alignment(nn.Module, ABC):
     def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:  # noqa: ARG002
         """`forward` for images whose products are known; only class-aware forms make use of it."""
         return self(maps, look)
+
+
+@torch.no_grad()
+def aligned_maps(alignment: Alignment, maps: Tensor, look: Look, products: Sequence[str]) -> Tensor:
+    """Aligned maps (N, h, w) of raw maps (N, h, w); class-aware forms read the products."""
+    aligned = []
+    for start in range(0, len(maps), AT_A_TIME):
+        rows = slice(start, start + AT_A_TIME)
+        part = alignment.given_products(maps[rows].float(), look.of(rows), products[rows])
+        aligned.append(part.maps)
+    return torch.cat(aligned)
 
 
 def spread(values: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 import pytest
 
 from onegauge.training.data import dataset
+from onegauge.training.data.layouts import recognise
 
 
 def test_btad_is_read_as_it_is_published(tmp_path, draw, mark):
@@ -8,7 +9,7 @@ def test_btad_is_read_as_it_is_published(tmp_path, draw, mark):
     draw("01/test/ko/0000.bmp", "01/test/ok/0000.bmp", "03/test/ko/0000.bmp", "03/test/ok/0000.bmp")
     first, third = mark("01/ground_truth/ko/0000.png"), mark("03/ground_truth/ko/0000.bmp")
     assert dataset.training_images(tmp_path) == trained
-    assert dataset.products_of(trained, tmp_path) == ["01", "03"]
+    assert [*map(recognise(tmp_path).product_of, trained)] == ["01", "03"]
     found = dataset.test_images(tmp_path)
     assert [(i.product, i.anomalous, i.defect, i.mask) for i in found] == [
         ("01", True, "ko", first),

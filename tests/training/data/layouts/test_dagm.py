@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from onegauge.training.data import dataset
+from onegauge.training.data.layouts import recognise
 from onegauge.training.errors import DataError
 
 
@@ -29,7 +30,7 @@ def test_dagm_is_read_as_it_is_published(tmp_path, draw, mark):
         "0001 0 0001.PNG 0 0",
     )
     assert dataset.training_images(tmp_path) == [normal]
-    assert dataset.products_of([normal], tmp_path) == ["Class1"]
+    assert [*map(recognise(tmp_path).product_of, [normal])] == ["Class1"]
     found = dataset.test_images(tmp_path)
     assert [(i.path.name, i.product, i.defect, i.mask) for i in found] == [
         ("0001.PNG", "Class1", "good", None),
@@ -48,7 +49,7 @@ def test_one_class_may_be_the_root(tmp_path, draw):
     trained, tested = draw("Train/0576.PNG", "Test/0001.PNG")
     labels(tmp_path / "Train", "0576 0 0576.PNG 0 0")
     labels(tmp_path / "Test", "0001 0 0001.PNG 0 0")
-    assert dataset.products_of([trained, tested], tmp_path) == [tmp_path.name] * 2
+    assert [*map(recognise(tmp_path).product_of, [trained, tested])] == [tmp_path.name] * 2
 
 
 def test_a_line_of_another_kind_is_shown(tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
 from onegauge.training.data import dataset
+from onegauge.training.data.layouts import recognise
 from onegauge.training.errors import DataError
 
 
@@ -12,7 +13,7 @@ def test_the_mask_beside_an_image_tells_its_label(tmp_path, draw, mark):
     mask = mark("test/20000_GT.png")
     draw("test/20001_GT.png", value=0)
     assert dataset.training_images(tmp_path) == [normal]
-    assert dataset.products_of([normal], tmp_path) == [tmp_path.name]
+    assert [*map(recognise(tmp_path).product_of, [normal])] == [tmp_path.name]
     found = dataset.test_images(tmp_path)
     assert [(i.path.name, i.product, i.defect, i.mask) for i in found] == [
         ("20000.png", tmp_path.name, "defect", mask),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from onegauge.training.data import dataset
+from onegauge.training.data.layouts import recognise
 from onegauge.training.errors import DataError
 
 
@@ -52,14 +53,14 @@ def test_a_product_has_one_name_in_both_splits_at_any_depth(tmp_path, draw, mark
     good, rust = dataset.test_images(tmp_path)
     assert rust.mask == mask
     assert good.product == rust.product
-    assert dataset.products_of([trained], tmp_path) == [good.product]
+    assert [*map(recognise(tmp_path).product_of, [trained])] == [good.product]
     assert good.product == (folder.rstrip("/") or tmp_path.name)
 
 
 def test_a_plain_folder_has_its_first_folders_for_products(tmp_path, draw):
     paths = draw("a.png", "monday/late/b.png")
     assert dataset.training_images(tmp_path) == paths
-    assert dataset.products_of(paths, tmp_path) == [tmp_path.name, "monday"]
+    assert [*map(recognise(tmp_path).product_of, paths)] == [tmp_path.name, "monday"]
     with pytest.raises(DataError, match="VisA"):
         dataset.test_images(tmp_path)
 

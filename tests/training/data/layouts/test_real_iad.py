@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from onegauge.training.data import dataset
+from onegauge.training.data.layouts import recognise
 from onegauge.training.errors import DataError
 
 GOOD, VIEW, BENT = "OK/S0001/a_C1.jpg", "NG/BX/S0002/a_C2.jpg", "NG/BX/S0002/a_C1.jpg"
@@ -43,7 +44,7 @@ def test_the_split_is_that_of_the_listings(real_iad):
     images = real_iad / "realiad_1024" / "plug"
     trained = dataset.training_images(real_iad)
     assert trained == [images / GOOD, images / "OK" / "S0003" / "a_C1.jpg"]
-    assert dataset.products_of(trained, real_iad) == ["plug", "plug"]
+    assert [*map(recognise(real_iad).product_of, trained)] == ["plug", "plug"]
     bent, view, good = dataset.test_images(real_iad)
     assert (bent.path, bent.product, bent.defect) == (images / BENT, "plug", "BX")
     assert bent.mask == images / BENT.replace("jpg", "png")
@@ -56,7 +57,7 @@ def test_images_may_lie_beside_the_listings(tmp_path, draw):
     trained = draw("plug/OK/S0003/a_C1.jpg")
     listing(tmp_path / "realiad_jsons" / "plug.json", train=[entry("OK/S0003/a_C1.jpg", "OK")])
     assert dataset.training_images(tmp_path) == trained
-    assert dataset.products_of(trained, tmp_path) == ["plug"]
+    assert [*map(recognise(tmp_path).product_of, trained)] == ["plug"]
 
 
 def test_defective_images_of_the_noisy_protocol_are_not_trained_on(tmp_path, draw):

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from onegauge.training.data import dataset
+from onegauge.training.data.layouts import recognise
 from onegauge.training.errors import DataError
 
 COLUMNS = "object,split,label,image,mask"
@@ -39,7 +40,7 @@ def test_the_split_is_that_of_the_file(visa):
         "pcb1/Data/Images/Normal/0000.JPG",
         "pcb1/Data/Images/Normal/0001.JPG",
     ]
-    assert dataset.products_of(trained, visa) == ["candle", "pcb1", "pcb1"]
+    assert [*map(recognise(visa).product_of, trained)] == ["candle", "pcb1", "pcb1"]
     found = dataset.test_images(visa)
     mask = visa / "candle" / "Data" / "Masks" / "Anomaly" / "000.png"
     assert [(i.path.name, i.product, i.anomalous, i.defect, i.mask) for i in found] == [
@@ -57,7 +58,7 @@ def test_a_folder_around_the_data_set_makes_no_difference(visa, tmp_path_factory
     around = tmp_path_factory.mktemp("around")
     visa.rename(around / "VisA_20220922")
     trained = dataset.training_images(around)
-    assert dataset.products_of(trained, around) == ["candle", "pcb1", "pcb1"]
+    assert [*map(recognise(around).product_of, trained)] == ["candle", "pcb1", "pcb1"]
 
 
 def test_the_rearranged_tree_is_read_by_its_folders(tmp_path, draw, mark):

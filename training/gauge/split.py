@@ -1,0 +1,94 @@
+"""Which images a detector is fitted on, and which its gauge compares with and is calibrated on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from onegauge.training.backbones.neighbours import require_others
+from onegauge.training.config import TrainConfig
+from onegauge.training.data.corpus import Corpus
+from onegauge.training.errors import DataError
+from onegauge.training.gauge.calibration import images_needed
+from onegauge.training.groups import one_of_each
+from onegauge.training.progress import Progress
+
+FEWEST_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of a corpus's images, tiles as they may be; no part has some on both sides."""
+
+    fit: np.ndarray
+    references: np.ndarray  # of those fitted on, what alignment and novelty compare with
+    held_out: np.ndarray  # of one picture of each other part
+
+
+def split_corpus(corpus: Corpus, config: TrainConfig, progress: Progress) -> Split:
+    """Split by parts. Raises DataError where there are too few, or too few references."""
+    _require_parts(corpus, config)
+    fitted, others = split_parts(len(np.unique(corpus.groups)), config, progress)
+    fit = np.flatnonzero(np.isin(corpus.features.sources, fitted))
+    held_out = np.isin(corpus.pictures, one_of_each(corpus.groups, others, config.seed))
+    references = _references(fit, config, progress)
+    require_others(torch.from_numpy(corpus.features.sources[references]))
+    return Split(fit, references, np.flatnonzero(held_out))
+
+
+def split_parts(
+    parts: int, config: TrainConfig, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parts to fit on and parts to calibrate on, drawn at random; says what the promise needs.
+
+    The calibration part grows beyond its fraction, up to half, where the target false-alarm rate
+    could not be promised otherwise.
+    """
+    needed = images_needed(config.false_alarm_rate)
+    held_out = max(round(config.calibration_fraction * parts), min(needed, parts // 2))
+    if held_out < needed:
+        progress.say(
+            f"warning: {held_out} calibration images promise a false-alarm rate of "
+            f"{1 / (held_out + 1):.3g}, not {config.false_alarm_rate:g}, which needs {needed}: "
+            f"train on at least {2 * needed} images, each of another part"
+        )
+    order = np.random.default_rng(config.seed).permutation(parts)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def require_enough(images: int, config: TrainConfig, why: str = "") -> None:
+    """Raise DataError, which says why, for so few images that nothing can be learnt from them."""
+    if images < FEWEST_IMAGES:
+        raise DataError(
+            f"{images} images are too few{why}: training needs {FEWEST_IMAGES}, and the "
+            f"false-alarm rate {config.false_alarm_rate:g} needs "
+            f"{2 * images_needed(config.false_alarm_rate)}"
+        )
+
+
+def _require_parts(corpus: Corpus, config: TrainConfig) -> None:
+    """Raise DataError where files are many, but of too few different images or parts."""
+    parts, images = len(np.unique(corpus.groups)), len(corpus.paths)
+    told = []
+    if corpus.copies:
+        told.append(f"{corpus.copies} files are copies of others")
+    if parts < images:
+        told.append(
+            f"{images} images show {parts} parts, each of which counts once; if that is not so, "
+            "--group-by tells the part of an image"
+        )
+    require_enough(parts, config, f" ({'; '.join(told)})" if told else "")
+
+
+def _references(fit: np.ndarray, config: TrainConfig, progress: Progress) -> np.ndarray:
+    """The images fitted on, some of them drawn at random if they are too many."""
+    if len(fit) <= config.references:
+        return fit
+    progress.say(
+        f"{config.references} of the {len(fit)} images fitted on are kept to compare with: "
+        "--references"
+    )
+    draw = np.random.default_rng(config.seed).choice(len(fit), config.references, replace=False)
+    return fit[np.sort(draw)]
