@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +226,6 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _config(record: dict[str, Any], run: Path) -> TrainConfig:
-    known = {f.name for f in fields(TrainConfig)}
-    values = {k: Path(v) if k in PATHS and v else v for k, v in record.items() if k in known}
+    values = {k: Path(v) if k in PATHS and v else v for k, v in record.items()}
     lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
     return TrainConfig(**{**values, **lists, "out": run})

@@ -21,26 +21,18 @@ def nearest(queries: Tensor, bank: Tensor, k: int) -> Tensor:
 
 
 def comparable(groups: Tensor, wanted: int) -> int:
-    """How many rows, `wanted` at most, there are beside those of any one of the groups (N,)."""
-    require_others(groups)
-    return min(wanted, len(groups) - _largest(groups))
+    """How many rows, `wanted` at most, there are beside those of any one of the groups (N,).
 
-
-def require_others(groups: Tensor) -> None:
-    """Raise DataError where beside the rows of one of the groups (N,) are fewer than two.
-
-    No spread can be told of fewer.
+    Raises DataError where there are fewer than two, of which no spread can be told.
     """
-    if len(groups) - _largest(groups) < 2:
+    _, sizes = groups.unique(return_counts=True)
+    others = len(groups) - int(sizes.max())
+    if others < 2:
         raise DataError(
-            f"{_largest(groups)} of the {len(groups)} images to compare with are of one part, so "
+            f"{int(sizes.max())} of the {len(groups)} images to compare with are of one part, so "
             "that too few others are left: train on more parts, or raise --references"
         )
-
-
-def _largest(groups: Tensor) -> int:
-    """How many rows the largest group has."""
-    return int(groups.unique(return_counts=True)[1].max())
+    return min(wanted, others)
 
 
 def nearest_others(bank: Tensor, k: int, groups: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.features import Features, reopen
 from onegauge.training.config import TrainConfig
+from onegauge.training.data.digest import data_digest
 from onegauge.training.data.reading import DESCRIPTORS, RECORD, write_corpus
 from onegauge.training.data.selection import Selection
 from onegauge.training.errors import CheckpointError
@@ -30,7 +31,7 @@ class Corpus:
     paths: tuple[Path, ...]  # of the pictures
     contents: tuple[tuple[str, str], ...]  # of the pictures: name below the folder, and SHA-256
     groups: np.ndarray  # (P,) of pictures that show one part
-    products: np.ndarray  # (P,) of the pictures
+    products: np.ndarray  # (P,) of the pictures: for class-aware alignment alone
     pictures: np.ndarray  # (N,) that each image is, or is a tile of
     features: Features  # of N images
     deviations: Tensor  # (N, D)
@@ -75,12 +76,12 @@ def _reopened(
         paths=paths,
         contents=contents,
         groups=groups,
-        products=np.array([selection.product_of(path) for path in paths]),
+        products=np.array([selection.layout.product_of(path) for path in paths]),
         pictures=pictures,
         features=reopen(state, groups[pictures], backbone.mean.device),
         deviations=descriptors["deviations"],
         quarters=descriptors["quarters"],
-        digest=record["digest"],
+        digest=data_digest(contents),
         depth=Depth(record["bit_depth"]),
         copies=record["copies"],
     )

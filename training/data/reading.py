@@ -20,7 +20,6 @@ from onegauge.training.config import TrainConfig
 from onegauge.training.data.bit_depth import depth_of
 from onegauge.training.data.copies import Originals, near_copies, print_of, require_difference
 from onegauge.training.data.dataset import MAX_UNREADABLE, Picture, Unreadable, readable
-from onegauge.training.data.digest import data_digest
 from onegauge.training.errors import BackboneError, DataError
 from onegauge.training.groups import numbered, parts_by_name
 from onegauge.training.progress import Progress
@@ -61,13 +60,11 @@ def write_corpus(
     else:
         groups = _found_groups(originals, descriptors["deviations"], progress)
     save_file(descriptors, state / DESCRIPTORS)
-    contents = [(original.name, original.digest) for original in originals]
     record = {
-        "contents": contents,
+        "contents": [(original.name, original.digest) for original in originals],
         "tiles": [original.tiles for original in originals],
         "groups": groups.tolist(),
         "copies": copies,
-        "digest": data_digest(contents),
         "listing": listing,
         "bit_depth": depth.bits,
     }

@@ -88,10 +88,6 @@ class Selection:
             )
         return [self.root / file for file in self.taken]
 
-    def product_of(self, path: Path) -> str:
-        """The product of an image below the root: for class-aware alignment alone."""
-        return self.layout.product_of(path)
-
     def _nothing(self) -> str:
         """Why nothing is taken: what was left out though it is an image, or that there is none."""
         images = [(f, v) for f, v in self.verdicts if is_image(f) and v.why != NO_FILE]

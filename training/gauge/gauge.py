@@ -14,7 +14,6 @@ from onegauge.training.config import TrainConfig
 from onegauge.training.detectors import Detector
 from onegauge.training.gauge.alignments import (
     ALIGNMENTS,
-    Alignment,
     Look,
     References,
     aligned_maps,
@@ -49,24 +48,30 @@ class Gauge(nn.Module):
 
     def __init__(
         self,
+        config: TrainConfig,
         backbone: Backbone,
         detector: Detector,
-        embedding: Embedding,
         places: Places,
-        alignment: Alignment,
-        calibration: Calibration,
-        novelty: Novelty,
-        scoring: Scoring,
+        evidence: Evidence,
     ) -> None:
+        """With the alignment of `config`, on the CPU but for the networks; not calibrated."""
         super().__init__()
         self.backbone = backbone
         self.detector = detector
-        self.embedding = embedding
+        self.embedding = Embedding(evidence.deviations)
         self.places = places
-        self.alignment = alignment
-        self.calibration = calibration
-        self.novelty = novelty
-        self.scoring = scoring
+        self.scoring = Scoring(config.score_share, evidence.inspected)
+        references = References(
+            evidence.maps,
+            Look(self.embedding(evidence.deviations), evidence.places),
+            evidence.products,
+            self.scoring,
+            evidence.groups,
+            None if evidence.corrupted is None else self.embedding(evidence.corrupted),
+        )
+        self.alignment = ALIGNMENTS[config.alignment](references)
+        self.calibration = Calibration(evidence.calibration_images)
+        self.novelty = Novelty(evidence.quarters, evidence.groups)
 
     def forward(self, image: Tensor) -> Reading:
         """Inspect uint8 RGB images (B, H, W, 3)."""
@@ -112,31 +117,12 @@ def build_gauge(
     evidence: Evidence,
     decided: Mapping[str, Tensor] | None = None,
 ) -> Gauge:
-    """The gauge with the alignment and the rates of `config`, on the CPU but for the networks.
+    """The gauge with the alignment and the rates of `config`.
 
     Calibrated as `decided` before, or now on the evidence. Raises DataError where that is too
     much alike.
     """
-    embedding = Embedding(evidence.deviations)
-    scoring = Scoring(config.score_share, evidence.inspected)
-    references = References(
-        evidence.maps,
-        Look(embedding(evidence.deviations), evidence.places),
-        evidence.products,
-        scoring,
-        evidence.groups,
-        None if evidence.corrupted is None else embedding(evidence.corrupted),
-    )
-    gauge = Gauge(
-        backbone,
-        detector,
-        embedding,
-        places,
-        ALIGNMENTS[config.alignment](references),
-        Calibration(evidence.calibration_images),
-        Novelty(evidence.quarters, evidence.groups),
-        scoring,
-    ).eval()
+    gauge = Gauge(config, backbone, detector, places, evidence).eval()
     if decided is None:
         _calibrate(gauge, evidence, config)
     else:

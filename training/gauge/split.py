@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from onegauge.training.backbones.neighbours import require_others
+from onegauge.training.backbones.neighbours import comparable
 from onegauge.training.config import TrainConfig
 from onegauge.training.data.corpus import Corpus
 from onegauge.training.errors import DataError
@@ -34,7 +34,7 @@ def split_corpus(corpus: Corpus, config: TrainConfig, progress: Progress) -> Spl
     fit = np.flatnonzero(np.isin(corpus.features.sources, fitted))
     held_out = np.isin(corpus.pictures, one_of_each(corpus.groups, others, config.seed))
     references = _references(fit, config, progress)
-    require_others(torch.from_numpy(corpus.features.sources[references]))
+    comparable(torch.from_numpy(corpus.features.sources[references]), 1)  # raises if they are not
     return Split(fit, references, np.flatnonzero(held_out))
 
 
