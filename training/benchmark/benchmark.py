@@ -47,7 +47,7 @@ class Grid:
             config = self._run(detector, self.seeds[0], recentred=recentred)
             backbone = bare_backbone(config)
             backbone.require_size(config.image_size)
-            DETECTORS[detector](backbone)
+            DETECTORS[detector].require(backbone)
 
     def runs(self) -> Iterator[tuple[TrainConfig, tuple[str, ...]]]:
         """Each run, and the names of its alignments in the results."""
