@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Box:
+class Tile:
     """A rectangle of a picture in its pixels."""
 
     left: int
@@ -52,11 +52,11 @@ class Tiling:
         """As a model's configuration tells it."""
         return {"tile_size": str(self.size), "tile_overlap": str(self.overlap)}
 
-    def boxes(self, width: int, height: int) -> list[Box]:
+    def tiles(self, width: int, height: int) -> list[Tile]:
         """The tiles of a picture, row by row; a shorter side is a tile's whole side."""
         sides = min(self.size, width), min(self.size, height)
         return [
-            Box(left, top, *sides) for top in self._starts(height) for left in self._starts(width)
+            Tile(left, top, *sides) for top in self._starts(height) for left in self._starts(width)
         ]
 
     def _starts(self, length: int) -> list[int]:
@@ -74,7 +74,7 @@ class _Source(Protocol):
         """Its rows (bottom - top, W, 3); `top` never goes back."""
 
 
-class Tiles:
+class TiledPicture:
     """The tiles of one encoded picture; raises like `service.imaging.image.read_image`."""
 
     def __init__(
@@ -100,21 +100,21 @@ class Tiles:
         else:
             self._source = _Whole(read_original(data, max_pixels=max_pixels, depth=depth))
             self.width, self.height = self._source.size
-        self.boxes = tiling.boxes(self.width, self.height)
+        self.tiles = tiling.tiles(self.width, self.height)
 
-    def __iter__(self) -> Iterator[tuple[Box, Pixels]]:
+    def __iter__(self) -> Iterator[tuple[Tile, Pixels]]:
         """Each tile with its pixels uint8 (H, W, 3) as the model takes them."""
         height, width = self._size
         strip: Pixels = np.empty((0, self.width, 3), np.uint8)
         top = 0
-        for box in self.boxes:
-            if box.top + box.height > top + len(strip):
-                kept = strip[box.top - top :]
-                more = self._source.rows(box.top + len(kept), box.top + box.height)
-                strip, top = np.concatenate([kept, more]), box.top
-            part = np.ascontiguousarray(strip[:, box.left : box.left + box.width])
-            tile = Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)
-            yield box, np.asarray(tile)
+        for tile in self.tiles:
+            if tile.top + tile.height > top + len(strip):
+                kept = strip[tile.top - top :]
+                more = self._source.rows(tile.top + len(kept), tile.top + tile.height)
+                strip, top = np.concatenate([kept, more]), tile.top
+            part = np.ascontiguousarray(strip[:, tile.left : tile.left + tile.width])
+            resized = Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)
+            yield tile, np.asarray(resized)
 
 
 class _Whole:
@@ -175,13 +175,13 @@ class Mosaic:
         self._weight = np.zeros(shape, np.float32)
         self._columns: dict[str, list[Floats]] = {}
 
-    def add(self, boxes: Sequence[Box], outputs: Mapping[str, Floats]) -> None:
+    def add(self, tiles: Sequence[Tile], outputs: Mapping[str, Floats]) -> None:
         """Outputs (T,) of some tiles by name, with `anomaly_map` (T, h, w), which is not kept."""
         for name, column in outputs.items():
             if name != "anomaly_map":
                 self._columns.setdefault(name, []).append(column)
-        for box, anomaly_map in zip(boxes, outputs["anomaly_map"], strict=True):
-            self._lay(box, anomaly_map)
+        for tile, anomaly_map in zip(tiles, outputs["anomaly_map"], strict=True):
+            self._lay(tile, anomaly_map)
 
     def whole(self) -> dict[str, Floats]:
         """The outputs (1,) of the picture by name, with its map (1, H, W)."""
@@ -193,12 +193,12 @@ class Mosaic:
         blended = (self._sum / np.maximum(self._weight, 1e-12)).astype(np.float32)
         return told | {"anomaly_map": blended[np.newaxis]}
 
-    def _lay(self, box: Box, anomaly_map: Floats) -> None:
+    def _lay(self, tile: Tile, anomaly_map: Floats) -> None:
         """Lay a tile's map in its place; it weighs most in its middle."""
         (sy, sx), (rows, columns) = self._scale, self._sum.shape
-        top, left = round(box.top * sy), round(box.left * sx)
-        height = min(max(1, round(box.height * sy)), rows - top)
-        width = min(max(1, round(box.width * sx)), columns - left)
+        top, left = round(tile.top * sy), round(tile.left * sx)
+        height = min(max(1, round(tile.height * sy)), rows - top)
+        width = min(max(1, round(tile.width * sx)), columns - left)
         if anomaly_map.shape != (height, width):
             resized = Image.fromarray(anomaly_map).resize(
                 (width, height), Image.Resampling.BILINEAR

@@ -24,7 +24,7 @@ from onegauge.schemas import (
 )
 from onegauge.service.errors import ImageError
 from onegauge.service.imaging.image import InputImage, read_image, read_original
-from onegauge.service.imaging.tiles import Mosaic, Tiles, Tiling
+from onegauge.service.imaging.tiles import Mosaic, TiledPicture, Tiling
 from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.judge import Judge
@@ -51,7 +51,7 @@ class _Readable:
     index: int
     filename: str | None
     data: bytes
-    image: InputImage | Tiles
+    image: InputImage | TiledPicture
     timing_ms: dict[str, float]
 
 
@@ -119,12 +119,12 @@ class Inspection:
     def _read(self, index: int, inquiry: Inquiry, contract: Contract) -> _Readable | Rejection:
         upload, timing_ms = inquiry.uploads[index], dict(inquiry.timing_ms)
         size, max_pixels = (contract.height, contract.width), self._settings.max_pixels
-        image: InputImage | Tiles
+        image: InputImage | TiledPicture
         try:
             with self._metrics.stage("decode", timing_ms):
                 data = upload.read()
                 if contract.tiling:
-                    image = Tiles(
+                    image = TiledPicture(
                         data, contract.tiling, size, max_pixels=max_pixels, depth=contract.depth
                     )
                 else:
@@ -141,8 +141,8 @@ class Inspection:
         timing_ms: dict[str, float] = {}
         with self._metrics.stage("infer", timing_ms):
             if tiling := judge.contract.tiling:
-                (tiles,) = (item.image for item in items if isinstance(item.image, Tiles))
-                outputs = _infer_tiles(tiles, tiling, judge.contract, infer)
+                (picture,) = (i.image for i in items if isinstance(i.image, TiledPicture))
+                outputs = _infer_tiles(picture, tiling, judge.contract, infer)
             else:
                 images = [i.image.pixels for i in items if isinstance(i.image, InputImage)]
                 outputs = infer(np.stack(images))
@@ -204,16 +204,18 @@ class Inspection:
         )
 
 
-def _infer_tiles(tiles: Tiles, tiling: Tiling, contract: Contract, infer: Infer) -> Outputs:
+def _infer_tiles(
+    picture: TiledPicture, tiling: Tiling, contract: Contract, infer: Infer
+) -> Outputs:
     """The outputs (1,) of a picture, batch by batch of its tiles.
 
     Raises ImageError where the picture turns out to be damaged.
     """
     sides = contract.map_height, contract.map_width
-    mosaic, coming = Mosaic(tiles.width, tiles.height, tiling, sides), iter(tiles)
+    mosaic, coming = Mosaic(picture.width, picture.height, tiling, sides), iter(picture)
     while some := list(islice(coming, contract.max_batch_size)):
         outputs = infer(np.stack([pixels for _, pixels in some]))
-        mosaic.add([box for box, _ in some], vars(outputs))
+        mosaic.add([tile for tile, _ in some], vars(outputs))
     return Outputs(**mosaic.whole())
 
 

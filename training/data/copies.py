@@ -63,10 +63,10 @@ def print_of(picture: Picture) -> np.ndarray:
     """A picture as a whole in grey, however it is cut: uint8 (s, s), s at most SIDE."""
     side = min(SIDE, picture.pixels.shape[1])
     whole = np.zeros((side, side), np.uint8)
-    for tile, box in zip(picture.pixels, picture.boxes, strict=True):
-        rows = _scaled(box.top, box.height, picture.height, side)
-        columns = _scaled(box.left, box.width, picture.width, side)
-        grey = torch.from_numpy(tile.mean(2, dtype=np.float32))[None]  # (1, H, W)
+    for pixels, tile in zip(picture.pixels, picture.tiles, strict=True):
+        rows = _scaled(tile.top, tile.height, picture.height, side)
+        columns = _scaled(tile.left, tile.width, picture.width, side)
+        grey = torch.from_numpy(pixels.mean(2, dtype=np.float32))[None]  # (1, H, W)
         size = rows.stop - rows.start, columns.stop - columns.start
         whole[rows, columns] = F.adaptive_avg_pool2d(grey, size)[0].round().byte().numpy()
     return whole

@@ -15,7 +15,7 @@ from onegauge.files import IMAGE_SUFFIXES
 from onegauge.service.errors import ImageError
 from onegauge.service.imaging.depth import UNKNOWN, Depth
 from onegauge.service.imaging.image import read_image
-from onegauge.service.imaging.tiles import Box, Tiles, Tiling
+from onegauge.service.imaging.tiles import Tile, TiledPicture, Tiling
 from onegauge.training.choice import NO_CHOICE, Choice
 from onegauge.training.data.layouts import LAYOUTS, TestImage, recognise
 from onegauge.training.data.masks import MAX_PIXELS, marked, scaled
@@ -110,7 +110,7 @@ class Picture:
     pixels: np.ndarray
     width: int
     height: int
-    boxes: tuple[Box, ...]
+    tiles: tuple[Tile, ...]
     digest: str  # SHA-256 of the file
 
     def __len__(self) -> int:
@@ -125,11 +125,11 @@ def picture_of(
     digest = sha256(data).hexdigest()
     if tiling is None:
         image = read_image(data, (size, size), max_pixels=MAX_PIXELS, depth=depth)
-        whole = (Box(0, 0, image.width, image.height),)
+        whole = (Tile(0, 0, image.width, image.height),)
         return Picture(image.pixels[np.newaxis], image.width, image.height, whole, digest)
-    tiles = Tiles(data, tiling, (size, size), max_pixels=MAX_PIXELS, depth=depth)
-    pixels = np.stack([pixels for _, pixels in tiles])
-    return Picture(pixels, tiles.width, tiles.height, tuple(tiles.boxes), digest)
+    picture = TiledPicture(data, tiling, (size, size), max_pixels=MAX_PIXELS, depth=depth)
+    pixels = np.stack([pixels for _, pixels in picture])
+    return Picture(pixels, picture.width, picture.height, tuple(picture.tiles), digest)
 
 
 def readable(

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from onegauge.service.imaging.depth import UNKNOWN, Depth
-from onegauge.service.imaging.tiles import Box, Mosaic, Tiling
+from onegauge.service.imaging.tiles import Mosaic, Tile, Tiling
 from onegauge.training.data.dataset import Picture, TestImage, Unreadable, readable
 from onegauge.training.errors import DataError
 from onegauge.training.progress import Progress
@@ -76,7 +76,7 @@ class Cut:
 
     width: int
     height: int
-    boxes: tuple[Box, ...]
+    tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def ask(
         parts += [infer(pixels[i : i + AT_A_TIME]) for i in range(0, len(pixels), AT_A_TIME)]
         seconds += time.perf_counter() - started
         kept += batch
-        cuts += [Cut(picture.width, picture.height, picture.boxes) for picture in pictures]
+        cuts += [Cut(picture.width, picture.height, picture.tiles) for picture in pictures]
     if not kept:
         raise DataError(f"none of the {len(images)} test images can be read")
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -121,7 +121,7 @@ def whole_pictures(
     """
     whole = {name: outputs[name] for name in NAMES}
     if intake.tiling is not None:
-        ends = np.cumsum([len(cut.boxes) for cut in cuts])[:-1]
+        ends = np.cumsum([len(cut.tiles) for cut in cuts])[:-1]
         tiles = {name: np.split(column, ends) for name, column in whole.items()}
         pictures = [
             _joined(cut, dict(zip(NAMES, parts, strict=True)), intake.tiling)
@@ -142,7 +142,7 @@ def _joined(cut: Cut, outputs: Columns, tiling: Tiling) -> dict[str, np.ndarray]
     """The outputs (1, ...) of a picture from those of its tiles (T, ...)."""
     height, width = outputs["anomaly_map"].shape[1:]
     mosaic = Mosaic(cut.width, cut.height, tiling, (height, width))
-    mosaic.add(cut.boxes, outputs)
+    mosaic.add(cut.tiles, outputs)
     whole = mosaic.whole()
     anomaly_map = reduced(whole["anomaly_map"][0], (MAP_SIDE, MAP_SIDE))
     return whole | {"anomaly_map": anomaly_map[np.newaxis]}

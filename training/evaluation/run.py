@@ -124,7 +124,7 @@ def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -
     products = tuple(
         image.product
         for image, cut in zip(detected.images, detected.cuts, strict=True)
-        for _ in cut.boxes
+        for _ in cut.tiles
     )
     with torch.inference_mode():
         look = Look(gauge.embedding(detected.deviations), detected.places)

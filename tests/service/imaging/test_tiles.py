@@ -10,7 +10,7 @@ from tritonclient.grpc.model_config_pb2 import ModelParameter
 from onegauge.service.errors import ImageError, UnreadableImage
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.imaging.image import read_original
-from onegauge.service.imaging.tiles import Box, Mosaic, Tiles, Tiling
+from onegauge.service.imaging.tiles import Mosaic, Tile, TiledPicture, Tiling
 from onegauge.service.model.repository import read_config
 from rig.gateway_process import gateway_process
 from rig.pictures import encode, oriented, png_of_12_bits
@@ -27,19 +27,19 @@ def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
 
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 112, 113, 200, 1000])
 def test_tiles_cover_a_picture_from_end_to_end_and_overlap(length):
-    boxes = TILING.boxes(length, 64)
-    assert boxes[0].left == 0
-    assert boxes[-1].left + boxes[-1].width == length
-    for before, after in zip(boxes, boxes[1:], strict=False):
+    cut = TILING.tiles(length, 64)
+    assert cut[0].left == 0
+    assert cut[-1].left + cut[-1].width == length
+    for before, after in zip(cut, cut[1:], strict=False):
         assert before.left + before.width - after.left >= TILING.overlap - 1  # rounding
         assert after.width == 64
 
 
 def test_no_more_tiles_than_it_takes():
-    assert len(TILING.boxes(64, 64)) == 1
-    assert len(TILING.boxes(112, 64)) == 2
-    assert len(TILING.boxes(113, 112)) == 3 * 2
-    assert TILING.boxes(30, 200)[0] == Box(0, 0, 30, 64)
+    assert len(TILING.tiles(64, 64)) == 1
+    assert len(TILING.tiles(112, 64)) == 2
+    assert len(TILING.tiles(113, 112)) == 3 * 2
+    assert TILING.tiles(30, 200)[0] == Tile(0, 0, 30, 64)
 
 
 @pytest.mark.parametrize(
@@ -60,18 +60,18 @@ def test_no_more_tiles_than_it_takes():
 def test_tiles_are_the_pixels_of_the_whole_however_it_is_decoded(mode, encoding, options):
     data = encode(noise(200, 130, mode), encoding, **options)
     whole = np.asarray(read_original(data, max_pixels=10**6))
-    tiles = Tiles(data, TILING, (64, 64), max_pixels=10**6)
+    tiles = TiledPicture(data, TILING, (64, 64), max_pixels=10**6)
     assert (tiles.height, tiles.width) == whole.shape[:2]
     seen = list(tiles)
-    assert [box for box, _ in seen] == TILING.boxes(tiles.width, tiles.height)
-    for box, pixels in seen:
+    assert [tile for tile, _ in seen] == TILING.tiles(tiles.width, tiles.height)
+    for tile, pixels in seen:
         np.testing.assert_array_equal(
-            pixels, whole[box.top : box.top + box.height, box.left : box.left + box.width]
+            pixels, whole[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
         )
 
 
 def test_tiles_are_brought_to_the_size_of_the_model():
-    tiles = Tiles(encode(noise(200, 130)), TILING, (32, 48), max_pixels=10**6)
+    tiles = TiledPicture(encode(noise(200, 130)), TILING, (32, 48), max_pixels=10**6)
     assert {pixels.shape for _, pixels in tiles} == {(32, 48, 3)}
 
 
@@ -80,29 +80,29 @@ def test_cut_off_file_is_unreadable_at_the_latest_when_it_is_read(encoding):
     rng = np.random.default_rng(0)
     data = encode(Image.fromarray(rng.integers(0, 256, (300, 300, 3), np.uint8)), encoding)
     with pytest.raises(UnreadableImage):
-        list(Tiles(data[: len(data) // 2], TILING, (64, 64), max_pixels=10**6))
+        list(TiledPicture(data[: len(data) // 2], TILING, (64, 64), max_pixels=10**6))
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
 def test_jpeg_of_which_data_were_lost_is_unreadable(options):
     data = encode(noise(300, 300), "JPEG", quality=95, **options)
     with pytest.raises(UnreadableImage):
-        list(Tiles(data[:5000] + data[5512:], TILING, (64, 64), max_pixels=10**6))
+        list(TiledPicture(data[:5000] + data[5512:], TILING, (64, 64), max_pixels=10**6))
 
 
 def test_png_whose_checksum_is_wrong_is_unreadable():
     data = bytearray(encode(noise(300, 300)))
     data[len(data) // 2] ^= 1
     with pytest.raises(UnreadableImage):
-        list(Tiles(bytes(data), TILING, (64, 64), max_pixels=10**6))
+        list(TiledPicture(bytes(data), TILING, (64, 64), max_pixels=10**6))
 
 
 def test_tiles_of_more_than_8_bits_are_scaled_by_the_depth():
     levels = np.asarray(noise(200, 130))
     data = png_of_12_bits(levels)
-    for box, pixels in Tiles(data, TILING, (64, 64), max_pixels=10**6, depth=Depth(12)):
+    for tile, pixels in TiledPicture(data, TILING, (64, 64), max_pixels=10**6, depth=Depth(12)):
         np.testing.assert_array_equal(
-            pixels, levels[box.top : box.top + box.height, box.left : box.left + box.width]
+            pixels, levels[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
         )
 
 
@@ -114,7 +114,7 @@ def test_damage_of_any_kind_is_an_image_error():
         for position in rng.integers(0, len(data), 3):
             data[position] = rng.integers(256)
         try:
-            list(Tiles(bytes(data), TILING, (64, 64), max_pixels=10**5))
+            list(TiledPicture(bytes(data), TILING, (64, 64), max_pixels=10**5))
         except ImageError:
             continue
 
@@ -129,9 +129,9 @@ def outputs(anomaly_map: np.ndarray, **columns: list[float]) -> dict[str, np.nda
 def test_maps_of_tiles_are_one_map_again():
     picture = noise(200, 130, "L")
     mosaic = Mosaic(200, 130, TILING, (64, 64))
-    for box in TILING.boxes(200, 130):
-        part = picture.crop((box.left, box.top, box.left + box.width, box.top + box.height))
-        mosaic.add([box], outputs(np.asarray(part)[np.newaxis]))
+    for tile in TILING.tiles(200, 130):
+        part = picture.crop((tile.left, tile.top, tile.left + tile.width, tile.top + tile.height))
+        mosaic.add([tile], outputs(np.asarray(part)[np.newaxis]))
     (anomaly_map,) = mosaic.whole()["anomaly_map"]
     np.testing.assert_allclose(anomaly_map, np.asarray(picture, np.float32), atol=1e-3)
 
@@ -139,7 +139,7 @@ def test_maps_of_tiles_are_one_map_again():
 def test_overlapping_maps_are_blended_without_a_step():
     tiling = Tiling(64, 32)
     mosaic = Mosaic(96, 64, tiling, (16, 16))
-    mosaic.add(tiling.boxes(96, 64), outputs(np.stack([np.zeros((16, 16)), np.ones((16, 16))])))
+    mosaic.add(tiling.tiles(96, 64), outputs(np.stack([np.zeros((16, 16)), np.ones((16, 16))])))
     row = mosaic.whole()["anomaly_map"][0, 8]
     assert (row[:8] == 0).all()
     assert (row[16:] == 1).all()
@@ -149,7 +149,7 @@ def test_overlapping_maps_are_blended_without_a_step():
 
 def test_a_picture_is_judged_by_its_worst_tiles():
     mosaic = Mosaic(160, 64, TILING, (4, 4))
-    left, middle, right = TILING.boxes(160, 64)
+    left, middle, right = TILING.tiles(160, 64)
     mosaic.add(
         [left, middle],
         outputs(

@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter, shift
 
 from demo.products import PRODUCTS
 from demo.products.camera import Camera
-from onegauge.service.imaging.tiles import Box, Tiling
+from onegauge.service.imaging.tiles import Tile, Tiling
 from onegauge.training.data.copies import near_copies, print_of, require_difference
 from onegauge.training.data.dataset import Picture
 from onegauge.training.errors import DataError
@@ -32,7 +32,7 @@ def rendered(product: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def prints_of(pictures: list[np.ndarray]) -> np.ndarray:
-    whole = (Box(0, 0, SIDE, SIDE),)
+    whole = (Tile(0, 0, SIDE, SIDE),)
     return np.stack([print_of(Picture(p[np.newaxis], SIDE, SIDE, whole, "")) for p in pictures])
 
 
@@ -99,11 +99,11 @@ def test_one_colour_tells_nothing_of_the_part():
 
 def test_a_picture_that_is_cut_has_the_print_of_the_whole():
     pixels = shot(grained(np.random.default_rng(4)), np.random.default_rng(5))
-    boxes = Tiling(48, 16).boxes(SIDE, SIDE)
-    tiles = [pixels[b.top : b.top + 48, b.left : b.left + 48] for b in boxes]
+    cut = Tiling(48, 16).tiles(SIDE, SIDE)
+    tiles = [pixels[b.top : b.top + 48, b.left : b.left + 48] for b in cut]
     large = [tile.repeat(2, 0).repeat(2, 1) for tile in tiles]  # as the model sees them
-    cut = print_of(Picture(np.stack(large), SIDE, SIDE, tuple(boxes), ""))
-    assert len(boxes) == 9
+    cut = print_of(Picture(np.stack(large), SIDE, SIDE, tuple(cut), ""))
+    assert len(cut) == 9
     assert np.array_equal(cut, prints_of([pixels])[0])
 
 

@@ -8,7 +8,7 @@ from onegauge.service.errors import UnreadableImage
 from onegauge.service.imaging.depth import Samples
 from onegauge.service.imaging.formats import png
 from onegauge.service.imaging.image import read_original
-from onegauge.service.imaging.tiles import Tiles, Tiling
+from onegauge.service.imaging.tiles import TiledPicture, Tiling
 from rig.pictures import encode, picture, png_of_16_bits
 
 RNG = np.random.default_rng(0)
@@ -20,7 +20,7 @@ def whole(data: bytes) -> None:
 
 
 def in_tiles(data: bytes) -> None:
-    list(Tiles(data, Tiling(24, 8), (16, 16), max_pixels=10**4))
+    list(TiledPicture(data, Tiling(24, 8), (16, 16), max_pixels=10**4))
 
 
 def samples(data: bytes) -> Samples:
