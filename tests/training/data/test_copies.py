@@ -99,11 +99,11 @@ def test_one_colour_tells_nothing_of_the_part():
 
 def test_a_picture_that_is_cut_has_the_print_of_the_whole():
     pixels = shot(grained(np.random.default_rng(4)), np.random.default_rng(5))
-    cut = Tiling(48, 16).tiles(SIDE, SIDE)
-    tiles = [pixels[b.top : b.top + 48, b.left : b.left + 48] for b in cut]
+    places = Tiling(48, 16).tiles(SIDE, SIDE)
+    tiles = [pixels[b.top : b.top + 48, b.left : b.left + 48] for b in places]
     large = [tile.repeat(2, 0).repeat(2, 1) for tile in tiles]  # as the model sees them
-    cut = print_of(Picture(np.stack(large), SIDE, SIDE, tuple(cut), ""))
-    assert len(cut) == 9
+    cut = print_of(Picture(np.stack(large), SIDE, SIDE, tuple(places), ""))
+    assert len(places) == 9
     assert np.array_equal(cut, prints_of([pixels])[0])
 
 
