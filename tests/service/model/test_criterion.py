@@ -60,16 +60,3 @@ def test_p_values_count_the_calibration_scores_that_are_as_high():
     calibration = np.float32([0.0, 0.5, 0.5, 0.9])
     found = p_values(np.float32([-1, 0.5, 0.6, 1]), calibration)
     np.testing.assert_allclose(found, [1.0, 0.8, 0.4, 0.2])
-
-
-@pytest.mark.parametrize(("score", "clear"), [(0.5, True), (0.95, False), (1.05, False), (2, True)])
-def test_what_is_near_the_threshold_is_not_clear(score, clear):
-    assert Criterion().is_clear(score, 0.1, None) is clear
-    assert Criterion(threshold=3).is_clear(score + 2, 0.1, None) is clear
-
-
-@pytest.mark.parametrize(("score", "clear"), [(0.2, True), (0.65, False), (0.75, False), (2, True)])
-def test_what_is_near_the_score_of_a_rate_is_not_clear(score, clear):
-    calibration = np.linspace(0, 1, 101, dtype=np.float32)  # a p-value of 0.3 is near 0.7
-    assert Criterion(max_false_alarm_rate=0.3).is_clear(score, 0.1, calibration) is clear
-    assert not Criterion(max_false_alarm_rate=0.3).is_clear(score, 0.1, None), "unknown"
