@@ -4,11 +4,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextvars import copy_context
-from threading import BoundedSemaphore
+from contextvars import ContextVar, copy_context
+from functools import partial
+from threading import BoundedSemaphore, Event
 from typing import Any, TypeVar
 
+from onegauge.service.errors import Problem
+
 T = TypeVar("T")
+
+_given_up: ContextVar[Event | None] = ContextVar("given_up", default=None)  # in threads
 
 _log = logging.getLogger("onegauge.threads")
 
@@ -22,30 +27,51 @@ class Threads:
 
     async def run(self, task: Callable[[], T]) -> T:
         """Run one task, which sees the context variables of here, such as the current span."""
-        return await outcome(self._begin(task))
+        return await outcome(self._pool, partial(self.here, task))
 
-    def each(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
-        """Run tasks for a thread that waits: one where it is, several beside each other."""
-        first, *others = tasks
-        if not others:
-            return [self._run(first)]
-        return [future.result() for future in [self._begin(task) for task in (first, *others)]]
-
-    def _begin(self, task: Callable[[], T]) -> Future[T]:
-        return self._pool.submit(copy_context().run, self._run, task)
-
-    def _run(self, task: Callable[[], T]) -> T:
+    def here(self, task: Callable[[], T]) -> T:
+        """Run one task in the thread that calls; raises CancelledError if that was given up."""
         with self._bound:
+            go_on()
             return task()
 
+    def each(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
+        """Run tasks for a thread that waits, as `here`: one there, several beside each other."""
+        first, *others = tasks
+        if not others:
+            return [self.here(first)]
+        futures = [
+            self._pool.submit(copy_context().run, self.here, task) for task in (first, *others)
+        ]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:  # what comes after an error is not begun
+                future.cancel()
 
-async def outcome(future: Future[T]) -> T:
-    """What a thread comes to; an error that comes when nobody waits any more is logged."""
+
+async def outcome(pool: ThreadPoolExecutor, task: Callable[[], T]) -> T:
+    """What a task comes to in a pool, where it sees the context variables of here.
+
+    Who gives up gives up the turn, too, and what has begun ends at the next `go_on`. An error that
+    comes then, and is no problem to tell a client of, is logged.
+    """
+    given_up, context = Event(), copy_context()
+    context.run(_given_up.set, given_up)
+    future = pool.submit(context.run, task)
     try:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
+        given_up.set()
         future.add_done_callback(_log_error)
         raise
+
+
+def go_on() -> None:
+    """Raise CancelledError in a thread whose task was given up."""
+    given_up = _given_up.get()
+    if given_up and given_up.is_set():
+        raise CancelledError
 
 
 async def beside(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -67,5 +93,5 @@ async def beside(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 def _log_error(future: Future[Any]) -> None:
     error = None if future.cancelled() else future.exception()
-    if error and not isinstance(error, CancelledError):  # nor what it waited for was given up
+    if error and not isinstance(error, CancelledError | Problem):
         _log.error("failed when nobody waited any more", exc_info=error)

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 # From the ground: a room imports from the floors below it, and from none beside it.
 FLOORS = (
     {"cores", "files", "schemas"},
-    {"client", "service.errors", "service.settings", "service.threads"},
-    {"service.imaging"},
+    {"client", "service.errors", "service.settings"},
+    {"service.imaging", "service.threads"},
     {"service.model"},
     {"service.observe"},
     {"service.inspection"},

@@ -142,13 +142,27 @@ class Inspection:
         with self._metrics.stage("infer", timing_ms):
             if tiling := judge.contract.tiling:
                 (picture,) = (i.image for i in items if isinstance(i.image, TiledPicture))
-                outputs = _infer_tiles(picture, tiling, judge.contract, infer)
+                outputs = self._infer_tiles(picture, tiling, judge.contract, infer)
             else:
                 images = [i.image.pixels for i in items if isinstance(i.image, InputImage)]
                 outputs = infer(np.stack(images))
         for item in items:
             item.timing_ms.update(timing_ms)
         return judge.looked_at(outputs)
+
+    def _infer_tiles(
+        self, picture: TiledPicture, tiling: Tiling, contract: Contract, infer: Infer
+    ) -> Outputs:
+        """The outputs (1,) of a picture, batch by batch of its tiles.
+
+        Raises ImageError where the picture turns out to be damaged.
+        """
+        sides, here = (contract.map_height, contract.map_width), self._threads.here
+        mosaic, coming = Mosaic(picture.width, picture.height, tiling, sides), iter(picture)
+        while some := here(lambda: list(islice(coming, contract.max_batch_size))):
+            outputs = infer(np.stack([pixels for _, pixels in some]))
+            here(partial(mosaic.add, [tile for tile, _ in some], vars(outputs)))
+        return Outputs(**here(mosaic.whole))
 
     def _decide(self, item: _Readable, outputs: Outputs, judge: Judge) -> Decision:
         score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])
@@ -202,21 +216,6 @@ class Inspection:
             scale=None if encoding in ("npy", "mask") else Scale(),
             content=encoded.data,
         )
-
-
-def _infer_tiles(
-    picture: TiledPicture, tiling: Tiling, contract: Contract, infer: Infer
-) -> Outputs:
-    """The outputs (1,) of a picture, batch by batch of its tiles.
-
-    Raises ImageError where the picture turns out to be damaged.
-    """
-    sides = contract.map_height, contract.map_width
-    mosaic, coming = Mosaic(picture.width, picture.height, tiling, sides), iter(picture)
-    while some := list(islice(coming, contract.max_batch_size)):
-        outputs = infer(np.stack([pixels for _, pixels in some]))
-        mosaic.add([tile for tile, _ in some], vars(outputs))
-    return Outputs(**mosaic.whole())
 
 
 def _rejection(index: int, filename: str | None, problem: ImageError) -> Rejection:

@@ -1,16 +1,38 @@
 import asyncio
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
 from threading import Event, current_thread
 
 import pytest
 
-from onegauge.service.errors import BackendFailed
+from onegauge.service.errors import BackendFailed, BackendTimeout
 from onegauge.service.threads import Threads, beside, outcome
 
 current: ContextVar[str] = ContextVar("current")
+
+
+def given_up_before(step: Callable[[], object]) -> None:
+    """Give a task up when it has begun, and let it end with this step."""
+    begun, release = Event(), Event()
+
+    def task() -> object:
+        begun.set()
+        release.wait(20)
+        return step()
+
+    async def give_up(pool: ThreadPoolExecutor) -> None:
+        waiting = asyncio.create_task(outcome(pool, task))
+        await asyncio.to_thread(begun.wait, 20)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        release.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.run(give_up(pool))
 
 
 def test_order_stays_and_so_many_run_beside_each_other():
@@ -79,27 +101,50 @@ def test_what_nobody_waits_for_is_not_begun():
 
 
 def test_error_of_what_nobody_waits_for_any_more_is_logged(caplog):
-    release, ended = Event(), Event()
-
     def fail() -> None:
-        release.wait(20)
         raise RuntimeError("too late")
 
-    async def scenario() -> None:
-        with ThreadPoolExecutor(1) as pool:
-            job: Future[None] = pool.submit(fail)
-            waiting = asyncio.create_task(outcome(job))
-            await asyncio.sleep(0)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-            job.add_done_callback(lambda _: ended.set())
-            release.set()
-
-    asyncio.run(scenario())
-    assert ended.wait(20)
+    given_up_before(fail)
     (record,) = caplog.records
     assert (record.levelno, str(record.exc_info[1])) == (logging.ERROR, "too late")
+
+
+def test_problem_that_no_client_waits_for_any_more_is_not_logged(caplog):
+    def fail() -> None:
+        raise BackendTimeout("the deadline is over here, too")
+
+    given_up_before(fail)
+    assert not caplog.records
+
+
+def test_what_was_given_up_begins_no_task_more(caplog):
+    begun: list[int] = []
+    threads = Threads(2)
+    given_up_before(lambda: threads.here(partial(begun.append, 1)))
+    given_up_before(lambda: threads.each([partial(begun.append, 2), partial(begun.append, 3)]))
+    assert begun == []
+    assert not caplog.records
+
+
+def test_what_comes_after_an_error_is_not_begun():
+    begun: list[str] = []
+    threads = Threads(1)
+
+    def fail() -> None:
+        raise RuntimeError("at once")
+
+    occupied, release = Event(), Event()
+
+    def occupy() -> None:
+        occupied.set()
+        release.wait(20)
+
+    with ThreadPoolExecutor(1) as waiting:
+        with pytest.raises(RuntimeError, match="at once"):
+            threads.each([fail, occupy, partial(begun.append, "third")])
+        release.set()
+        waiting.submit(threads.each, [partial(begun.append, "next")] * 2).result(20)
+    assert begun == ["next", "next"]
 
 
 def test_error_reaches_who_waits_and_no_log(caplog):

@@ -28,6 +28,7 @@ from onegauge.service.model.repository import (
     stored_version,
 )
 from onegauge.service.settings import Settings
+from onegauge.service.threads import go_on
 
 SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and the one that exported
 SMALLER_TOLERANCE = 0.1  # the same for smaller precisions, which machines round differently
@@ -109,12 +110,18 @@ class EmbeddedBackend:
         if monotonic() - min(self._begun, default=inf) > limit:
             raise BackendTimeout(f"A batch has been running for more than {limit:g} s.")
 
-    def submit(self, task: Callable[[], T]) -> Future[T]:
-        """Have a worker do a task when its turn comes."""
+    async def work(self, job: Callable[[], T], deadline: float) -> T:
+        """Have a worker do a job when its turn comes; raises BackendTimeout."""
+        return await in_time(self._workers, partial(self._occupied, job), deadline)
+
+    def begin(self, compiled: Compiled, images: NDArray[np.uint8]) -> Future[Outputs]:
+        """Have a worker inspect a batch (B, H, W, 3) when its turn comes."""
+        task = partial(self.run, compiled, images)
         return self._workers.submit(copy_context().run, self._occupied, task)
 
     def run(self, compiled: Compiled, images: NDArray[np.uint8]) -> Outputs:
         """Inspect a batch (B, H, W, 3) in the worker that calls."""
+        go_on()
         half_idle = 2 * len(self._begun) <= self._cores
         run = compiled.alone if half_idle else compiled.beside
         return Outputs.from_tensors(run(images), len(images))
@@ -154,20 +161,18 @@ class EmbeddedModel:
         self._compiled = compiled
 
     async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
-        """Do a job, which may infer: in a worker, where it is the only one that it takes.
+        """Do a job, which may infer: one of an image in a worker, from its bytes to its answer.
 
-        A picture of many tiles, and a batch, wait beside the workers instead.
+        One of a batch, or of a picture of many tiles, waits beside the workers instead.
         """
         if self.at_once > 1 or self.contract.tiling:
             return await self._backend.waiting.work(job, self._ask, deadline)
         infer = partial(self._backend.run, self._compiled)
-        return await in_time(self._backend.submit(partial(job, infer)), deadline)
+        return await self._backend.work(partial(job, infer), deadline)
 
     def _ask(self, images: NDArray[np.uint8]) -> list[Future[Outputs]]:
         parts = (images[i : i + self.at_once] for i in range(0, len(images), self.at_once))
-        return [
-            self._backend.submit(partial(self._backend.run, self._compiled, part)) for part in parts
-        ]
+        return [self._backend.begin(self._compiled, part) for part in parts]
 
 
 def _verify(run: Run, expected: Verification, contract: Contract, *, full: bool) -> None:

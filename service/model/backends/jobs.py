@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
-from threading import Event
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from onegauge.service.errors import BackendTimeout
 from onegauge.service.model.model import Infer
 from onegauge.service.model.outputs import Outputs
-from onegauge.service.threads import outcome
+from onegauge.service.threads import go_on, outcome
 
 T = TypeVar("T")
 
@@ -21,39 +20,40 @@ T = TypeVar("T")
 Ask: TypeAlias = Callable[[NDArray[np.uint8]], Sequence[Future[Outputs]]]
 
 
-async def in_time(future: Future[T], deadline: float) -> T:
-    """What a job comes to; raises BackendTimeout after `deadline`, in the event loop's time.
-
-    Who gives up gives up the turn, too.
-    """
+async def in_time(pool: ThreadPoolExecutor, job: Callable[[], T], deadline: float) -> T:
+    """What a job comes to; raises BackendTimeout after `deadline`, in the event loop's time."""
     try:
         async with asyncio.timeout_at(deadline):
-            return await outcome(future)
+            return await outcome(pool, job)
     except TimeoutError as exc:
         raise BackendTimeout("The model did not answer before the deadline.") from exc
 
 
 class WaitingRoom:
-    """Threads for jobs that wait while a model works for them elsewhere."""
+    """Threads for jobs that wait while a model works for them elsewhere.
 
-    def __init__(self, places: int) -> None:
-        self._threads = ThreadPoolExecutor(places, thread_name_prefix="waiting")
+    There is one for each of the requests in flight, and one for the shadow version.
+    """
+
+    def __init__(self, in_flight: int) -> None:
+        self._threads = ThreadPoolExecutor(in_flight + 1, thread_name_prefix="waiting")
 
     async def work(self, job: Callable[[Infer], T], ask: Ask, deadline: float) -> T:
         """Do a job that infers by `ask`; with the job, what it has asked for is given up."""
-        given_up = Event()
         asked: list[Future[Outputs]] = []
 
         def infer(images: NDArray[np.uint8]) -> Outputs:
+            go_on()
             asked[:] = ask(images)
-            if given_up.is_set():
+            try:
+                go_on()  # else nobody would cancel what was asked for just when it was given up
+                return Outputs.joined([part.result() for part in asked])
+            finally:
                 _cancel(asked)
-            return Outputs.joined([part.result() for part in asked])
 
         try:
-            return await in_time(self._threads.submit(copy_context().run, job, infer), deadline)
+            return await in_time(self._threads, partial(job, infer), deadline)
         finally:
-            given_up.set()
             _cancel(asked)
 
     def close(self) -> None:

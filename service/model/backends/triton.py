@@ -96,15 +96,16 @@ class TritonBackend:
         self._model = settings.model
         self._admin = admin_headers(settings.triton_admin_key)
         self._shared_memory = settings.triton_shared_memory
-        self.waiting = WaitingRoom(settings.max_in_flight)
+        self._in_flight = settings.max_in_flight
 
     async def start(self) -> None:
         """Create the client, which belongs to the running event loop; the server may come later."""
+        self.waiting = WaitingRoom(self._in_flight)
         self.client = InferenceServerClient(self._target, channel_args=_CHANNEL_OPTIONS)
         self._shared = SharedMemory(self.client, self._admin) if self._shared_memory else None
 
     async def stop(self) -> None:
-        """Close the connections."""
+        """Drop the jobs that still wait, and close the connections."""
         self.waiting.close()
         if self._shared:
             await self._shared.close()

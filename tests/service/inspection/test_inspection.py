@@ -1,12 +1,25 @@
+import asyncio
 from base64 import b64decode
+from collections.abc import Callable
 from io import BytesIO
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from onegauge.schemas import Answer, Options
 from onegauge.service.errors import BackendTimeout, BackendUnavailable
+from onegauge.service.imaging.tiles import Tiling
+from onegauge.service.inspection.inquiry import Inquiry, Upload
+from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.model.contract import Contract
+from onegauge.service.model.model import Infer
+from onegauge.service.model.outputs import Outputs
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.settings import Settings
+from onegauge.service.threads import Threads
+from rig.pictures import encode
 from tests.service.fake_backend import FakeBackend, FakeModel
 
 
@@ -143,3 +156,51 @@ def test_backend_that_fails_fails_the_request(gateway, normal):
     assert post(client, normal).status_code == 504
     assert client.get("/readyz").status_code == 504
     assert client.get("/healthz").status_code == 200
+
+
+class OfTiles:
+    """A model of tiles, which notes the batches it is asked for, and does something at each."""
+
+    contract = Contract("fake", "1", 8, 8, 2, 2, 2, "onnxruntime", Tiling(8, 0).parameters())
+    at_once = 2
+
+    def __init__(self, at_batch: Callable[[int], None]) -> None:
+        self.batches: list[int] = []
+        self._at_batch = at_batch
+
+    async def work(self, job: Callable[[Infer], object], _deadline: float) -> object:
+        return await asyncio.to_thread(job, self._infer)
+
+    def _infer(self, images: np.ndarray) -> Outputs:
+        self.batches.append(len(images))
+        self._at_batch(len(self.batches))
+        zero = np.zeros(len(images), np.float32)
+        return Outputs(*[zero] * 6, np.zeros((len(images), 2, 2), np.float32))
+
+
+def test_tiles_are_decoded_only_while_no_more_images_are_than_may_be():
+    threads, occupied, went_on = Threads(1), Event(), Event()
+    waited: list[bool] = []
+
+    def occupy() -> None:
+        occupied.set()
+        waited.append(not went_on.wait(0.2))
+
+    def at_batch(number: int) -> None:
+        if number == 1:
+            Thread(target=threads.here, args=(occupy,)).start()
+            occupied.wait(20)
+        else:
+            went_on.set()
+
+    async def answer(model: OfTiles) -> Answer:
+        upload = Upload(None, 10_000)
+        upload.write(encode(Image.new("RGB", (24, 8)), "BMP"))
+        return await Inspection(Settings(), Metrics(), threads).answer(
+            Inquiry([upload], Options(), {}, 0.0), model
+        )
+
+    model = OfTiles(at_batch)
+    (result,) = asyncio.run(answer(model)).results
+    assert (result.decision, model.batches) == ("normal", [2, 1])
+    assert waited == [True]
