@@ -38,6 +38,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.looked_at = 0
         self.read: list[str] = []  # region of each inference, "message" where there was none
         self.restricted = ""
+        self.leaving = self.leave_together = 0
 
     async def SystemSharedMemoryRegister(self, request, context):
         self.looked_at += 1
@@ -49,6 +50,9 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         return pb.SystemSharedMemoryRegisterResponse()
 
     async def SystemSharedMemoryUnregister(self, request, _context):
+        self.leaving += 1
+        while self.leaving < self.leave_together:
+            await asyncio.sleep(0.01)
         del self.regions[request.name]
         return pb.SystemSharedMemoryUnregisterResponse()
 
@@ -216,3 +220,16 @@ def test_failed_inference_is_not_tried_again_and_keeps_its_place():
     session(server, scenario)
     assert server.looked_at == 1
     assert len(set(server.read)) == 1
+
+
+def test_a_server_that_hangs_at_the_end_is_waited_for_once(caplog):
+    server = Server()
+    server.leave_together = 3  # and none before
+
+    async def scenario(caller: Caller) -> None:
+        await asyncio.gather(*(caller.score(shade) for shade in range(3)))
+        assert len(server.regions) == 3
+
+    session(server, scenario)
+    assert not server.regions
+    assert not caplog.records
