@@ -196,8 +196,8 @@ class Metrics:
         self._queue_seconds.observe(seconds)
 
     @contextmanager
-    def batch(self, images: int, waited: float = 0.0) -> Iterator[None]:
-        """Measure a batch at the backend, which may have `waited` some seconds before."""
+    def batch(self, images: int, waited: float) -> Iterator[None]:
+        """Measure a batch at the backend, which has `waited` some seconds for its turn before."""
         start = perf_counter() - waited
         yield
         self._backend_seconds.observe(perf_counter() - start)

@@ -150,7 +150,7 @@ def test_drift_is_told_by_line_once_a_model_serves():
 
 def test_batches_and_turns_are_timed():
     metrics = Metrics()
-    with metrics.batch(4):
+    with metrics.batch(4, waited=0.02):
         pass
     metrics.queued(0.02)
     found = samples(metrics)
