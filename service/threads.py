@@ -13,7 +13,7 @@ from onegauge.service.errors import Problem
 
 T = TypeVar("T")
 
-_given_up: ContextVar[Event | None] = ContextVar("given_up", default=None)  # in threads
+_given_up: ContextVar[Event | None] = ContextVar("given_up", default=None)  # the task of a thread
 
 _log = logging.getLogger("onegauge.threads")
 
@@ -54,7 +54,7 @@ async def outcome(pool: ThreadPoolExecutor, task: Callable[[], T]) -> T:
     """What a task comes to in a pool, where it sees the context variables of here.
 
     Who gives up gives up the turn, too, and what has begun ends at the next `go_on`. An error that
-    comes then, and is no problem to tell a client of, is logged.
+    comes then is logged.
     """
     given_up, context = Event(), copy_context()
     context.run(_given_up.set, given_up)
@@ -63,7 +63,7 @@ async def outcome(pool: ThreadPoolExecutor, task: Callable[[], T]) -> T:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
         given_up.set()
-        future.add_done_callback(_log_error)
+        future.add_done_callback(_log_outcome)
         raise
 
 
@@ -87,11 +87,16 @@ async def beside(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     else:
         return [task.result() for task in tasks]
     for other in more:
-        _log.error("failed beside another error", exc_info=other)
+        _log_error(other, "failed beside another error")
     raise error
 
 
-def _log_error(future: Future[Any]) -> None:
-    error = None if future.cancelled() else future.exception()
-    if error and not isinstance(error, CancelledError | Problem):
-        _log.error("failed when nobody waited any more", exc_info=error)
+def _log_outcome(future: Future[Any]) -> None:
+    if not future.cancelled() and (error := future.exception()):
+        _log_error(error, "failed when nobody waited any more")
+
+
+def _log_error(error: BaseException, message: str) -> None:
+    """Log what nobody is told, but for what is meant for clients, as a deadline that is over."""
+    if not isinstance(error, CancelledError | Problem):
+        _log.error(message, exc_info=error)

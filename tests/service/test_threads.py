@@ -156,7 +156,7 @@ def test_error_reaches_who_waits_and_no_log(caplog):
     assert not caplog.records
 
 
-def test_first_error_of_many_is_raised_with_its_cause_and_no_other_is_lost(caplog):
+def test_first_error_of_many_is_raised_with_its_cause_and_no_other_bug_is_lost(caplog):
     gone: list[str] = []
 
     async def fail(error: Exception) -> None:
@@ -169,7 +169,8 @@ def test_first_error_of_many_is_raised_with_its_cause_and_no_other_is_lost(caplo
             gone.append("given up")
 
     async def scenario() -> None:
-        await beside([wait(), fail(BackendFailed("first")), fail(RuntimeError("second"))])
+        errors = BackendFailed("first"), RuntimeError("second"), BackendTimeout("third")
+        await beside([wait(), *map(fail, errors)])
 
     with pytest.raises(BackendFailed, match="first") as raised:
         asyncio.run(scenario())

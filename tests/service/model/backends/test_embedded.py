@@ -303,7 +303,8 @@ def test_tiles_of_a_picture_run_beside_each_other_where_that_is_faster(gauge_rep
     assert outputs.anomaly_map.shape == (4, 8, 12)
 
 
-def test_a_job_that_was_given_up_infers_no_more(gauge_repository):
+@pytest.mark.parametrize("batching", [True, False], ids=["beside a worker", "in a worker"])
+def test_a_job_that_was_given_up_infers_no_more(gauge_repository, batching):
     given_up, ended = Event(), Event()
     ran: list[int] = []
 
@@ -327,7 +328,7 @@ def test_a_job_that_was_given_up_infers_no_more(gauge_repository):
         await asyncio.to_thread(ended.wait, 20)
 
     settings = Settings(repository=gauge_repository, inference_workers=1)
-    backend = EmbeddedBackend(settings, compiling(run))
+    backend = EmbeddedBackend(settings, compiling(run, batching=batching))
     ran.clear()
     running(backend, give_up)
     assert 1 in ran

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from onegauge.service.model.backends.triton import (
     admin_headers,
 )
 from onegauge.service.model.contract import Contract, parse_config
+from onegauge.service.model.model import Infer
 from onegauge.service.model.outputs import OUTPUTS, Outputs
 from onegauge.service.settings import Settings
 
@@ -115,11 +117,14 @@ def session(
     return asyncio.run(talk())
 
 
-async def infer(backend: TritonBackend, timeout: float = 10) -> Outputs:
+async def work(backend: TritonBackend, job: Callable[[Infer], T], timeout: float = 10) -> T:
     contract = Contract("onegauge", "1", 32, 48, 8, 12, 4, "onnxruntime", {})
     model = TritonModel(contract, backend)
-    deadline = asyncio.get_running_loop().time() + timeout
-    return await model.work(lambda infer: infer(IMAGES), deadline)
+    return await model.work(job, asyncio.get_running_loop().time() + timeout)
+
+
+async def infer(backend: TritonBackend, timeout: float = 10) -> Outputs:
+    return await work(backend, lambda infer: infer(IMAGES), timeout)
 
 
 def test_the_version_that_the_configuration_names_is_served(server):
@@ -146,10 +151,17 @@ def test_infer_asks_for_our_outputs_alone_and_flattens_the_scalars(server):
     assert outputs.anomaly_map.shape == (3, 8, 12)
 
 
-def test_trace_goes_on_in_the_server(server):
-    with use_span(NonRecordingSpan(SpanContext(0xA, 0xB, is_remote=False))):
-        session(server, infer)
-    assert server.headers["traceparent"] == f"00-{0xA:032x}-{0xB:016x}-00"
+def test_trace_goes_on_in_the_server_from_the_span_of_the_job(server):
+    def span(number: int) -> AbstractContextManager[object]:
+        return use_span(NonRecordingSpan(SpanContext(0xA, number, is_remote=False)))
+
+    def job(infer: Infer) -> None:
+        with span(0xC):
+            infer(IMAGES)
+
+    with span(0xB):
+        session(server, lambda backend: work(backend, job))
+    assert server.headers["traceparent"] == f"00-{0xA:032x}-{0xC:016x}-00"
 
 
 def test_loading_lets_the_version_prove_itself(server):
