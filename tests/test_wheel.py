@@ -36,6 +36,20 @@ with Client(url) as gateway:
     for answer in (gateway.inspect([part]), asyncio.run(ask())):
         print(answer.results[0].decision)
 """
+TYPED = """
+from typing import assert_type
+
+from onegauge import AsyncClient, Client
+from onegauge.client import Answer
+
+async def ask() -> None:
+    async with AsyncClient("http://gateway") as gateway:
+        assert_type(await gateway.inspect([b""]), Answer)
+
+with Client("http://gateway") as gateway:
+    assert_type(gateway.inspect([b""]), Answer)
+    assert_type(gateway.inspect([b""]).results[0].index, int)
+"""
 
 
 def run_module(*command: str | Path) -> None:
@@ -133,3 +147,16 @@ def test_client_and_gateway_run_beside_modules_of_these_names(
             )
             assert (done.returncode, done.stderr) == (0, "")
             assert told in done.stdout
+
+
+def test_a_type_checker_knows_what_the_clients_take_and_give(environment, workplace):
+    (workplace / "typed.py").write_text(TYPED)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "typed.py"]
+    done = subprocess.run(
+        [*mypy, "--python-executable", environment / "bin" / "python"],
+        cwd=workplace,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

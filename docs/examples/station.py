@@ -10,8 +10,8 @@
 import sys
 from pathlib import Path
 
-from onegauge.client import Client, ClientError, key_of_environment
-from onegauge.schemas import Decision, Options
+from onegauge import Client
+from onegauge.client import ClientError, Decision, Options, key_of_environment
 
 GOOD, ANOMALOUS, UNKNOWN, NO_DECISION = range(4)
 TIMEOUT_S = 2.0  # then the part has left the station
