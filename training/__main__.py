@@ -1,4 +1,4 @@
-"""`python -m training evaluate …`, the same as `onegauge evaluate …`."""
+"""`python -m training …` in a checkout, the same as `onegauge …`."""
 
 from onegauge.cli import main
 

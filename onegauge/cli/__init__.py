@@ -1,7 +1,13 @@
 """The command line `onegauge`: from a folder of images to a model, and from that to decisions.
 
-A file for each group of commands. What a command needs is imported inside it, so that the gateway
-runs where torch is not installed and `--help` is instant.
+training     a folder of images → a run, and how good it is
+models       a run → the version of a model that is served
+gateway      what runs a gateway, and makes its keys
+inspection   what sends images to a gateway
+options      what several commands share
+
+What a command needs is imported inside it, so that the gateway runs where torch is not installed
+and `--help` is instant.
 """
 
 import sys

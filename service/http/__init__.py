@@ -1,0 +1,12 @@
+"""A connection → a request → an answer.
+
+connection, parser   bytes → requests, with limits on the header
+middleware           what every request passes: id, log, count, headers of the answer
+routes               the paths; lookout has that of Amazon Lookout for Vision
+access, keys         who may use a route, and how often
+admission            how many requests, inspections and bytes at once
+options, body, names what a request says: its options, its images, its file names
+disconnect           work whose client has gone is given up
+answers, problems    what it is answered: the forms of an answer, and errors as RFC 9457
+gateway              the parts that the routes use
+"""

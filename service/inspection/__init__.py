@@ -1,0 +1,12 @@
+"""One request's images → decisions, regions and anomaly maps.
+
+inquiry              what a request asks
+inspector            asks the version that is served, counts, has a shadow version asked, too
+inspection           the way of the images: read, infer, decide
+judge                how a request wants its images decided and its maps encoded
+mask                 the part of the picture that counts
+regions              the parts of a map that speak for a decision
+anomaly_map          a map as a file: PNG, JPEG, .npy
+versions, shadow     the version that answers and how another takes its place; one beside it
+background           tasks beside the requests
+"""

@@ -1,1 +1,6 @@
-"""Every detector with every alignment on one data set: the grid, its results and their tables."""
+"""Every detector with every alignment on one data set.
+
+benchmark   the grid, which goes on where it stopped
+results     its figures on disk
+tables      its figures in Markdown
+"""

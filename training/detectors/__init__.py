@@ -1,4 +1,10 @@
-"""Detectors: one file, one published method; features in, raw anomaly map out."""
+"""Detectors: one file, one published method; features in, raw anomaly map out.
+
+detector                                         what every detector is
+patchcore, revdist, recontrast, uniad, dinomaly  the methods
+bottleneck                                       networks that revdist and recontrast train
+engine                                           the loop that trains; stable_adamw: an optimizer
+"""
 
 from onegauge.training.detectors.detector import Detector, FitOptions, raw_maps
 from onegauge.training.detectors.dinomaly import Dinomaly

@@ -1,6 +1,6 @@
 """How good a run, a published model or a running gateway is on labelled images.
 
-python -m training evaluate RUN --data DIR --alignments none,class-aware,cada --json FILE
+onegauge evaluate RUN --data DIR --alignments none,class-aware,cada --json FILE
 """
 
 from __future__ import annotations

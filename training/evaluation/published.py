@@ -43,7 +43,7 @@ def evaluate_published(model: Path, images: Sequence[TestImage], progress: Progr
     """
     try:
         stored = _stored(model.resolve())
-        contract, alpha = stored.contract, _promise(stored.contract)
+        contract, alpha = stored.contract, _false_alarm_rate(stored.contract)
         infer = _load(stored.model_file())
     except ContractError as exc:
         raise DataError(f"{model} cannot be evaluated: {exc}") from exc
@@ -68,7 +68,7 @@ def _stored(folder: Path) -> StoredVersion:
     return served_version(folder)
 
 
-def _promise(contract: Contract) -> float:
+def _false_alarm_rate(contract: Contract) -> float:
     if contract.false_alarm_rate is None:
         raise ContractError(f"Model {contract.name!r} does not say which false-alarm rate it has.")
     return contract.false_alarm_rate
