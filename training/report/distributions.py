@@ -16,9 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from onegauge.training.evaluation.readings import Readings
+from onegauge.training.report.headline import percent
 from onegauge.training.report.plots import ANOMALOUS, INK, NORMAL
 from onegauge.training.report.scale import THRESHOLD
-from onegauge.training.report.verdict import percent
 
 WIDTH = 11.2  # inches
 HEAD = 1.2  # inches for titles, the axis and the legend

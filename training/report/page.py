@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from onegauge.training.report.exhibit import Exhibit
 from onegauge.training.report.gallery import Gallery
+from onegauge.training.report.headline import Headline, interval, percent, promised, score
 from onegauge.training.report.plots import ANOMALOUS, INK, NORMAL, Plot
 from onegauge.training.report.scale import THRESHOLD, stops
-from onegauge.training.report.verdict import Verdict, interval, percent, promise, score
 
 TEMPLATE = "page.html"
 
@@ -23,7 +23,7 @@ TEMPLATE = "page.html"
 class Page:
     """All that the page shows."""
 
-    verdict: Verdict
+    headline: Headline
     figures: Mapping[str, Any]
     products: Sequence[str]  # the worst first
     distributions: Plot
@@ -58,7 +58,7 @@ def render(page: Page) -> str:
     environment.filters |= {
         "percent": percent,
         "interval": interval,
-        "promise": promise,
+        "promised": promised,
         "score": score,
     }
     colours = {"normal": NORMAL, "anomalous": ANOMALOUS, "ink": INK}

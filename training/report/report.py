@@ -21,6 +21,7 @@ from onegauge.training.progress import Progress
 from onegauge.training.report import gallery
 from onegauge.training.report.curves import draw_p_values, draw_roc, draw_trade_off
 from onegauge.training.report.distributions import draw_distributions
+from onegauge.training.report.headline import headline
 from onegauge.training.report.page import Page, render
 from onegauge.training.report.plots import Plot, keep
 from onegauge.training.report.scale import THRESHOLD
@@ -32,7 +33,6 @@ from onegauge.training.report.tables import (
     worst_first,
     write_csv,
 )
-from onegauge.training.report.verdict import verdict
 
 TYPICAL_PRODUCTS = 60  # shown, so that the page remains small enough to be sent
 
@@ -55,14 +55,14 @@ def report(target: str, images: Sequence[TestImage], question: Question, out: Pa
 def write_report(subject: Subject, figures: Mapping[str, Any], out: Path) -> Path:
     """Write the report into the folder `out` and return the page's path.
 
-    `figures` are `training.evaluation.evaluate.figures_of` the subject. An image whose file is gone
+    `figures` are `evaluate.figures_of` the subject. An image whose file is gone
     is shown without its picture. Raises OSError where `out` cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     readings = subject.readings
     products = worst_first(figures["per_product"])
     page = Page(
-        verdict=verdict(figures),
+        headline=headline(figures),
         figures=figures,
         products=products,
         distributions=_distributions(readings, products, out),

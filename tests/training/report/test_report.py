@@ -9,8 +9,8 @@ import pytest
 from onegauge.training.evaluation.false_alarms import uniformity
 from onegauge.training.evaluation.metrics import report
 from onegauge.training.evaluation.readings import Readings, Subject
+from onegauge.training.report.headline import interval, percent
 from onegauge.training.report.report import write_report
-from onegauge.training.report.verdict import interval, percent
 
 CARD = {"Detector": "patchcore", "Backbone": "starter", "Alignment": "cada", "Time": "9 ms"}
 NASTY = "<script>alert(\"1\")</script> & 'co'"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from onegauge.training.evaluation.metrics import report
-from onegauge.training.report.verdict import interval, percent, promise, score, verdict
+from onegauge.training.report.headline import headline, interval, percent, promised, score
 
 
 def figures(alarms: int, normal: int, missed: int, anomalous: int, alpha: float = 0.05):
@@ -26,13 +26,13 @@ def figures(alarms: int, normal: int, missed: int, anomalous: int, alpha: float 
     ],
 )
 def test_the_headline_says_whether_the_promise_is_kept(alarms, status, words):
-    found = verdict(figures(alarms, normal=99, missed=0, anomalous=9))
+    found = headline(figures(alarms, normal=99, missed=0, anomalous=9))
     assert found.status == status
-    assert found.headline.replace("\N{NO-BREAK SPACE}", " ") == words
+    assert found.text.replace("\N{NO-BREAK SPACE}", " ") == words
 
 
 def test_the_sentences_count_errors_and_name_the_worst_products():
-    text = " ".join(verdict(figures(1, normal=19, missed=3, anomalous=9)).sentences)
+    text = " ".join(headline(figures(1, normal=19, missed=3, anomalous=9)).sentences)
     text = text.replace("\N{NO-BREAK SPACE}", " ")
     assert "1 of 20 normal images is flagged (95 % interval 0.1–24.9 %)." in text
     assert "3 of 10 anomalous images are missed: 30.0 % (6.7–65.2 %)." in text
@@ -41,7 +41,7 @@ def test_the_sentences_count_errors_and_name_the_worst_products():
 
 
 def test_without_errors_no_product_is_the_worst():
-    text = " ".join(verdict(figures(0, normal=5, missed=0, anomalous=5)).sentences)
+    text = " ".join(headline(figures(0, normal=5, missed=0, anomalous=5)).sentences)
     assert "None of 6 normal images are flagged" in text
     assert "ost misses" not in text
 
@@ -49,17 +49,17 @@ def test_without_errors_no_product_is_the_worst():
 def test_what_cannot_be_known_is_not_claimed():
     normal = np.array([0.1, 0.2])
     no_anomalies = report(normal, np.zeros(2, bool), "ab", threshold=1.0, alpha=0.05)
-    assert "nothing is known about misses" in " ".join(verdict(no_anomalies).sentences)
+    assert "nothing is known about misses" in " ".join(headline(no_anomalies).sentences)
     no_normals = report(normal, np.ones(2, bool), "ab", threshold=1.0, alpha=0.05)
-    assert verdict(no_normals).status == "unknown"
-    assert "cannot be checked" in verdict(no_normals).headline
+    assert headline(no_normals).status == "unknown"
+    assert "cannot be checked" in headline(no_normals).text
 
 
 def test_numbers_are_written_for_people():
     assert percent(0.03944) == "3.9\N{NO-BREAK SPACE}%"
     assert (percent(None), interval(None)) == ("–", "–")
     assert interval((0.0232, 0.0621)) == "2.3–6.2\N{NO-BREAK SPACE}%"
-    assert promise(0.001) == "0.1\N{NO-BREAK SPACE}%"
+    assert promised(0.001) == "0.1\N{NO-BREAK SPACE}%"
     assert [score(x) for x in (1.234, -0.456, 1.0)] == ["1.23", "\N{MINUS SIGN}0.46", "1.00"]
 
 

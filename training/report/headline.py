@@ -12,20 +12,20 @@ NONE = "–"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Headline:
     """The first thing that a reader sees."""
 
     status: str  # kept, open, broken or unknown
-    headline: str
+    text: str
     sentences: tuple[str, ...]
 
 
-def verdict(figures: Mapping[str, Any]) -> Verdict:
-    """The verdict on `training.evaluation.metrics.report` of one alignment."""
+def headline(figures: Mapping[str, Any]) -> Headline:
+    """The headline over `metrics.report` of one alignment."""
     at = figures["at_threshold"]
-    status, headline = _promise(at)
+    status, text = _promise_kept(at)
     sentences = (_false_alarms(at), _misses(at), _auroc(figures), _worst(figures))
-    return Verdict(status, headline, tuple(s for s in sentences if s))
+    return Headline(status, text, tuple(s for s in sentences if s))
 
 
 def percent(share: float | None) -> str:
@@ -33,7 +33,7 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
-def promise(alpha: float) -> str:
+def promised(alpha: float) -> str:
     """A promised rate with the digits that it was given in: 0.001 → 0.1 %."""
     return f"{100 * alpha:.3g}\N{NO-BREAK SPACE}%"
 
@@ -51,15 +51,15 @@ def score(value: float) -> str:
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _promise(at: Mapping[str, Any]) -> tuple[str, str]:
+def _promise_kept(at: Mapping[str, Any]) -> tuple[str, str]:
     if "false_alarm_rate" not in at:
         return "unknown", "No normal images: the promise about false alarms cannot be checked"
-    rate, promised = percent(at["false_alarm_rate"]), promise(at["alpha"])
+    rate, most = percent(at["false_alarm_rate"]), promised(at["alpha"])
     if at["false_alarm_rate"] <= at["alpha"]:
-        return "kept", f"The promise is kept: {rate} false alarms, at most {promised} promised"
+        return "kept", f"The promise is kept: {rate} false alarms, at most {most} promised"
     if at["false_alarm_interval"][0] <= at["alpha"]:
-        return "open", f"{rate} false alarms, which still agrees with the promised {promised}"
-    return "broken", f"The promise is broken: {rate} false alarms, at most {promised} promised"
+        return "open", f"{rate} false alarms, which still agrees with the promised {most}"
+    return "broken", f"The promise is broken: {rate} false alarms, at most {most} promised"
 
 
 def _false_alarms(at: Mapping[str, Any]) -> str:
