@@ -65,10 +65,10 @@ def keep_busy(url: str, stop: Event) -> None:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus beside a gateway and a Triton that have work to do."""
     needed("prometheus")
-    folder, stop = tmp_path_factory.mktemp("watched"), Event()
+    folder, stop = tmp_path_factory.mktemp("observed"), Event()
     address, metrics = free_address(), free_address()
     host, port = metrics.split(":")
     options = (f"--metrics-address={host}", f"--metrics-port={port}", "--allow-metrics=true")
@@ -100,27 +100,27 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 @pytest.mark.parametrize(
     "query", [pytest.param(query, id=name) for name, query, gpu in panels() if not gpu]
 )
-def test_panel_has_data(watched, query):
-    assert watched.wait_for(query)
+def test_panel_has_data(observed, query):
+    assert observed.wait_for(query)
 
 
 @pytest.mark.triton
 @pytest.mark.parametrize(
     "query", [pytest.param(query, id=name) for name, query, gpu in panels() if gpu]
 )
-def test_query_of_a_gpu_is_understood(watched, query):
-    watched.query(query)
+def test_query_of_a_gpu_is_understood(observed, query):
+    observed.query(query)
 
 
 @pytest.mark.triton
-def test_rules_are_evaluated_and_nothing_is_wrong_with_the_service(watched):
-    watched.wait_for("line:onegauge_images:rate5m > 0")
-    watched.wait_for("onegauge:inspections_slow:ratio_rate5m")
-    watched.wait_for("model:nv_inference_queue:seconds_rate5m")
-    groups = httpx.get(f"{watched.url}/api/v1/rules").json()["data"]["groups"]
+def test_rules_are_evaluated_and_nothing_is_wrong_with_the_service(observed):
+    observed.wait_for("line:onegauge_images:rate5m > 0")
+    observed.wait_for("onegauge:inspections_slow:ratio_rate5m")
+    observed.wait_for("model:nv_inference_queue:seconds_rate5m")
+    groups = httpx.get(f"{observed.url}/api/v1/rules").json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}
-    firing = watched.query('ALERTS{alertstate="firing",severity="page"}')
+    firing = observed.query('ALERTS{alertstate="firing",severity="page"}')
     assert not firing
 
 

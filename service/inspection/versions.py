@@ -20,7 +20,7 @@ from onegauge.service.model.contract import Contract
 from onegauge.service.model.model import Backend, Model, Refusal
 from onegauge.service.observe.metrics import Metrics
 
-WATCH_S = 1.0  # between looks at what is served
+FOLLOW_S = 1.0  # between looks at what is served
 # Errors that say nothing about the version, which is tried again
 _PASSING = (BackendOverloaded, BackendTimeout, BackendUnavailable)
 
@@ -36,7 +36,7 @@ class Versions:
         self._unreadable: Refusal | None = None  # while nobody can tell what is served
         self._backend = backend
         self._metrics = metrics
-        self._watch = Background("versions", metrics)
+        self._following = Background("versions", metrics)
         self._shadow_version = shadow
         self._shadow_again = _Again(never=True)
         self._shadow_error: str | None = None
@@ -54,11 +54,11 @@ class Versions:
         self._seen = None
         try:
             await self.refresh()
-            self._watch.repeat(self.refresh, WATCH_S)
+            self._following.repeat(self.refresh, FOLLOW_S)
             try:
                 yield
             finally:
-                await self._watch.stop()
+                await self._following.stop()
         finally:
             self._model = self.shadow = None
             await self._backend.stop()
@@ -181,7 +181,7 @@ class _Again:
 
     def __init__(self, *, never: bool = False) -> None:
         self._at = inf if never else -inf
-        self._pause = WATCH_S / 2
+        self._pause = FOLLOW_S / 2
 
     @property
     def due(self) -> bool:

@@ -27,8 +27,8 @@ from onegauge.service.observe.drift import WINDOW
 from onegauge.service.observe.metrics import MAX_LINES, Metrics
 from onegauge.service.settings import Settings
 from rig.pictures import encode
+from tests.service.decisions import decision
 from tests.service.fake_backend import FakeBackend, FakeModel
-from tests.service.observe.test_metrics import decision
 
 MOMENT_S = 5e-3  # of the loop's thread; time that others take from it does not count
 ATTEMPTS = 10  # a machine may stumble, but what blocks the loop blocks it each time
@@ -36,7 +36,7 @@ SIZE = 2400, 1600
 
 
 @dataclass
-class Watched:
+class Observed:
     """A gateway on a port of its own, and the longest callback of its event loop."""
 
     url: str
@@ -60,14 +60,14 @@ class Watched:
 
 
 @contextmanager
-def watched(backend: Backend, settings: Settings) -> Iterator[Watched]:
+def observed(backend: Backend, settings: Settings) -> Iterator[Observed]:
     app = create_app(settings, backend)
     server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_config=None))
     run = asyncio.Handle._run
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.MonkeyPatch.context() as patch:
         loop = Thread(target=lambda: asyncio.run(server.serve([listening])))
         loop.start()
-        gateway = Watched(
+        gateway = Observed(
             f"http://127.0.0.1:{listening.getsockname()[1]}",
             loop.ident or 0,
             app.state.gateway.metrics,
@@ -97,9 +97,9 @@ def settings(repository: Path, **options: object) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def gateway(gauge_repository: Path) -> Iterator[Watched]:
+def gateway(gauge_repository: Path) -> Iterator[Observed]:
     chosen = settings(gauge_repository)
-    with watched(load_backend(chosen), chosen) as gateway:
+    with observed(load_backend(chosen), chosen) as gateway:
         yield gateway
 
 
@@ -177,7 +177,7 @@ def test_reload(gateway):
 
 def test_metrics_of_many_lines(gauge_repository):
     chosen = settings(gauge_repository)
-    with watched(load_backend(chosen), chosen) as gateway:
+    with observed(load_backend(chosen), chosen) as gateway:
         for number in range(MAX_LINES):
             for _ in range(WINDOW):
                 gateway.metrics.answered(decision(), f"line {number}")
@@ -211,19 +211,19 @@ class LargeModel(FakeModel):
 
 def test_large_batches(gauge_repository, large):
     request = {"files": [("image", small(large))] * 40, "params": {"threshold": 3}}
-    with watched(Large(), settings(gauge_repository)) as gateway:
+    with observed(Large(), settings(gauge_repository)) as gateway:
         assert gateway.held("POST", "/v1/inspect", **request) < MOMENT_S
 
 
 def test_tiles(gauge_repository, large):
     pytest.importorskip("pyvips")
     backend = Large(tile_size="256", tile_overlap="16")
-    with watched(backend, settings(gauge_repository)) as gateway:
+    with observed(backend, settings(gauge_repository)) as gateway:
         request = {"files": [("image", large)], "params": {"threshold": 3}}
         assert gateway.held("POST", "/v1/inspect", **request) < MOMENT_S
 
 
 def test_many_regions(gauge_repository, large):
     files = [("image", small(large))]
-    with watched(Large(), settings(gauge_repository)) as gateway:
+    with observed(Large(), settings(gauge_repository)) as gateway:
         assert gateway.held("POST", "/v1/inspect", files=files) < MOMENT_S

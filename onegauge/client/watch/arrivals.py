@@ -9,7 +9,7 @@ from stat import S_ISREG
 
 from onegauge.client.pauses import Pauses, say
 from onegauge.client.watch.changes import Changes
-from onegauge.client.watch.journal import Journal, State, state_of
+from onegauge.client.watch.journal import Journal, Stamp, stamp_of
 from onegauge.client.watch.whole import is_whole
 from onegauge.files import folders_below, images_among, read_file
 
@@ -31,7 +31,7 @@ class Picture:
     """A file that is not done: known by `name` below the folder."""
 
     name: str
-    state: State
+    stamp: Stamp
     due: float  # by the clock, when to read it or to try again
     is_cut_off: bool = False  # it was when it was read, and had more time
     tries: int = 0  # that failed, for whatever reason
@@ -81,9 +81,9 @@ class Arrivals:
         path = self._folder / picture.name
         try:
             data = read_file(path)
-            state = state_of(path)
+            stamp = stamp_of(path)
         except (FileNotFoundError, NotADirectoryError):
-            self.drop(picture.name, picture.state)
+            self.drop(picture.name, picture.stamp)
             return None
         except OSError as exc:
             if not picture.tries:
@@ -91,7 +91,7 @@ class Arrivals:
             picture.tries += 1
             self.postpone(picture, self._pace.away.after(picture.tries))
             return None
-        if state != picture.state:
+        if stamp != picture.stamp:
             self._note(picture.name)
             return None
         if not picture.is_cut_off and not is_whole(data):
@@ -104,9 +104,9 @@ class Arrivals:
         """Let a picture wait so long, unless it changes."""
         picture.due = self._clock() + seconds
 
-    def drop(self, name: str, state: State) -> None:
+    def drop(self, name: str, stamp: Stamp) -> None:
         """Think no more of a file as it was: it is done, or gone."""
-        if name in self._pictures and self._pictures[name].state == state:
+        if name in self._pictures and self._pictures[name].stamp == stamp:
             del self._pictures[name]
 
     def _list_all(self) -> None:
@@ -153,11 +153,11 @@ class Arrivals:
             return
         except OSError:
             return  # a later look finds it
-        state = State(status.st_size, status.st_mtime_ns)
-        if not S_ISREG(status.st_mode) or self._journal.knows(name, state):
+        stamp = Stamp(status.st_size, status.st_mtime_ns)
+        if not S_ISREG(status.st_mode) or self._journal.knows(name, stamp):
             self._pictures.pop(name, None)
             return
         picture = self._pictures.get(name)
-        if picture is None or picture.state != state:
+        if picture is None or picture.stamp != stamp:
             due = self._clock() + self._pace.settled_s
-            self._pictures[name] = Picture(name, state, due)
+            self._pictures[name] = Picture(name, stamp, due)

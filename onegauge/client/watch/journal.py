@@ -14,7 +14,7 @@ from onegauge.files import regular
 BEGINNING = b'{"path": '  # of each line
 
 
-class State(NamedTuple):
+class Stamp(NamedTuple):
     """What a file is known by: another size or time is another file."""
 
     size: int
@@ -25,7 +25,7 @@ class Line(NamedTuple):
     """What the last line of a path says."""
 
     path: str
-    state: State
+    stamp: Stamp
     is_reject: bool  # anomalous, or without a decision
     is_final: bool  # else the file is tried again, and may get another line
 
@@ -41,17 +41,17 @@ class Journal:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-            for path, state, record in read_lines(file):
-                self._remember(path, state, record)
+            for path, stamp, record in read_lines(file):
+                self._remember(path, stamp, record)
         except OSError as exc:
             raise ClientError(f"cannot open {file}: {exc.strerror}") from exc
 
-    def write(self, path: str, state: State, record: dict[str, Any]) -> None:
+    def write(self, path: str, stamp: Stamp, record: dict[str, Any]) -> None:
         """Add a line that a crash after this does not undo; raises OSError and may be called again.
 
         A record with `retry` is not final.
         """
-        line = {"path": path, **state._asdict(), **record}
+        line = {"path": path, **stamp._asdict(), **record}
         # opened anew each time: a share that went away takes its open files with it
         with self._file.open("ab", buffering=0) as output:
             end = output.seek(0, os.SEEK_END)
@@ -60,7 +60,7 @@ class Journal:
             self._torn = end
             append(output.fileno(), line)
             self._torn = None
-        self._remember(path, state, record)
+        self._remember(path, stamp, record)
 
     def beside(self, suffix: str) -> Path:
         """The path of a file that belongs to this one."""
@@ -70,13 +70,13 @@ class Journal:
         """The last line of a path."""
         return self._lines.get(path)
 
-    def knows(self, path: str, state: State) -> bool:
+    def knows(self, path: str, stamp: Stamp) -> bool:
         """Whether all is said about the file as it is now."""
         line = self._lines.get(path)
-        return line is not None and line.is_final and line.state == state
+        return line is not None and line.is_final and line.stamp == stamp
 
-    def _remember(self, path: str, state: State, record: dict[str, Any]) -> None:
-        self.last = Line(path, state, is_reject(record), not record.get("retry"))
+    def _remember(self, path: str, stamp: Stamp, record: dict[str, Any]) -> None:
+        self.last = Line(path, stamp, is_reject(record), not record.get("retry"))
         self._lines[path] = self.last
 
 
@@ -85,13 +85,13 @@ def is_reject(record: dict[str, Any]) -> bool:
     return record.get("decision") != "normal"
 
 
-def state_of(path: Path) -> State | None:
+def stamp_of(path: Path) -> Stamp | None:
     """What a file is known by, None where there is none; raises OSError."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return State(status.st_size, status.st_mtime_ns)
+    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 @contextmanager
@@ -124,8 +124,8 @@ def _lock(journal: IO[bytes]) -> None:
         pass
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, State, dict[str, Any]]]:
-    """Path, state and all of each line, as it was appended; a line that a crash cut off is removed.
+def read_lines(path: Path) -> Iterator[tuple[str, Stamp, dict[str, Any]]]:
+    """Path, stamp and all of each line, as it was appended; a line that a crash cut off is removed.
 
     Raises OSError, and ClientError for other lines.
     """
@@ -136,7 +136,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, State, dict[str, Any]]]:
                     file.truncate(file.tell() - len(text))
                     return
                 line = json.loads(text)
-                yield line["path"], State(line["size"], line["mtime_ns"]), line
+                yield line["path"], Stamp(line["size"], line["mtime_ns"]), line
             except (ValueError, KeyError, TypeError) as exc:
                 raise ClientError(f"{path} was not written by onegauge watch: {exc!r}") from exc
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from onegauge.client.pauses import Pauses, Trouble, say
-from onegauge.client.watch.journal import Journal, State, append, read_lines, state_of
+from onegauge.client.watch.journal import Journal, Stamp, append, read_lines, stamp_of
 from onegauge.files import read_file
 
 PAUSES = Pauses(first_s=1.0, longest_s=30.0)
@@ -45,20 +45,20 @@ class Rejects:
         self._move = move
         self._file = journal.beside(".waiting")
         self._trouble = Trouble(pauses)
-        self._waiting: deque[tuple[str, State]] = deque()
+        self._waiting: deque[tuple[str, Stamp]] = deque()
         with suppress(FileNotFoundError):
-            self._waiting.extend((path, state) for path, state, _ in read_lines(self._file))
+            self._waiting.extend((path, stamp) for path, stamp, _ in read_lines(self._file))
 
-    def put_by(self, name: str, state: State) -> None:
+    def put_by(self, name: str, stamp: Stamp) -> None:
         """Link a file there, or move it, what fails again later; not if it has changed or gone.
 
         A picture that is there stays as it is: another one of its name gets another name.
         """
-        if self._try(name, state) or (name, state) in self._waiting:
+        if self._try(name, stamp) or (name, stamp) in self._waiting:
             return
-        self._waiting.append((name, state))
+        self._waiting.append((name, stamp))
         with suppress(OSError), self._file.open("ab", buffering=0) as output:
-            append(output.fileno(), {"path": name, **state._asdict()})
+            append(output.fileno(), {"path": name, **stamp._asdict()})
 
     def again(self) -> None:
         """Try what waits, if it is time; the first that fails goes behind the others."""
@@ -73,10 +73,10 @@ class Rejects:
             self._file.unlink()
         self._trouble.ends("all rejects are put by")
 
-    def withdraw(self, name: str, state: State) -> None:
-        """Take out a file that was put by as `state` and has changed; another picture stays."""
+    def withdraw(self, name: str, stamp: Stamp) -> None:
+        """Take out a file that was put by as `stamp` and has changed; another picture stays."""
         source = self._source / name
-        for target in self._targets(name, state):
+        for target in self._targets(name, stamp):
             try:
                 if target.samefile(source) or _is_beginning(target, source):
                     target.unlink()
@@ -84,40 +84,40 @@ class Rejects:
                 if exc.errno not in (errno.ENOENT, *NAME_ERRORS):
                     say(f"{target} is out of date and stays: {exc.strerror}")
 
-    def _try(self, name: str, state: State) -> bool:
+    def _try(self, name: str, stamp: Stamp) -> bool:
         """Whether nothing is left to do about a file."""
         line = self._journal.line_of(name)
-        if not (line and line.is_reject and line.state == state):
+        if not (line and line.is_reject and line.stamp == stamp):
             return True  # it has got another decision since
         try:
-            if state_of(self._source / name) == state:
-                self._place(name, state)
+            if stamp_of(self._source / name) == stamp:
+                self._place(name, stamp)
         except OSError as exc:
             what = exc.filename2 or exc.filename or self._folder
             self._trouble.begins(f"rejects wait: {what}: {exc.strerror}")
             return False
         return True
 
-    def _place(self, name: str, state: State) -> None:
-        *others, last = self._targets(name, state)
+    def _place(self, name: str, stamp: Stamp) -> None:
+        *others, last = self._targets(name, stamp)
         for target in others:
             try:
-                return self._bring(self._source / name, target, state)
+                return self._bring(self._source / name, target, stamp)
             except OSError as exc:
                 if exc.errno not in NAME_ERRORS:
                     raise
-        return self._bring(self._source / name, last, state)
+        return self._bring(self._source / name, last, stamp)
 
-    def _targets(self, name: str, state: State) -> Iterator[Path]:
+    def _targets(self, name: str, stamp: Stamp) -> Iterator[Path]:
         """Where it may go: by its name, beside another of that name, by a short and plain name."""
         target = self._folder / name
         yield target
-        yield target.with_name(f"{target.stem}.{state.mtime_ns}{target.suffix}")
+        yield target.with_name(f"{target.stem}.{stamp.mtime_ns}{target.suffix}")
         plain = re.sub(r"[^\w.-]", "_", str(Path(name).with_suffix("")), flags=re.ASCII)
-        code = f"{zlib.crc32(os.fsencode(name)):08x}.{state.mtime_ns}"
+        code = f"{zlib.crc32(os.fsencode(name)):08x}.{stamp.mtime_ns}"
         yield self._folder / f"{plain[-KEPT_LETTERS:]}.{code}{target.suffix}"
 
-    def _bring(self, source: Path, target: Path, state: State) -> None:
+    def _bring(self, source: Path, target: Path, stamp: Stamp) -> None:
         """Raises FileExistsError where another picture has the name."""
         picture = source.resolve()  # a link to a link would lead nowhere
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -128,18 +128,18 @@ class Rejects:
                 raise
             except OSError:  # another file system, or one without links
                 _copy(picture, target)
-        elif not _is_of(target, picture, state):
+        elif not _is_of(target, picture, stamp):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         if self._move:
             source.unlink()
 
 
-def _is_of(target: Path, picture: Path, state: State) -> bool:
+def _is_of(target: Path, picture: Path, stamp: Stamp) -> bool:
     """Whether a picture has been put by as this file: two parts may look the same to the byte."""
     if target.samefile(picture):
         return True
-    is_named = str(state.mtime_ns) in target.name  # a file system may keep times less exactly
-    return (is_named or state_of(target) == state) and filecmp.cmp(target, picture, shallow=False)
+    is_named = str(stamp.mtime_ns) in target.name  # a file system may keep times less exactly
+    return (is_named or stamp_of(target) == stamp) and filecmp.cmp(target, picture, shallow=False)
 
 
 def _copy(source: Path, target: Path) -> None:

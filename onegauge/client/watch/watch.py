@@ -22,7 +22,7 @@ from onegauge.client.client import Client, key_of_environment
 from onegauge.client.outcome import outcomes_of, without_decision
 from onegauge.client.pauses import Trouble, say
 from onegauge.client.watch.arrivals import Arrivals, Pace, Picture
-from onegauge.client.watch.journal import Journal, State, held, is_reject
+from onegauge.client.watch.journal import Journal, Stamp, held, is_reject
 from onegauge.client.watch.rejects import Rejects
 from onegauge.schemas import Options
 
@@ -68,7 +68,7 @@ class Watch:
         self._journal = Journal(station.jsonl)
         self._rejects = rejects and Rejects(rejects, folder, self._journal, move=station.move)
         self._arrivals = Arrivals(folder, self._journal, rejects, pace)
-        self._unwritten: deque[tuple[str, State, dict[str, Any]]] = deque()
+        self._unwritten: deque[tuple[str, Stamp, dict[str, Any]]] = deque()
         self._unwritable, self._away = Trouble(pace.away), Trouble(pace.away)
         self._size = BATCH  # pictures per request, fewer after one that failed
         self._answers = 0
@@ -80,7 +80,7 @@ class Watch:
         try:
             last = self._journal.last
             if self._rejects and last and last.is_reject:  # was it put by before the end came?
-                self._rejects.put_by(last.path, last.state)
+                self._rejects.put_by(last.path, last.stamp)
             while not stop.is_set():
                 stop.wait(self._round())
         finally:
@@ -126,7 +126,7 @@ class Watch:
         self._size = min(2 * self._size, BATCH)
         self._away.ends("the gateway answers")
         for picture, record in zip(pictures, records, strict=True):
-            self._unwritten.append((picture.name, picture.state, record))
+            self._unwritten.append((picture.name, picture.stamp, record))
         self._write()
 
     def _take_failure(self, pictures: Sequence[Picture], why: ClientError, was_ready: bool) -> None:
@@ -165,9 +165,9 @@ class Watch:
         if picture.failures == 1:
             say(f"{picture.name} gets no decision and is tried again: {why}")
         line = self._journal.line_of(picture.name)
-        if picture.failures == TRIES and not (line and line.state == picture.state):
+        if picture.failures == TRIES and not (line and line.stamp == picture.stamp):
             record = without_decision(Path(picture.name), why).record()
-            self._unwritten.append((picture.name, picture.state, {**record, "retry": True}))
+            self._unwritten.append((picture.name, picture.stamp, {**record, "retry": True}))
             self._write()
 
     def _is_ready(self) -> bool:
@@ -183,23 +183,23 @@ class Watch:
     def _write(self) -> None:
         """Put on record what was found, and put rejects by."""
         while self._unwritten:
-            name, state, record = self._unwritten[0]
+            name, stamp, record = self._unwritten[0]
             before = self._journal.line_of(name)
             if self._rejects and before and before.is_reject:
-                self._rejects.withdraw(name, before.state)
+                self._rejects.withdraw(name, before.stamp)
             try:
-                self._journal.write(name, state, record)
+                self._journal.write(name, stamp, record)
             except OSError as exc:
                 self._unwritable.begins(f"decisions wait: {self._station.jsonl}: {exc.strerror}")
                 return
             self._unwritable.ends(f"{self._station.jsonl} is written again")
             self._unwritten.popleft()
             if self._rejects and is_reject(record):
-                self._rejects.put_by(name, state)
+                self._rejects.put_by(name, stamp)
             if "retry" not in record:
-                self._arrivals.drop(name, state)
+                self._arrivals.drop(name, stamp)
 
 
 def _turn(picture: Picture) -> tuple[int, int]:
     """The oldest first, but after others if it has failed."""
-    return picture.tries, picture.state.mtime_ns
+    return picture.tries, picture.stamp.mtime_ns

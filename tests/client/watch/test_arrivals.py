@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from onegauge.client.watch.arrivals import Arrivals, Pace
-from onegauge.client.watch.journal import Journal, state_of
+from onegauge.client.watch.journal import Journal, stamp_of
 
 
 class Clock:
@@ -89,8 +89,8 @@ def test_what_is_done_is_not_due_until_it_changes(arrivals, camera, clock, journ
     put(camera / "a.png")
     assert settled(arrivals, clock) == {"a.png"}
     picture = only(arrivals)
-    journal.write(picture.name, picture.state, {"decision": "normal"})
-    arrivals.drop(picture.name, picture.state)
+    journal.write(picture.name, picture.stamp, {"decision": "normal"})
+    arrivals.drop(picture.name, picture.stamp)
     clock.now += 60
     assert settled(arrivals, clock) == set()
     put(camera / "a.png", b"another picture")
@@ -199,10 +199,10 @@ def test_change_while_it_was_inspected_is_not_forgotten(arrivals, camera, clock,
     picture = only(arrivals)
     put(camera / "a.png", b"a longer picture")
     arrivals.due()
-    journal.write(picture.name, picture.state, {"decision": "normal"})
-    arrivals.drop(picture.name, picture.state)
+    journal.write(picture.name, picture.stamp, {"decision": "normal"})
+    arrivals.drop(picture.name, picture.stamp)
     clock.now += Pace().settled_s
-    assert only(arrivals).state == state_of(camera / "a.png")
+    assert only(arrivals).stamp == stamp_of(camera / "a.png")
 
 
 def test_file_that_goes_is_forgotten(arrivals, camera, clock):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from onegauge.client import ClientError
-from onegauge.client.watch.journal import Journal, State, held
+from onegauge.client.watch.journal import Journal, Stamp, held
 
-ONE, OTHER = State(10, 1), State(10, 2)
+ONE, OTHER = Stamp(10, 1), Stamp(10, 2)
 NORMAL, BAD = {"decision": "normal"}, {"decision": "anomalous"}
 
 
@@ -34,7 +34,7 @@ def test_last_line_of_a_path_counts(file):
     journal.write("a.png", ONE, BAD)
     journal.write("a.png", OTHER, NORMAL)
     for known in (journal, Journal(file)):
-        assert known.line_of("a.png").state == OTHER
+        assert known.line_of("a.png").stamp == OTHER
         assert not known.line_of("a.png").is_reject
 
 
@@ -43,7 +43,7 @@ def test_picture_that_is_tried_again_is_on_record_and_not_done(file):
     journal.write("a.png", ONE, {"problem": "Inference failed", "retry": True})
     for known in (journal, Journal(file)):
         assert not known.knows("a.png", ONE)
-        assert known.line_of("a.png").state == ONE
+        assert known.line_of("a.png").stamp == ONE
         assert known.line_of("a.png").is_reject
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from onegauge.client.pauses import Pauses
-from onegauge.client.watch.journal import Journal, State, state_of
+from onegauge.client.watch.journal import Journal, Stamp, stamp_of
 from onegauge.client.watch.rejects import Rejects
 
 AT_ONCE = Pauses(0.0, 0.0)
@@ -23,14 +23,14 @@ class World:
     def rejects(self, *, move: bool = False, pauses: Pauses = AT_ONCE) -> Rejects:
         return Rejects(self.folder, self.camera, self.journal, move=move, pauses=pauses)
 
-    def judged(self, name: str, data: bytes | None = b"picture", decision: str = BAD) -> State:
-        """The state of a file, written if there is `data`, of which the journal has a line."""
+    def judged(self, name: str, data: bytes | None = b"picture", decision: str = BAD) -> Stamp:
+        """The stamp of a file, written if there is `data`, of which the journal has a line."""
         if data is not None:
             put(self.camera / name, data)
-        state = state_of(self.camera / name)
-        assert state is not None
-        self.journal.write(name, state, {"decision": decision})
-        return state
+        stamp = stamp_of(self.camera / name)
+        assert stamp is not None
+        self.journal.write(name, stamp, {"decision": decision})
+        return stamp
 
     def there(self) -> dict[str, bytes]:
         """What is among the rejects, hidden files too."""
@@ -49,9 +49,9 @@ def put(file: Path, data: bytes = b"picture") -> None:
 
 
 def test_picture_is_linked_once(world):
-    state = world.judged("day/a.png")
+    stamp = world.judged("day/a.png")
     for _ in range(2):
-        world.rejects().put_by("day/a.png", state)
+        world.rejects().put_by("day/a.png", stamp)
     assert world.there() == {"day/a.png": b"picture"}
     assert (world.folder / "day" / "a.png").samefile(world.camera / "day" / "a.png")
 
@@ -63,9 +63,9 @@ def test_picture_is_moved(world):
 
 
 def test_move_goes_on_where_it_was_interrupted(world):
-    state = world.judged("a.png")
-    world.rejects().put_by("a.png", state)  # linked, and not removed yet
-    world.rejects(move=True).put_by("a.png", state)
+    stamp = world.judged("a.png")
+    world.rejects().put_by("a.png", stamp)  # linked, and not removed yet
+    world.rejects(move=True).put_by("a.png", stamp)
     assert world.there() == {"a.png": b"picture"}
     assert not (world.camera / "a.png").exists()
 
@@ -93,8 +93,8 @@ def test_picture_that_has_changed_or_gone_is_left_alone(world, move, capfd):
     (world.camera / "day" / "b.png").unlink()
     (world.camera / "day").rmdir()
     put(world.camera / "day")
-    for name, state in states.items():
-        world.rejects(move=move).put_by(name, state)
+    for name, stamp in states.items():
+        world.rejects(move=move).put_by(name, stamp)
     assert world.there() == {}
     assert (world.camera / "a.png").exists()
     assert capfd.readouterr().err == ""
@@ -103,8 +103,8 @@ def test_picture_that_has_changed_or_gone_is_left_alone(world, move, capfd):
 def test_picture_that_got_another_decision_waits_no_more(world):
     world.folder.touch()
     kept = world.rejects()
-    state = world.judged("a.png")
-    kept.put_by("a.png", state)
+    stamp = world.judged("a.png")
+    kept.put_by("a.png", stamp)
     world.judged("a.png", None, "normal")
     world.folder.unlink()
     for again in (kept, world.rejects()):
@@ -188,17 +188,17 @@ def test_pauses_between_tries_grow(world):
 
 
 def test_copy_is_whole_or_not_there(world, monkeypatch):
-    state = world.judged("a.png")
+    stamp = world.judged("a.png")
     no_links(monkeypatch)
     kept = world.rejects()
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", lambda _: raise_(OSError(28, "No space left on device")))
-        kept.put_by("a.png", state)
+        kept.put_by("a.png", stamp)
         assert world.there() == {}
     kept.again()
     assert world.there() == {"a.png": b"picture"}
-    assert (world.folder / "a.png").stat().st_mtime_ns == state.mtime_ns
-    world.rejects().put_by("a.png", state)
+    assert (world.folder / "a.png").stat().st_mtime_ns == stamp.mtime_ns
+    world.rejects().put_by("a.png", stamp)
     assert world.there() == {"a.png": b"picture"}
 
 
@@ -219,29 +219,29 @@ def test_picture_that_comes_there_at_the_same_time_stays(world, monkeypatch):
         put(target, b"of another line")
         link(source, target, **options)
 
-    state = world.judged("a.png")
+    stamp = world.judged("a.png")
     monkeypatch.setattr(os, "link", other_first)
-    world.rejects().put_by("a.png", state)
+    world.rejects().put_by("a.png", stamp)
     assert sorted(world.there().values()) == [b"of another line", b"picture"]
 
 
 def test_link_of_a_file_that_was_changed_in_its_place_is_withdrawn(world):
-    state = world.judged("a.png", b"half")
+    stamp = world.judged("a.png", b"half")
     kept = world.rejects()
-    kept.put_by("a.png", state)
+    kept.put_by("a.png", stamp)
     put(world.camera / "a.png", b"half and half")
-    kept.withdraw("a.png", state)
+    kept.withdraw("a.png", stamp)
     assert world.there() == {}
 
 
 def test_link_that_got_another_name_is_withdrawn_too(world):
     put(world.folder / "a.png", b"another picture")
-    state = world.judged("a.png", b"half")
+    stamp = world.judged("a.png", b"half")
     kept = world.rejects()
-    kept.put_by("a.png", state)
+    kept.put_by("a.png", stamp)
     assert len(world.there()) == 2
     put(world.camera / "a.png", b"half and half")
-    kept.withdraw("a.png", state)
+    kept.withdraw("a.png", stamp)
     assert world.there() == {"a.png": b"another picture"}
 
 
@@ -249,29 +249,29 @@ def test_copy_of_half_a_picture_is_withdrawn_and_of_another_one_stays(world, mon
     no_links(monkeypatch)
     kept = world.rejects()
     for name, later in (("half.png", b"half and half"), ("other.png", b"all else but this")):
-        state = world.judged(name, b"half")
-        kept.put_by(name, state)
+        stamp = world.judged(name, b"half")
+        kept.put_by(name, stamp)
         put(world.camera / name, later)
-        kept.withdraw(name, state)
+        kept.withdraw(name, stamp)
     assert world.there() == {"other.png": b"half"}
 
 
 def test_picture_that_another_one_replaced_stays(world):
-    state = world.judged("a.png", b"part 1")
+    stamp = world.judged("a.png", b"part 1")
     kept = world.rejects()
-    kept.put_by("a.png", state)
+    kept.put_by("a.png", stamp)
     put(world.camera / "new.png", b"part 2")
     (world.camera / "new.png").replace(world.camera / "a.png")
-    kept.withdraw("a.png", state)
+    kept.withdraw("a.png", stamp)
     assert world.there() == {"a.png": b"part 1"}
 
 
 def test_link_that_cannot_be_removed_is_said(world, monkeypatch, capfd):
-    state = world.judged("a.png")
+    stamp = world.judged("a.png")
     kept = world.rejects()
-    kept.put_by("a.png", state)
+    kept.put_by("a.png", stamp)
     monkeypatch.setattr(os, "unlink", lambda *_: raise_(PermissionError(13, "Permission denied")))
-    kept.withdraw("a.png", state)
+    kept.withdraw("a.png", stamp)
     assert "rejects/a.png is out of date and stays: Permission denied" in capfd.readouterr().err
 
 
@@ -290,7 +290,7 @@ def test_record_of_what_waits_may_be_cut_off(world):
 
 def test_what_waits_is_on_record_once_however_often_it_fails(world):
     world.folder.touch()
-    state = world.judged("a.png")
+    stamp = world.judged("a.png")
     for _ in range(3):
-        world.rejects().put_by("a.png", state)
+        world.rejects().put_by("a.png", stamp)
     assert len(world.journal.beside(".waiting").read_text().splitlines()) == 1

@@ -12,7 +12,7 @@ from PIL import Image
 from onegauge.schemas import Answer, MapAnswer, ModelVersion, RegionAnswer
 from onegauge.service.errors import NotAcceptable
 from onegauge.service.http.answers import FEW_REGIONS, PIECE, Pieces, is_heavy, present, wanted_form
-from tests.service.observe.test_metrics import decision
+from tests.service.decisions import decision
 
 PROBLEM = "application/problem+json"
 

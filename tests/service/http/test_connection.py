@@ -5,7 +5,7 @@ from time import monotonic
 import pytest
 
 from onegauge.service.http.connection import HEADER_TIMEOUT_S
-from tests.service.spoken import ABC, GET, POST, answer, body_of, connection, echo
+from tests.service.http.wire import ABC, GET, POST, answer, body_of, connection, echo
 
 
 def seconds_until_closed(monkeypatch, *sent: bytes) -> float:

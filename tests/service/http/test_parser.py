@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from tests.service.spoken import ABC, GET, POST, answer, connection, echo
+from tests.service.http.wire import ABC, GET, POST, answer, connection, echo
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 ABC_IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"

@@ -12,6 +12,7 @@ from onegauge.service.inspection.mask import inspect_only, inspected_part
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.outputs import Outputs
 from rig.pictures import encode, oriented
+from tests.service.inspection.masked import post, white
 
 CALIBRATION = np.linspace(0, 1, 9, dtype="<f4")
 
@@ -21,18 +22,6 @@ def contract(**parameters: str) -> Contract:
 
 
 RESCORING = contract(score_pixels="4", calibration_scores=b64encode(CALIBRATION.tobytes()).decode())
-
-
-def white(*box: int, size: tuple[int, int] = (96, 64)) -> bytes:
-    """A mask that is white in a box of x, y, x, y."""
-    image = Image.new("L", size)
-    image.paste(255, box)
-    return encode(image)
-
-
-def post(client, image: bytes, mask: bytes, **options: object):
-    parts = [("image", image), ("mask", mask)]
-    return client.post("/v1/inspect", files=parts, params=options)
 
 
 def test_defect_counts_only_where_the_mask_is_white(client, defective):

@@ -16,8 +16,8 @@ from onegauge.service.model.repository import read_config
 from onegauge.service.settings import Settings
 from rig.publishing import add_and_publish
 from tests.service.fake_backend import FakeBackend, FakeModel
-from tests.service.inspection.test_mask import post as post_masked
-from tests.service.inspection.test_mask import white
+from tests.service.inspection.masked import post as post_masked
+from tests.service.inspection.masked import white
 
 COMPARED = "onegauge_shadow_score_difference_count "
 SKIPPED = "onegauge_shadow_skipped_total "

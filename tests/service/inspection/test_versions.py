@@ -190,11 +190,11 @@ async def until(fulfilled: Callable[[], bool]) -> None:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at what is served much more often than every second."""
-    monkeypatch.setattr("onegauge.service.inspection.versions.WATCH_S", 0.01)
+    monkeypatch.setattr("onegauge.service.inspection.versions.FOLLOW_S", 0.01)
 
 
 @pytest.mark.usefixtures("often")
-def test_no_error_ends_the_watch():
+def test_no_error_ends_the_following():
     backend = FakeBackend()
     served, left = backend.served, [RuntimeError("out of the blue"), OSError("stale"), KeyError(1)]
 

@@ -1,27 +1,9 @@
 import pytest
 
-from onegauge.schemas import Decision, Normal, ProblemDetails, Rejection
+from onegauge.schemas import ProblemDetails, Rejection
 from onegauge.service.model.contract import Contract
 from onegauge.service.observe.metrics import MAX_LINES, Metrics
-
-
-def decision(score: float = 0.5, *, unknown: bool = False) -> Decision:
-    return Decision(
-        index=0,
-        filename=None,
-        decision="anomalous" if score >= 1 else "normal",
-        score=score,
-        threshold=1.0,
-        max_false_alarm_rate=None,
-        p_value=0.5,
-        novelty=float(unknown),
-        unknown_product=unknown,
-        raw_score=0.0,
-        normal=Normal(location=0.0, scale=1.0),
-        regions=[],
-        anomaly_map=None,
-        timing_ms={},
-    )
+from tests.service.decisions import decision
 
 
 def contract(version: str) -> Contract:

@@ -6,7 +6,6 @@ from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.gauge.alignments.alignment import Unaligned, normalised
 
 ALIGNING = sorted(set(ALIGNMENTS) - {"none"})
-BY_NEIGHBOURS = ("cada", "cada-scalar")
 
 
 def pooled_auroc(name: str, world) -> float:

@@ -1,4 +1,4 @@
-"""A server that speaks the protocol, and applications that tell what they were sent."""
+"""A connection to a server as the gateway runs it, and applications that say what came."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,7 +42,7 @@ async def body_of(receive: object) -> bytes:
 async def connection(
     keep_alive: float = 60, app: Callable[..., Awaitable[None]] = app
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """To a server that speaks the protocol."""
+    """A connection to a server whose own connections are `Connection`s."""
     config = uvicorn.Config(
         app,
         port=0,
