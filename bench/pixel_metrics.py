@@ -13,7 +13,7 @@ import time
 import numpy as np
 import typer
 
-from onegauge.training.evaluation.pixels import pixel_report
+from onegauge.training.evaluation.pixels import pixel_metrics
 
 IMAGES, PRODUCTS, MAP, SIZE = 10_000, 15, 64, 256
 MEBIBYTE = 2**10  # in units of ru_maxrss, KiB
@@ -31,12 +31,12 @@ def main() -> None:
     products = tuple(f"product {i * PRODUCTS // IMAGES}" for i in range(IMAGES))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    report = pixel_report(maps, lambda i: _disc(centres[i], radii[i], SIZE), products)
+    metrics = pixel_metrics(maps, lambda i: _disc(centres[i], radii[i], SIZE), products)
     figures = {
         "images": IMAGES,
         "seconds": round(time.perf_counter() - start, 1),
         "peak_mib": round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / MEBIBYTE),
-        "pooled": report["pooled"],
+        "pooled": metrics["pooled"],
     }
     sys.stdout.write(json.dumps(figures) + "\n")
 

@@ -26,7 +26,7 @@ _WILDCARDS = {"0.0.0.0", "::"}
 def serve(settings: Settings) -> None:
     """Run the gateway until it is told to stop.
 
-    Raises a subclass of `service.errors.BackendError` when the model cannot be loaded.
+    Raises a subclass of BackendError when the model cannot be loaded.
     """
     try:
         backend = load_backend(settings)

@@ -44,7 +44,7 @@ class Body:
 
 
 async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
-    """Read a form or a raw image; raises subclasses of `service.errors.RequestError`."""
+    """Read a form or a raw image; raises subclasses of RequestError."""
     media_type, parameters = parse_options_header(request.headers.get("content-type"))
     _refuse_encoded("body", request.headers.get("content-encoding", ""))
     now = asyncio.get_running_loop().time

@@ -67,7 +67,7 @@ def read_image(
 ) -> InputImage:
     """Decode an image and resize it to the model's `size` (height, width).
 
-    Raises a subclass of `service.errors.ImageError`.
+    Raises a subclass of ImageError.
     """
     height, width = size
     original, rgb = _decode(data, max_pixels, depth, at_least=3 * max(size) // 2)

@@ -44,7 +44,7 @@ class Refusal:
 
 
 class Backend(Protocol):
-    """Where models run. Raises subclasses of `service.errors.BackendError`."""
+    """Where models run. Raises subclasses of BackendError."""
 
     async def start(self) -> None:
         """Take what belongs to the event loop."""

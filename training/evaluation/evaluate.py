@@ -19,9 +19,9 @@ from onegauge.training.choice import NO_CHOICE, Choice
 from onegauge.training.data.dataset import TestImage, labelled_selection, mask_of
 from onegauge.training.errors import DataError
 from onegauge.training.evaluation.false_alarms import at_rates, uniformity
-from onegauge.training.evaluation.metrics import report
+from onegauge.training.evaluation.metrics import all_metrics
 from onegauge.training.evaluation.over_http import evaluate_gateway, is_address
-from onegauge.training.evaluation.pixels import pixel_report
+from onegauge.training.evaluation.pixels import pixel_metrics
 from onegauge.training.evaluation.published import evaluate_published, published_model
 from onegauge.training.evaluation.readings import Subject
 from onegauge.training.evaluation.run import Question, evaluate_run
@@ -62,9 +62,9 @@ def figures_of(subject: Subject, progress: Progress) -> dict[str, Any]:
             step.advance()
             return mask_of(readings.images[row], MASK_SIDE)
 
-        pixels = pixel_report(readings.anomaly_map, mask, readings.products)
+        pixels = pixel_metrics(readings.anomaly_map, mask, readings.products)
     p_values, anomalous = readings.p_value, readings.anomalous
-    figures = report(
+    figures = all_metrics(
         readings.score,
         anomalous,
         readings.products,

@@ -31,7 +31,7 @@ def image_metrics(scores: np.ndarray, anomalous: np.ndarray) -> dict[str, float]
     }
 
 
-def report(
+def all_metrics(
     scores: np.ndarray,
     anomalous: np.ndarray,
     products: Sequence[str],
@@ -42,8 +42,8 @@ def report(
 ) -> dict[str, Any]:
     """All metrics of one alignment: pooled (absolute-unified), product mean, per product.
 
-    `scores` (N,), `anomalous` bool (N,), `products` one name an image, `pixels` a `pixel_report` of
-    the same images. Rates and metrics are in 0..1; `alpha` is the target false-alarm rate that
+    `scores` (N,), `anomalous` bool (N,), `products` one name an image, `pixels` the `pixel_metrics`
+    of the same images. Rates and metrics are in 0..1; `alpha` is the target false-alarm rate that
     `threshold` was calibrated for. A product's metrics are of that product alone, so that its
     F1-max is at its own best threshold (class-separated). A product with one kind of images, or
     without masks, lacks the metrics that need both and is left out of their means.

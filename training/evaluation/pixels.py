@@ -31,7 +31,7 @@ EIGHT = np.ones((3, 3))  # pixels that touch at a corner are one region
 Masks = Callable[[int], np.ndarray | None]
 
 
-def pixel_report(
+def pixel_metrics(
     maps: np.ndarray, masks: Masks, products: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """`PIXEL_METRICS` pooled over all products, of each product alone, and their product mean.

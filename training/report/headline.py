@@ -21,7 +21,7 @@ class Headline:
 
 
 def headline(figures: Mapping[str, Any]) -> Headline:
-    """The headline over `metrics.report` of one alignment."""
+    """The headline over `metrics.all_metrics` of one alignment."""
     at = figures["at_threshold"]
     status, text = _promise_kept(at)
     sentences = (_false_alarms(at), _misses(at), _auroc(figures), _worst(figures))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from onegauge.training.errors import DataError
-from onegauge.training.evaluation.metrics import image_metrics, product_mean, report
+from onegauge.training.evaluation.metrics import all_metrics, image_metrics, product_mean
 
 SCORES = np.array([0.1, 0.2, 0.9, 5.1, 5.2, 5.3])
 ANOMALOUS = np.array([False, False, True, False, False, True])
@@ -36,7 +36,7 @@ def test_metrics_that_need_both_kinds_are_absent_without():
 
 
 def test_pooling_shows_what_the_product_mean_hides():
-    found = report(SCORES, ANOMALOUS, PRODUCTS, threshold=1.0, alpha=0.01)
+    found = all_metrics(SCORES, ANOMALOUS, PRODUCTS, threshold=1.0, alpha=0.01)
     assert found["product_mean"]["image_auroc"] == 1
     assert found["pooled"]["image_auroc"] == pytest.approx(6 / 8)
     assert found["per_product"]["a"]["image_auroc"] == 1
@@ -51,7 +51,7 @@ def test_figures_by_pixel_stand_beside_those_by_image():
         "product_mean": {"aupro": 0.6},
         "per_product": {"a": {"aupro": 0.6}, "b": {}},
     }
-    found = report(SCORES, ANOMALOUS, PRODUCTS, threshold=1.0, alpha=0.01, pixels=pixels)
+    found = all_metrics(SCORES, ANOMALOUS, PRODUCTS, threshold=1.0, alpha=0.01, pixels=pixels)
     assert found["pooled"]["aupro"] == 0.5
     assert found["product_mean"]["aupro"] == 0.6
     assert found["per_product"]["a"]["aupro"] == 0.6
@@ -60,7 +60,7 @@ def test_figures_by_pixel_stand_beside_those_by_image():
 
 def test_a_product_of_one_kind_has_no_part_in_the_mean():
     anomalous = np.array([False, False, True, False, False, False])
-    found = report(SCORES, anomalous, PRODUCTS, threshold=1.0, alpha=0.01)
+    found = all_metrics(SCORES, anomalous, PRODUCTS, threshold=1.0, alpha=0.01)
     assert found["product_mean"]["image_auroc"] == 1
     assert "image_auroc" not in found["per_product"]["b"]
     assert "miss_rate" not in found["per_product"]["b"]
@@ -76,4 +76,4 @@ def test_a_score_that_is_no_number_is_an_error_and_not_a_figure(bad):
     scores = SCORES.copy()
     scores[4] = bad
     with pytest.raises(DataError, match="1 of 6 image scores .* image 4, of product 'b'"):
-        report(scores, ANOMALOUS, PRODUCTS, threshold=1.0, alpha=0.01)
+        all_metrics(scores, ANOMALOUS, PRODUCTS, threshold=1.0, alpha=0.01)

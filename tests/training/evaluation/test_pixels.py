@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from onegauge.training.errors import DataError
 from onegauge.training.evaluation import pixels
-from onegauge.training.evaluation.pixels import FPR_LIMIT, enlarged, pixel_report
+from onegauge.training.evaluation.pixels import FPR_LIMIT, enlarged, pixel_metrics
 
 EXACT = 1e-9
 Case = tuple[np.ndarray, list[np.ndarray], tuple[str, ...]]
@@ -59,7 +59,7 @@ def case(levels: float | None = None, size: int = 24, images: int = 9) -> Case:
 
 def of(found: Case) -> dict[str, dict]:
     maps, masks, products = found
-    return pixel_report(maps, masks.__getitem__, products)
+    return pixel_metrics(maps, masks.__getitem__, products)
 
 
 @pytest.mark.parametrize("levels", [None, 8, 1])
@@ -95,7 +95,7 @@ def test_by_hand():
     """One row of pixels: a region of two, one of which is found before any normal pixel."""
     maps = np.array([[[9.0, 1.0, 5.0, 4.0, 3.0, 2.0]]], np.float32)
     mask = np.array([[True, True, False, False, False, False]])
-    found = pixel_report(maps, lambda _: mask, ("part",))["pooled"]
+    found = pixel_metrics(maps, lambda _: mask, ("part",))["pooled"]
     assert found["pixel_auroc"] == pytest.approx(0.5)  # 4 of 8 pairs in order
     assert found["pixel_ap"] == pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 6)
     assert found["pixel_f1_max"] == pytest.approx(2 / 3)
@@ -108,7 +108,7 @@ def test_every_region_counts_the_same_however_large():
     mask[:5, :5] = True  # found
     mask[9, 9] = True  # not found: below every normal pixel
     maps[0, :5, :5], maps[0, 9, 9] = 2, -1
-    found = pixel_report(maps, lambda _: mask, ("part",))["pooled"]
+    found = pixel_metrics(maps, lambda _: mask, ("part",))["pooled"]
     assert found["aupro"] == pytest.approx(1 / 2, abs=0.01)
     assert found["pixel_auroc"] == pytest.approx(25 / 26)
 
@@ -119,14 +119,14 @@ def test_maps_are_enlarged_to_the_size_of_each_mask():
     resized = [np.kron(m, np.ones((2, 2), bool)) for m in masks]
     uneven = [m[: sizes[i % 3][0], : sizes[i % 3][1]] for i, m in enumerate(resized)]
     scores = [enlarged(one, mask.shape) for one, mask in zip(maps, uneven, strict=True)]
-    found = pixel_report(maps, uneven.__getitem__, products)["pooled"]
+    found = pixel_metrics(maps, uneven.__getitem__, products)["pooled"]
     assert found == pytest.approx(reference(scores, uneven), abs=EXACT)
 
 
 def test_half_precision_is_read_as_it_is():
     maps, masks, products = case()
     half = maps.astype(np.float16)
-    found = pixel_report(half, masks.__getitem__, products)["pooled"]
+    found = pixel_metrics(half, masks.__getitem__, products)["pooled"]
     assert found == pytest.approx(reference(list(half.astype(np.float32)), masks), abs=EXACT)
 
 
@@ -137,8 +137,8 @@ def test_enlarging_leaves_a_constant_map_constant():
 def test_images_without_ground_truth_take_no_part():
     maps, masks, products = case()
     known = [row for row in range(len(masks)) if row != 4]
-    found = pixel_report(maps, lambda row: None if row == 4 else masks[row], products)
-    expected = pixel_report(
+    found = pixel_metrics(maps, lambda row: None if row == 4 else masks[row], products)
+    expected = pixel_metrics(
         maps[known], [masks[row] for row in known].__getitem__, [products[row] for row in known]
     )
     assert found == expected
@@ -148,7 +148,7 @@ def test_a_product_without_masks_or_without_defects_has_no_figures():
     maps, masks, _ = case()
     products = ("masks",) * 6 + ("none",) * 2 + ("good",)
     known = {**dict(enumerate(masks)), 6: None, 7: None, 8: np.zeros((24, 24), bool)}
-    found = pixel_report(maps, known.__getitem__, products)
+    found = pixel_metrics(maps, known.__getitem__, products)
     assert found["per_product"]["none"] == found["per_product"]["good"] == {}
     assert found["product_mean"] == found["per_product"]["masks"]
     assert found["pooled"] != found["per_product"]["masks"]  # the normal pixels of `good` count
@@ -156,7 +156,7 @@ def test_a_product_without_masks_or_without_defects_has_no_figures():
 
 def test_without_any_mask_there_are_no_figures():
     maps, _, products = case()
-    found = pixel_report(maps, lambda _: None, products)
+    found = pixel_metrics(maps, lambda _: None, products)
     assert found["pooled"] == found["product_mean"] == {}
 
 
@@ -164,4 +164,4 @@ def test_a_map_that_is_no_number_is_an_error_and_not_a_figure():
     maps, masks, products = case()
     maps[3, 5, 5] = np.nan
     with pytest.raises(DataError, match="1 of 9 anomaly maps .* image 3, of product 'b'"):
-        pixel_report(maps, masks.__getitem__, products)
+        pixel_metrics(maps, masks.__getitem__, products)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from onegauge.training.evaluation.metrics import report
+from onegauge.training.evaluation.metrics import all_metrics
 from onegauge.training.report.headline import headline, interval, percent, promised, score
 
 
@@ -14,7 +14,7 @@ def figures(alarms: int, normal: int, missed: int, anomalous: int, alpha: float 
     scores = np.array([*wrong[0], *wrong[1], 0.0, 2.0])
     labels = np.array([False] * normal + [True] * anomalous + [False, True])
     products = ["nut"] * (normal + anomalous) + ["bolt"] * 2
-    return report(scores, labels, products, threshold=1.0, alpha=alpha)
+    return all_metrics(scores, labels, products, threshold=1.0, alpha=alpha)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_without_errors_no_product_is_the_worst():
 
 def test_what_cannot_be_known_is_not_claimed():
     normal = np.array([0.1, 0.2])
-    no_anomalies = report(normal, np.zeros(2, bool), "ab", threshold=1.0, alpha=0.05)
+    no_anomalies = all_metrics(normal, np.zeros(2, bool), "ab", threshold=1.0, alpha=0.05)
     assert "nothing is known about misses" in " ".join(headline(no_anomalies).sentences)
-    no_normals = report(normal, np.ones(2, bool), "ab", threshold=1.0, alpha=0.05)
+    no_normals = all_metrics(normal, np.ones(2, bool), "ab", threshold=1.0, alpha=0.05)
     assert headline(no_normals).status == "unknown"
     assert "cannot be checked" in headline(no_normals).text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from onegauge.training.evaluation.false_alarms import uniformity
-from onegauge.training.evaluation.metrics import report
+from onegauge.training.evaluation.metrics import all_metrics
 from onegauge.training.evaluation.readings import Readings, Subject
 from onegauge.training.report.headline import interval, percent
 from onegauge.training.report.report import write_report
@@ -18,7 +18,7 @@ NASTY = "<script>alert(\"1\")</script> & 'co'"
 
 def figures_of(readings: Readings) -> dict:
     score, anomalous = readings.score, readings.anomalous
-    figures = report(score, anomalous, readings.products, threshold=1.0, alpha=0.05)
+    figures = all_metrics(score, anomalous, readings.products, threshold=1.0, alpha=0.05)
     return figures | {"p_values": uniformity(readings.p_value[~anomalous], 19)}
 
 

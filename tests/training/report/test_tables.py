@@ -1,6 +1,6 @@
 import csv
 
-from onegauge.training.evaluation.metrics import report
+from onegauge.training.evaluation.metrics import all_metrics
 from onegauge.training.report.tables import (
     PRODUCTS,
     SCORES,
@@ -13,7 +13,9 @@ from onegauge.training.report.tables import (
 
 def figures_of(readings):
     score, products = readings.score, readings.products
-    return report(score, readings.anomalous, products, threshold=1.0, alpha=0.05)["per_product"]
+    return all_metrics(score, readings.anomalous, products, threshold=1.0, alpha=0.05)[
+        "per_product"
+    ]
 
 
 def read(file):
