@@ -6,18 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelParameter
 
 from onegauge.export.export_run import provenance
 from onegauge.files import images_below
-from onegauge.service.app import create_app
 from onegauge.service.imaging.depth import UNKNOWN, Depth
 from onegauge.service.imaging.image import read_original
-from onegauge.service.model.backends import load_backend
 from onegauge.service.model.repository import read_config
-from onegauge.service.settings import Settings
 from onegauge.training.checkpoint import load, load_verification_images, save
 from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import test_images as labelled_images
@@ -27,6 +23,7 @@ from onegauge.training.report.exhibit import exhibit
 from onegauge.training.train import train
 from rig.pictures import encode, png_of_12_bits, png_of_16_bits
 from rig.publishing import add_and_publish
+from tests.service.served import in_process
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +87,7 @@ def gateway(gauge_repository, gauge_model, tmp_path):
     config = read_config(gauge_repository / "onegauge", "config.pbtxt")
     config.parameters["bit_depth"].CopyFrom(ModelParameter(string_value="12"))
     add_and_publish(tmp_path, config, gauge_model)
-    settings = Settings(repository=tmp_path, inference_threads=1)
-    with TestClient(create_app(settings, load_backend(settings))) as client:
+    with in_process(tmp_path) as client:
         yield client
 
 

@@ -10,14 +10,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from onegauge.export.export_run import export_run
-from onegauge.service.app import create_app
-from onegauge.service.model.backends import load_backend
-from onegauge.service.settings import Settings
 from onegauge.training.config import TrainConfig
 from onegauge.training.evaluation.evaluate import both_kinds, evaluate
 from onegauge.training.evaluation.run import Question
 from onegauge.training.train import train
 from rig.pictures import encode
+from tests.service.served import in_process
 
 SIDE = 128
 
@@ -43,8 +41,7 @@ def repository(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(repository: Path) -> Iterator[TestClient]:
-    settings = Settings(repository=repository, inference_threads=1)
-    with TestClient(create_app(settings, load_backend(settings))) as client:
+    with in_process(repository) as client:
         yield client
 
 

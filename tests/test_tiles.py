@@ -13,15 +13,13 @@ from PIL import Image, ImageDraw
 from onegauge.export.export_run import export_run
 from onegauge.export.held_out import HeldOut
 from onegauge.export.recalibration import judged, recalibrate
-from onegauge.service.app import create_app
-from onegauge.service.model.backends import load_backend
-from onegauge.service.settings import Settings
 from onegauge.training.checkpoint import load
 from onegauge.training.config import TrainConfig
 from onegauge.training.evaluation.evaluate import both_kinds, evaluate
 from onegauge.training.evaluation.run import Question
 from onegauge.training.train import train
 from rig.pictures import encode
+from tests.service.served import in_process
 
 TILE, OVERLAP = 128, 32
 SIZE = (400, 300)
@@ -73,8 +71,7 @@ def repository(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(repository: Path) -> Iterator[TestClient]:
-    settings = Settings(repository=repository, inference_threads=1)
-    with TestClient(create_app(settings, load_backend(settings))) as client:
+    with in_process(repository) as client:
         yield client
 
 

@@ -1,7 +1,7 @@
 """The starter backbone: a small network that comes with the project, for work without a network.
 
-It imitates the stages 1 to 3 of a ResNet18 (He et al. 2016) and is trained by
-`distill` on procedural images only.
+It imitates the stages 1 to 3 of a ResNet18 (He et al. 2016). `distill` trains it, on procedural
+images only.
 """
 
 from __future__ import annotations
