@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it runs beside modules of the names of the project's folders.
+"""The wheel: what is in it, that it is typed, and that it runs beside modules named as our folders.
 
 It is built from what `.dockerignore` lets through, as an image builds it.
 """
