@@ -1,4 +1,4 @@
-"""Encoded bytes → RGB pixels: one reader for uploads, for `onegauge watch` and for training images.
+"""Encoded bytes → RGB pixels: one reader for uploads and for training images.
 
 image     bytes → upright uint8 RGB of the model's size, or a problem that says what is wrong
 depth     how many bits of its samples a camera fills, and samples of any depth as 8 bits
