@@ -10,8 +10,7 @@ help: ## List the targets
 
 .PHONY: serve
 serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, ONEGAUGE_PORT, ONEGAUGE_API_KEYS)
-	@MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 \
-		ONEGAUGE_API_KEYS=$${ONEGAUGE_API_KEYS:-off} .venv/bin/onegauge serve
+	@ONEGAUGE_API_KEYS=$${ONEGAUGE_API_KEYS:-off} .venv/bin/onegauge serve
 
 .PHONY: test
 test: .venv-dev/installed ## Run all tests

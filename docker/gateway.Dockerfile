@@ -23,12 +23,8 @@ LABEL org.opencontainers.image.title="onegauge gateway" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/onegauge /opt/onegauge
 COPY model_repository /models
-# Nothing is written while it runs: bytecode was compiled when pip installed.
-# glibc returns what decoding took: large blocks at once, and from few arenas. Left to itself it learns
-# to keep ever larger blocks, of which a gateway has some in every size.
+# Nothing is written while it runs: bytecode was compiled when pip installed
 ENV PATH=/opt/onegauge/bin:${PATH} \
-    MALLOC_ARENA_MAX=2 \
-    MALLOC_MMAP_THRESHOLD_=1048576 \
     PYTHONDONTWRITEBYTECODE=1 \
     ONEGAUGE_HOST=0.0.0.0 \
     ONEGAUGE_LOG_FORMAT=json \

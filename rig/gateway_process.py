@@ -11,8 +11,6 @@ from tempfile import TemporaryFile
 from typing import IO
 
 ROOT = Path(__file__).parents[1]
-# As in the gateway's image, which says why
-MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576"}
 
 
 @dataclass
@@ -51,7 +49,7 @@ def gateway_process(
         TemporaryFile("w+") as log,
         subprocess.Popen(
             [python, "-m", "onegauge", "serve"],
-            env={**os.environ, **MALLOC, **environment, "ONEGAUGE_LOG_FORMAT": "json"},
+            env={**os.environ, **environment, "ONEGAUGE_LOG_FORMAT": "json"},
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -1,6 +1,7 @@
 """The gateway as a process."""
 
 import asyncio
+import ctypes
 import logging
 import signal
 import socket
@@ -20,6 +21,7 @@ from onegauge.service.observe.logs import configure_logs
 from onegauge.service.settings import Settings
 
 _log = logging.getLogger("onegauge.server")
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
 _WILDCARDS = {"0.0.0.0", "::"}
 
 
@@ -33,11 +35,27 @@ def serve(settings: Settings) -> None:
     except ContractError as exc:
         raise ContractError(f"{exc} (in {settings.repository.resolve()})") from exc
     configure_logs(settings.log_format, settings.log_level)
+    _give_memory_back()
     if settings.api_keys == "off":
         _log.warning(
             "API keys are off: everybody who can reach %s may use the gateway", settings.host
         )
     _Server(settings, create_app(settings, backend)).run()
+
+
+def _give_memory_back() -> None:
+    """Have glibc return what decoding took: large blocks at once, and few arenas for threads.
+
+    Left to itself it learns to keep ever larger blocks, of which a gateway has some in every size.
+    Not by MALLOC_ variables of the environment: they hold for what the model is loaded into, too,
+    and then an image takes 3 to 5 % longer.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):  # another C library
+        return
+    mallopt(_M_MMAP_THRESHOLD, 2**20)
+    mallopt(_M_ARENA_MAX, 2)
 
 
 class _Server(uvicorn.Server):

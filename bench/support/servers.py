@@ -19,7 +19,6 @@ from pathlib import Path
 import httpx
 
 from rig.address import free_address
-from rig.gateway_process import MALLOC
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".cache" / "peers"
@@ -58,8 +57,9 @@ def _onegauge(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
         "API_KEYS": "off",
         "LOG_LEVEL": "warning",
     }
-    environment = MALLOC | {f"ONEGAUGE_{name}": value for name, value in settings.items()}
-    return [sys.executable, "-m", "onegauge", "serve"], environment
+    return [sys.executable, "-m", "onegauge", "serve"], {
+        f"ONEGAUGE_{k}": v for k, v in settings.items()
+    }
 
 
 def _plain(port: str, model: Served) -> tuple[list[str], dict[str, str]]:
