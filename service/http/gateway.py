@@ -1,5 +1,6 @@
 """The parts of a gateway that its routes use."""
 
+from dataclasses import asdict
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -47,7 +48,7 @@ class Gateway:
         criterion = deployment_criterion(self.settings)
         contract = self.versions.current().contract
         return ModelCard(
-            **{**vars(contract), "parameters": contract.told},
+            **{**asdict(contract), "parameters": contract.told},
             threshold=criterion.score_threshold,
             max_false_alarm_rate=criterion.max_false_alarm_rate,
         )
