@@ -1,8 +1,8 @@
 """A trained run on disk, the hand-over to evaluation and export: safetensors and JSON, no pickle.
 
     RUN/checkpoint.json          configuration and provenance
-    RUN/checkpoint.safetensors   backbone, detector, components of places, and what was calibrated
-    RUN/references.safetensors   maps, descriptors, places of reference and calibration images
+    RUN/checkpoint.safetensors   backbone, detector, and what was calibrated
+    RUN/references.safetensors   maps and descriptors of reference and calibration images
     RUN/verification.safetensors a few images on which an export is compared with torch
 
 A run is calibrated once, when it is trained. As the references stay with it, any other alignment
@@ -32,7 +32,6 @@ from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.gauge.calibration import carried
 from onegauge.training.gauge.evidence import Evidence
 from onegauge.training.gauge.gauge import DECIDED, Gauge, build_gauge
-from onegauge.training.gauge.places import Places
 from onegauge.training.resume import whole
 
 PATHS = {"data", "out", "backbone_weights", "mask"}
@@ -49,7 +48,6 @@ class Checkpoint:
     config: TrainConfig
     backbone: Backbone
     detector: Detector
-    places: Places
     evidence: Evidence
     decided: Mapping[str, Tensor]  # on the images held out, as `Gauge.decided`
     training_digest: str
@@ -70,9 +68,7 @@ class Checkpoint:
         rate = false_alarm_rate or self.config.false_alarm_rate
         config = replace(self.config, alignment=name, false_alarm_rate=rate)
         decided = self.decided if config == self.config else None
-        return build_gauge(
-            config, self.backbone, self.detector, self.places, self.evidence, decided
-        )
+        return build_gauge(config, self.backbone, self.detector, self.evidence, decided)
 
     def require(self, alignment: str) -> None:
         """Raise CheckpointError for an alignment that this run cannot have."""
@@ -107,7 +103,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
     """
     out, evidence = checkpoint.config.out, checkpoint.evidence
     tensors = {**checkpoint.decided}
-    for name in ("backbone", "detector", "places"):
+    for name in ("backbone", "detector"):
         state = getattr(checkpoint, name).state_dict()
         tensors |= {f"{name}.{key}": value for key, value in state.items()}
     _save_tensors(tensors, out / WEIGHTS)
@@ -123,7 +119,6 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
         "calibration_files": dict(checkpoint.calibration_files),
         "fitted_files": checkpoint.fitted_files,
         "products": evidence.products,
-        "calibration_products": evidence.calibration_products,
         "digests": {name: file_digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
     }
     with whole(out / RECORD) as file:
@@ -161,17 +156,13 @@ def _restored(
         )
     backbone = bare_backbone(config)
     backbone.load_state_dict(_part(weights, "backbone."))
-    places = Places(sum(backbone.channels))
-    places.load_state_dict(_part(weights, "places."))
     return Checkpoint(
         config=config,
         backbone=backbone,
         detector=restore_detector(config.detector, backbone, _part(weights, "detector.")),
-        places=places,
         evidence=Evidence(
             **references,
             products=tuple(record["products"]),
-            calibration_products=tuple(record["calibration_products"]),
         ),
         decided={name: weights[name] for name in DECIDED},
         training_digest=record["training_digest"],

@@ -11,6 +11,7 @@ from onegauge.training.errors import ConfigError
 from onegauge.training.groups import require_expression
 
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
+LEAVE_ONE_OUT, SPLIT = "leave-one-out", "split"
 COUNTS = ("bank_size", "batch_size", "image_size", "references")
 
 
@@ -20,7 +21,7 @@ class TrainConfig:
 
     data: Path  # folder of images, nested or flat
     out: Path  # the run's folder
-    detector: str = "patchcore"
+    detector: str = "gallery"
     backbone: str = "starter"  # or a convolutional model or vision transformer of timm
     backbone_weights: Path | None = None  # None: the starter's own, or timm's pretrained
     stages: tuple[int, ...] | None = None  # None: the usual ones of the backbone
@@ -30,10 +31,11 @@ class TrainConfig:
     overlap: int = 0  # pixels that neighbouring tiles share at least
     mask: Path | None = None  # a picture, white where to inspect; None: everywhere
     alignment: str = "cada"
-    score_share: float = 0.02  # of the map's pixels that make the image score; 0: the maximum
+    score_share: float = 0.01  # of the map's pixels that make the image score; 0: the maximum
     false_alarm_rate: float = 0.01  # promised at score 1.0
     novelty_rate: float = 0.001  # of normal images that may be called an unknown product
-    calibration_fraction: float = 0.2  # held out; more where the promise needs more, up to half
+    calibration: str | None = None  # leave-one-out or split; None: what suits the detector
+    calibration_fraction: float = 0.2  # of a split: held out; more where the promise needs more
     group_by: str | None = None  # what tells the part in a name; None: near-copies are one
     epochs: int | None = None  # of detectors that learn by gradient; None: what they advise
     bank_size: int = 10_000  # memories of a memory bank
@@ -58,6 +60,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot work, before anything is read."""
+        _require_calibration(self.calibration)
         for name in RATES:
             require_rate(name, getattr(self, name))
         for name in COUNTS:
@@ -77,6 +80,11 @@ class TrainConfig:
             not self.stages or list(self.stages) != sorted({*self.stages})
         ):
             raise ConfigError(f"stages must ascend, such as 1,2,3, not {self.stages}")
+
+
+def _require_calibration(name: str | None) -> None:
+    if name not in (None, LEAVE_ONE_OUT, SPLIT):
+        raise ConfigError(f"calibration must be {LEAVE_ONE_OUT} or {SPLIT}, not {name!r}")
 
 
 def require_rate(name: str, value: float) -> None:

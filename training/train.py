@@ -24,15 +24,20 @@ from onegauge.cores import cores
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.features import Features
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, restore_detector, save
-from onegauge.training.config import TrainConfig
+from onegauge.training.config import LEAVE_ONE_OUT, TrainConfig
 from onegauge.training.data.corpus import read_corpus
 from onegauge.training.data.dataset import training_selection
 from onegauge.training.data.synthesis import add_anomaly
 from onegauge.training.detectors import DETECTORS, Detector, FitOptions
-from onegauge.training.errors import BackboneError, CheckpointError, DataError, TrainingError
+from onegauge.training.errors import (
+    BackboneError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    TrainingError,
+)
 from onegauge.training.gauge.evidence import gather
 from onegauge.training.gauge.gauge import build_gauge
-from onegauge.training.gauge.places import Places
 from onegauge.training.gauge.scoring import inspected_part
 from onegauge.training.gauge.split import require_enough, split_corpus
 from onegauge.training.progress import Progress
@@ -68,17 +73,17 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     require_enough(len(selection.show()), config)
     torch.manual_seed(config.seed)
     backbone = _backbone(config, device)
-    side = config.image_size // backbone.strides[0]  # of the maps
+    leave_one_out = _leaves_one_out(config)
+    side = config.image_size // DETECTORS[config.detector].stride_of(backbone)  # of the maps
     inspected = None if config.mask is None else inspected_part(config.mask, side)
     state = open_state(config)
     try:
         corpus = read_corpus(selection, config, backbone, state, progress)
-        split = split_corpus(corpus, config, progress)
+        split = split_corpus(corpus, config, leave_one_out=leave_one_out, progress=progress)
+        corpus = corpus.beside(split.references)
         detector = _fit(config, backbone, corpus.features.subset(split.fit), state, progress)
-        places = Places(sum(backbone.channels)).to(device)
-        places.fit(corpus.features.subset(split.fit))
-        evidence = gather(config, corpus, split, backbone, detector, places, inspected, progress)
-        decided = build_gauge(config, backbone, detector, places, evidence).decided
+        evidence = gather(config, corpus, split, backbone, detector, inspected, progress)
+        decided = build_gauge(config, backbone, detector, evidence).decided
     except (BackboneError, DataError):
         discard(state)
         raise
@@ -87,7 +92,6 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         config=config,
         backbone=backbone,
         detector=detector,
-        places=places,
         evidence=evidence,
         decided=decided,
         training_digest=corpus.digest,
@@ -101,6 +105,17 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     shutil.rmtree(state)
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint
+
+
+def _leaves_one_out(config: TrainConfig) -> bool:
+    """Whether each image is calibrated on as if nothing had seen it, so that none is held out."""
+    able = DETECTORS[config.detector].leaves_one_out
+    if config.calibration == LEAVE_ONE_OUT and not able:
+        raise ConfigError(
+            f"{config.detector} has learnt from every image it was fitted on, so that none can be "
+            "left out afterwards: calibrate it by --calibration split"
+        )
+    return able if config.calibration is None else config.calibration == LEAVE_ONE_OUT
 
 
 def choose_device(name: str) -> torch.device:

@@ -8,8 +8,9 @@ import typer
 if TYPE_CHECKING:
     from onegauge.client import Options
 
-DetectorName = Literal["patchcore", "revdist", "recontrast", "uniad", "dinomaly"]
+DetectorName = Literal["gallery", "patchcore", "revdist", "recontrast", "uniad", "dinomaly"]
 Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
+Calibration = Literal["leave-one-out", "split"]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by onegauge train")]
 Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
 Include = Annotated[

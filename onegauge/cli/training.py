@@ -9,6 +9,7 @@ from onegauge.cli.options import (
     Alignment,
     BackboneName,
     BackboneWeights,
+    Calibration,
     Data,
     DetectorName,
     Device,
@@ -31,7 +32,7 @@ app = typer.Typer()
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the run")],
-    detector: Annotated[DetectorName, typer.Option()] = "patchcore",
+    detector: Annotated[DetectorName, typer.Option()] = "gallery",
     backbone: BackboneName = "starter",
     backbone_weights: BackboneWeights = None,
     stages: Annotated[
@@ -51,10 +52,13 @@ def train(
     alignment: Annotated[Alignment, typer.Option(help="How products share one threshold")] = "cada",
     score_share: Annotated[
         float, typer.Option(help="Of the map's pixels that make the image score; 0: the highest")
-    ] = 0.02,
+    ] = 0.01,
     false_alarm_rate: FalseAlarmRate = 0.01,
     novelty_rate: Annotated[float, typer.Option(help="Of normal images called unknown")] = 0.001,
-    calibration_fraction: Annotated[float, typer.Option(help="Share held out")] = 0.2,
+    calibration: Annotated[
+        Calibration | None, typer.Option(help="By default what suits the detector")
+    ] = None,
+    calibration_fraction: Annotated[float, typer.Option(help="Of a split: share held out")] = 0.2,
     group_by: GroupBy = None,
     epochs: Epochs = None,
     bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
@@ -89,6 +93,7 @@ def train(
         score_share=score_share,
         false_alarm_rate=false_alarm_rate,
         novelty_rate=novelty_rate,
+        calibration=calibration,
         calibration_fraction=calibration_fraction,
         group_by=group_by,
         epochs=epochs,
@@ -171,7 +176,7 @@ def report(
 def benchmark(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the results and the runs")],
-    detectors: Annotated[str, typer.Option(help="Such as patchcore,revdist")] = "patchcore",
+    detectors: Annotated[str, typer.Option(help="Such as patchcore,revdist")] = "gallery",
     alignments: Annotated[
         str, typer.Option(help="Such as none,class-aware,cada; recentred of transformers")
     ] = "none,class-aware,cada",

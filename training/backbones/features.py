@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onegauge.training.backbones.retrieval import Neighbours
+
 IMAGES, STAGE = "images.npy", "stage{}.npy"
 
 
@@ -20,6 +22,7 @@ class Seen(NamedTuple):
 
     image: Tensor  # uint8 (B, H, W, 3)
     stages: list[Tensor]  # the backbone's features [(B, C, H, W), …], finest first
+    neighbours: Neighbours | None = None  # the normal images most like each, if they are known
 
 
 class Features:
@@ -35,6 +38,7 @@ class Features:
         device: torch.device,
         rows: np.ndarray | None = None,
         groups: np.ndarray | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self.images = images
         self.stages = tuple(stages)
@@ -42,6 +46,7 @@ class Features:
         self.rows = np.arange(len(images)) if rows is None else rows  # of the images in view
         # (N,) what must not tell how the others score: tiles of a picture, pictures of a part
         self.groups = np.arange(len(images)) if groups is None else groups
+        self.neighbours = neighbours  # of all N images, none of its own group
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,7 +60,10 @@ class Features:
             torch.from_numpy(array[rows[order]])[back].to(self.device)
             for array in (self.images, *self.stages)
         )
-        return Seen(image, [stage.float() for stage in stages])
+        near = None
+        if self.neighbours is not None:
+            near = Neighbours(*(n[torch.from_numpy(rows)].to(self.device) for n in self.neighbours))
+        return Seen(image, [stage.float() for stage in stages], near)
 
     def batches(self, size: int = 16) -> Iterator[tuple[slice, Seen]]:
         """All features in order, `size` images at a time."""
@@ -65,7 +73,12 @@ class Features:
 
     def subset(self, indices: np.ndarray) -> Features:
         """A view of some of the images, renumbered from 0."""
-        return Features(self.images, self.stages, self.device, self.rows[indices], self.groups)
+        chosen = self.rows[indices]
+        return Features(self.images, self.stages, self.device, chosen, self.groups, self.neighbours)
+
+    def beside(self, neighbours: Neighbours) -> Features:
+        """The same images with what is most like each of all N."""
+        return Features(self.images, self.stages, self.device, self.rows, self.groups, neighbours)
 
     @property
     def sources(self) -> np.ndarray:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.features import Features, reopen
+from onegauge.training.backbones.retrieval import Retrieval, neighbours_of
 from onegauge.training.config import TrainConfig
 from onegauge.training.data.digest import data_digest
 from onegauge.training.data.reading import DESCRIPTORS, RECORD, write_corpus
@@ -39,6 +41,13 @@ class Corpus:
     digest: str  # of names and contents
     depth: Depth  # of files of more than 8 bits
     copies: int  # files left out, as another has the same pixels
+
+    def beside(self, references: np.ndarray) -> Corpus:
+        """The same images, and which references (rows) of other groups look most like each."""
+        groups = torch.from_numpy(self.features.sources)
+        retrieval = Retrieval(self.deviations[references], groups[references])
+        near = neighbours_of(retrieval, self.deviations, groups)
+        return replace(self, features=self.features.beside(near))
 
 
 def read_corpus(

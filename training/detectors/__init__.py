@@ -1,19 +1,22 @@
 """Detectors: one file, one published method; features in, raw anomaly map out.
 
 detector                                         what every detector is
-patchcore, revdist, recontrast, uniad, dinomaly  the methods
+gallery, patchcore, revdist, recontrast, uniad,
+dinomaly                                         the methods
 bottleneck                                       networks that revdist and recontrast train
 engine                                           the loop that trains; stable_adamw: an optimizer
 """
 
 from onegauge.training.detectors.detector import Detector, FitOptions, raw_maps
 from onegauge.training.detectors.dinomaly import Dinomaly
+from onegauge.training.detectors.gallery import Gallery
 from onegauge.training.detectors.patchcore import PatchCore
 from onegauge.training.detectors.recontrast import ReContrast
 from onegauge.training.detectors.revdist import RevDist
 from onegauge.training.detectors.uniad import UniAD
 
 DETECTORS: dict[str, type[Detector]] = {
+    "gallery": Gallery,
     "patchcore": PatchCore,
     "revdist": RevDist,
     "recontrast": ReContrast,
@@ -26,6 +29,7 @@ __all__ = [
     "Detector",
     "Dinomaly",
     "FitOptions",
+    "Gallery",
     "PatchCore",
     "ReContrast",
     "RevDist",

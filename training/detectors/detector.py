@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,13 +22,21 @@ class Detector(nn.Module, ABC):
     """One published method: `fit` on normal images, `forward` from features to raw anomaly map.
 
     Built from the backbone alone, so that a checkpoint can restore it.
-    The anomaly map has the resolution of the finest stage.
+    The anomaly map has the resolution of the finest stage, unless `stride_of` says otherwise.
     """
+
+    # Whether `out_of_fold` is all that tells how new images score, so that none is held out
+    leaves_one_out: ClassVar[bool] = False
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.require(backbone)
-        self.stride = backbone.strides[0]
+        self.stride = self.stride_of(backbone)
+
+    @staticmethod
+    def stride_of(backbone: Backbone) -> int:
+        """Pixels of the image along a side of one pixel of the map."""
+        return backbone.strides[0]
 
     @staticmethod
     def require(backbone: Backbone) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.features import Seen
+from onegauge.training.backbones.retrieval import NEW, Neighbours, Retrieval, nearest
 from onegauge.training.checkpoint import Checkpoint, load
 from onegauge.training.config import require_rate
 from onegauge.training.data.dataset import TestImage
@@ -24,7 +25,7 @@ from onegauge.training.evaluation.readings import (
     ask,
     whole_pictures,
 )
-from onegauge.training.gauge.alignments import ALIGNMENTS, ClassAware, Look, aligned_maps
+from onegauge.training.gauge.alignments import ALIGNMENTS, ByProduct, Look, aligned_maps
 from onegauge.training.gauge.calibration import carried, images_needed
 from onegauge.training.progress import Progress
 from onegauge.training.train import choose_device
@@ -51,10 +52,35 @@ class Detected:
     images: tuple[TestImage, ...]
     cuts: tuple[Cut, ...]  # of each image
     maps: Tensor  # (N, h, w) raw
-    deviations: Tensor  # (N, D)
     quarters: Tensor  # (N, 4, D)
-    places: Tensor  # (N, Q, g, g)
-    milliseconds: float  # of backbone, detector and places, for each image
+    embedding: Tensor  # (N, E)
+    rows: Tensor  # (N, k) of the references nearest to each
+    weights: Tensor  # (N, k) and how much they count
+    milliseconds: float  # of backbone, retrieval and detector, for each image
+
+    @classmethod
+    def joined(cls, parts: Sequence[Detected]) -> Detected:
+        """All images of several parts."""
+        tensors = {
+            field.name: torch.cat([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if isinstance(getattr(parts[0], field.name), Tensor)
+        }
+        images = tuple(image for part in parts for image in part.images)
+        cuts = tuple(cut for part in parts for cut in part.cuts)
+        spent = sum(part.milliseconds * len(part.images) for part in parts)
+        return cls(images, cuts, **tensors, milliseconds=spent / len(images))
+
+    @property
+    def look(self) -> Look:
+        """How the tiles look beside the references."""
+        return Look(self.embedding, Neighbours(self.rows, self.weights))
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The product of each tile (N,)."""
+        pairs = zip(self.images, self.cuts, strict=True)
+        return tuple(image.product for image, cut in pairs for _ in cut.tiles)
 
 
 def evaluate_run(
@@ -72,13 +98,18 @@ def evaluate_run(
         checkpoint.require(name)
     target = _target(checkpoint, question.false_alarm_rate, progress)
     device = choose_device(question.device)
-    detected = detect(checkpoint, images, device, progress)
-    timing = f"{detected.milliseconds:.0f} ms on {device.type}, not aligned"
+    ways = {False: detect, True: detect_separated}
+    detected = {
+        separates: ways[separates](checkpoint, images, device, progress)
+        for separates in sorted({ALIGNMENTS[name].separates for name in names})
+    }
     for name in names:
+        seen = detected[ALIGNMENTS[name].separates]
+        timing = f"{seen.milliseconds:.0f} ms on {device.type}, not aligned"
         try:
-            readings = align(checkpoint, detected, name, target)
+            readings = align(checkpoint, seen, name, target)
         except DataError as exc:
-            if not issubclass(ALIGNMENTS[name], ClassAware):
+            if not issubclass(ALIGNMENTS[name], ByProduct):
                 raise
             progress.say(f"warning: {name} is left out: {exc}")
         else:
@@ -94,22 +125,53 @@ def require_known(alignments: Sequence[str]) -> None:
         raise DataError(f"no alignment {unknown[0]!r}; there are {', '.join(ALIGNMENTS)}")
 
 
-@torch.inference_mode()
 def detect(
     checkpoint: Checkpoint, images: Sequence[TestImage], device: torch.device, progress: Progress
 ) -> Detected:
     """Raw maps and looks of the images; unreadable ones are named and left out."""
+    evidence = checkpoint.evidence
+    return _detect(checkpoint, images, torch.zeros(len(evidence.references)), device, progress)
+
+
+def detect_separated(
+    checkpoint: Checkpoint, images: Sequence[TestImage], device: torch.device, progress: Progress
+) -> Detected:
+    """The same, each image beside the references of its own product alone."""
+    parts = []
+    for product in sorted({image.product for image in images}):
+        others = checkpoint.evidence.other_products([product])[0]
+        of_product = [image for image in images if image.product == product]
+        barred = torch.zeros(len(others)).masked_fill(others, torch.inf)
+        parts.append(_detect(checkpoint, of_product, barred, device, progress))
+    return Detected.joined(parts)
+
+
+@torch.inference_mode()
+def _detect(
+    checkpoint: Checkpoint,
+    images: Sequence[TestImage],
+    barred: Tensor,
+    device: torch.device,
+    progress: Progress,
+) -> Detected:
+    """Beside the references (N,) that are not barred: 0, or infinitely far."""
     backbone, detector = checkpoint.backbone.to(device), checkpoint.detector.to(device)
-    see = checkpoint.places.to(device)
+    evidence = checkpoint.evidence
+    known = evidence.references
+    retrieval = Retrieval(evidence.deviations[known], evidence.groups[known]).to(device)
+    beyond, new = barred.to(device), torch.tensor([NEW], device=device)
 
     def infer(pixels: np.ndarray) -> dict[str, np.ndarray]:
         image = torch.from_numpy(pixels).to(device)
         features = backbone(image)
+        embedding = retrieval.embedding(deviations(features))
+        neighbours = nearest(retrieval.distances(embedding, new) + beyond)
         found = {
-            "maps": detector(Seen(image, features)),
-            "deviations": deviations(features),
+            "maps": detector(Seen(image, features, neighbours)),
             "quarters": quarters(features),
-            "places": see(features),
+            "embedding": embedding,
+            "rows": neighbours.rows,
+            "weights": neighbours.weights,
         }
         return {name: part.cpu().numpy() for name, part in found.items()}
 
@@ -121,20 +183,15 @@ def detect(
 def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -> Readings:
     """The readings under one alignment, calibrated for the false-alarm rate `alpha`."""
     gauge = checkpoint.gauge(name, alpha).cpu()  # some alignments are fitted by gradient here
-    products = tuple(
-        image.product
-        for image, cut in zip(detected.images, detected.cuts, strict=True)
-        for _ in cut.tiles
-    )
     with torch.inference_mode():
-        look = Look(gauge.embedding(detected.deviations), detected.places)
-        maps = gauge.calibration(aligned_maps(gauge.alignment, detected.maps, look, products))
+        aligned = aligned_maps(gauge.alignment, detected.maps, detected.look, detected.products)
+        maps = gauge.calibration(aligned)
         score = gauge.scoring(maps)
         outputs = {
             "score": score.numpy(),
             "p_value": gauge.calibration.p_value(score).numpy(),
             "raw_score": gauge.scoring(detected.maps).numpy(),
-            "novelty": gauge.novelty(detected.quarters).numpy(),
+            "novelty": gauge.novelty(detected.quarters, gauge.own).numpy(),
             "anomaly_map": gauge.scoring.blank(maps).numpy(),
         }
     return whole_pictures(detected.images, detected.cuts, outputs, _intake(checkpoint))

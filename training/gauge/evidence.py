@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,6 @@ from onegauge.training.data.synthesis import add_anomaly
 from onegauge.training.detectors import Detector, raw_maps
 from onegauge.training.errors import DataError
 from onegauge.training.gauge.alignments import ALIGNMENTS
-from onegauge.training.gauge.places import Places
 from onegauge.training.gauge.split import Split
 from onegauge.training.progress import Progress
 
@@ -26,31 +26,39 @@ AT_A_TIME = 16
 
 @dataclass(frozen=True)
 class Evidence:
-    """Raw maps and looks of normal images: the references, and those held out."""
+    """Raw maps and descriptors of T normal images: the references, and those calibrated on.
 
-    maps: Tensor  # (N, h, w) fp16, out of fold
-    deviations: Tensor  # (N, D)
-    quarters: Tensor  # (N, 4, D)
-    places: Tensor  # (N, Q, g, g) int8
-    groups: Tensor  # (N,) that each reference is of: those of one part, and tiles of one picture
-    products: tuple[str, ...]  # (N,) from the folders' names
-    calibration_maps: Tensor  # (n, h, w) fp16
-    calibration_deviations: Tensor  # (n, D)
-    calibration_quarters: Tensor  # (n, 4, D)
-    calibration_places: Tensor  # (n, Q, g, g) int8
-    calibration_pictures: Tensor  # (n,) that each is a tile of, one of a part
-    calibration_products: tuple[str, ...]  # (n,)
+    Where each image is scored as if nothing had seen its part, the same images are both.
+    """
+
+    maps: Tensor  # (T, h, w) fp16, out of fold
+    deviations: Tensor  # (T, D)
+    quarters: Tensor  # (T, 4, D)
+    groups: Tensor  # (T,) that each is of: those of one part, and tiles of one picture
+    pictures: Tensor  # (T,) that each is, or is a tile of
+    products: tuple[str, ...]  # (T,) from the folders' names
+    references: Tensor  # (N,) rows of what new images are compared with
+    held_out: Tensor  # (n,) rows of what is calibrated on, of one picture of a part each
     corrupted: Tensor | None = None  # (N, D) with a synthetic anomaly, if an alignment needs that
     inspected: Tensor | None = None  # (h, w) bool, the pixels of maps that count; None: all
 
     @property
     def calibration_images(self) -> int:
         """How many pictures were calibrated on, each of another part."""
-        return len(self.calibration_pictures.unique())
+        return len(self.pictures[self.held_out].unique())
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def products_of(self, rows: Tensor) -> tuple[str, ...]:
+        """The products of some rows."""
+        return tuple(self.products[row] for row in rows.tolist())
+
+    def other_products(self, products: Sequence[str]) -> Tensor:
+        """Which references (B, N) are not of the products (B,)."""
+        known = np.array(self.products_of(self.references))
+        return torch.from_numpy(np.array(products)[:, None] != known)
 
 
 def gather(
@@ -59,38 +67,37 @@ def gather(
     split: Split,
     backbone: Backbone,
     detector: Detector,
-    places: Places,
     inspected: Tensor | None,
     progress: Progress,
 ) -> Evidence:
     """Look at the references and the images held out with what was fitted.
 
-    Raises DataError for a reference that can be compared with no other image.
+    Raises DataError for an image that can be compared with no other one.
     """
-    known, held_out = split.references, split.held_out
-    references, calibration = (corpus.features.subset(rows) for rows in (known, held_out))
-    products = corpus.products[corpus.pictures]  # (N,)
+    known, new = split.references, np.setdiff1d(split.held_out, split.references)
+    kept = np.concatenate([known, new])  # rows of the corpus
+    features = corpus.features
     corrupted = None
     if ALIGNMENTS[config.alignment].learns_anomalies:
-        corrupted = corrupted_deviations(references, backbone, config.seed, progress)
-    evidence = Evidence(
-        maps=detector.out_of_fold(references, progress),
-        deviations=corpus.deviations[known],
-        quarters=corpus.quarters[known],
-        places=places.compact(references, progress),
-        groups=torch.from_numpy(references.sources),
-        products=tuple(products[known].tolist()),
-        calibration_maps=raw_maps(detector, calibration, progress),
-        calibration_deviations=corpus.deviations[held_out],
-        calibration_quarters=corpus.quarters[held_out],
-        calibration_places=places.compact(calibration, progress),
-        calibration_pictures=torch.from_numpy(corpus.pictures[held_out]),
-        calibration_products=tuple(products[held_out].tolist()),
+        corrupted = corrupted_deviations(features.subset(known), backbone, config.seed, progress)
+    maps = detector.out_of_fold(features.subset(known), progress)
+    if len(new):
+        maps = torch.cat([maps, raw_maps(detector, features.subset(new), progress)])
+    _require_numbers(maps, corpus, kept)
+    place = np.full(len(features), -1)
+    place[kept] = np.arange(len(kept))
+    return Evidence(
+        maps=maps,
+        deviations=corpus.deviations[kept],
+        quarters=corpus.quarters[kept],
+        groups=torch.from_numpy(features.sources[kept]),
+        pictures=torch.from_numpy(corpus.pictures[kept]),
+        products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
+        references=torch.arange(len(known)),
+        held_out=torch.from_numpy(place[split.held_out]),
         corrupted=corrupted,
         inspected=inspected,
     )
-    _require_numbers(evidence.maps, corpus, known)
-    return evidence
 
 
 @torch.inference_mode()

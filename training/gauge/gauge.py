@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from onegauge.training.backbones.backbone import Backbone
-from onegauge.training.backbones.embedding import Embedding, deviations, quarters
+from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.features import Seen
+from onegauge.training.backbones.retrieval import NEW, Retrieval, nearest
 from onegauge.training.config import TrainConfig
 from onegauge.training.detectors import Detector
 from onegauge.training.gauge.alignments import (
@@ -21,7 +23,6 @@ from onegauge.training.gauge.alignments import (
 from onegauge.training.gauge.calibration import Calibration, highest_of
 from onegauge.training.gauge.evidence import Evidence
 from onegauge.training.gauge.novelty import Novelty
-from onegauge.training.gauge.places import Places
 from onegauge.training.gauge.scoring import Scoring
 
 # What is found on the images held out, as `state_dict` calls it; all else follows from the rest
@@ -46,38 +47,41 @@ class Reading(NamedTuple):
 class Gauge(nn.Module):
     """Backbone, detector, alignment, calibration and novelty in one module."""
 
+    own: Tensor
+
     def __init__(
         self,
         config: TrainConfig,
         backbone: Backbone,
         detector: Detector,
-        places: Places,
         evidence: Evidence,
     ) -> None:
         """With the alignment of `config`, on the CPU but for the networks; not calibrated."""
         super().__init__()
         self.backbone = backbone
         self.detector = detector
-        self.embedding = Embedding(evidence.deviations)
-        self.places = places
+        known, alignment = evidence.references, ALIGNMENTS[config.alignment]
+        # (1,) the group of the images at hand; (B,) to score references as if they were new
+        self.register_buffer("own", torch.tensor([NEW]))
+        self.retrieval = Retrieval(evidence.deviations[known], evidence.groups[known])
         self.scoring = Scoring(config.score_share, evidence.inspected)
         references = References(
-            evidence.maps,
-            Look(self.embedding(evidence.deviations), evidence.places),
-            evidence.products,
+            evidence.maps[known],
+            look_of(evidence, known, self.retrieval, separated=alignment.separates),
+            evidence.products_of(known),
             self.scoring,
-            evidence.groups,
-            None if evidence.corrupted is None else self.embedding(evidence.corrupted),
+            None if evidence.corrupted is None else self.retrieval.embedding(evidence.corrupted),
         )
-        self.alignment = ALIGNMENTS[config.alignment](references)
+        self.alignment = alignment(references)
         self.calibration = Calibration(evidence.calibration_images)
-        self.novelty = Novelty(evidence.quarters, evidence.groups)
+        self.novelty = Novelty(evidence.quarters[known], evidence.groups[known])
 
     def forward(self, image: Tensor) -> Reading:
         """Inspect uint8 RGB images (B, H, W, 3)."""
         features = self.backbone(image)
-        raw = self.detector(Seen(image, features))  # (B, h, w)
-        look = Look(self.embedding(deviations(features)), self.places(features))
+        embedding = self.retrieval.embedding(deviations(features))
+        look = Look(embedding, self.retrieval(embedding, self.own))
+        raw = self.detector(Seen(image, features, look.neighbours))  # (B, h, w)
         aligned = self.alignment(raw, look)
         score = self.calibration(self.scoring(aligned.maps))
         return Reading(
@@ -87,7 +91,7 @@ class Gauge(nn.Module):
             raw_score=self.scoring(raw),
             normal_location=aligned.location,
             normal_scale=aligned.scale,
-            novelty=self.novelty(quarters(features)),
+            novelty=self.novelty(quarters(features), self.own),
         )
 
     def calibrate(
@@ -113,7 +117,6 @@ def build_gauge(
     config: TrainConfig,
     backbone: Backbone,
     detector: Detector,
-    places: Places,
     evidence: Evidence,
     decided: Mapping[str, Tensor] | None = None,
 ) -> Gauge:
@@ -122,7 +125,7 @@ def build_gauge(
     Calibrated as `decided` before, or now on the evidence. Raises DataError where that is too
     much alike.
     """
-    gauge = Gauge(config, backbone, detector, places, evidence).eval()
+    gauge = Gauge(config, backbone, detector, evidence).eval()
     if decided is None:
         _calibrate(gauge, evidence, config)
     else:
@@ -130,13 +133,25 @@ def build_gauge(
     return gauge
 
 
+def look_of(
+    evidence: Evidence, rows: Tensor, retrieval: Retrieval, *, separated: bool = False
+) -> Look:
+    """How images of the evidence look beside the references of other groups.
+
+    `separated` compares them with references of the same product alone.
+    """
+    embedding = retrieval.embedding(evidence.deviations[rows])
+    apart = retrieval.distances(embedding, evidence.groups[rows])
+    if separated:
+        others = evidence.other_products(evidence.products_of(rows))
+        apart = apart.masked_fill(others, torch.inf)
+    return Look(embedding, nearest(apart))
+
+
 def _calibrate(gauge: Gauge, evidence: Evidence, config: TrainConfig) -> None:
-    embedding = gauge.embedding(evidence.calibration_deviations)
-    maps = aligned_maps(
-        gauge.alignment,
-        evidence.calibration_maps,
-        Look(embedding, evidence.calibration_places),
-        evidence.calibration_products,
-    )
-    distances = gauge.novelty(evidence.calibration_quarters)
-    gauge.calibrate(gauge.scoring(maps), distances, evidence.calibration_pictures, config)
+    rows = evidence.held_out
+    look = look_of(evidence, rows, gauge.retrieval, separated=gauge.alignment.separates)
+    products = evidence.products_of(rows)
+    maps = aligned_maps(gauge.alignment, evidence.maps[rows], look, products)
+    distances = gauge.novelty(evidence.quarters[rows], evidence.groups[rows])
+    gauge.calibrate(gauge.scoring(maps), distances, evidence.pictures[rows], config)

@@ -41,9 +41,9 @@ class Novelty(nn.Module):
         fitted = float(_log_normal_quantile(held_out, 1 - rate))
         self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
 
-    def forward(self, quarters: Tensor) -> Tensor:
-        """Novelty (B,) of descriptors (B, 4, D)."""
-        apart = [far(q) for far, q in zip(self.quarters, quarters.unbind(1), strict=True)]
+    def forward(self, quarters: Tensor, own: Tensor) -> Tensor:
+        """Novelty (B,) of descriptors (B, 4, D), beside references of none of their groups (B,)."""
+        apart = [far(q, own) for far, q in zip(self.quarters, quarters.unbind(1), strict=True)]
         return torch.stack(apart).amin(0) / self.threshold
 
 
@@ -56,10 +56,12 @@ class Neighbourhood(nn.Module):
 
     bank: Tensor
     usual: Tensor
+    groups: Tensor
 
     def __init__(self, references: Tensor, groups: Tensor) -> None:
         """From descriptors (N, D) of references, which are of groups (N,)."""
         super().__init__()
+        self.register_buffer("groups", groups)
         self.k = comparable(groups, NEIGHBOURS)
         self.embedding = Embedding(references)
         self.register_buffer("bank", self.embedding(references))  # (N, E)
@@ -70,9 +72,11 @@ class Neighbourhood(nn.Module):
             "usual", apart.clamp_min(FLOOR * mean) ** (1 - SHRINKAGE) * mean**SHRINKAGE
         )
 
-    def forward(self, descriptors: Tensor) -> Tensor:
-        """The ratio (B,) of descriptors (B, D)."""
-        near = distances(self.embedding(descriptors), self.bank).topk(self.k, 1, largest=False)
+    def forward(self, descriptors: Tensor, own: Tensor) -> Tensor:
+        """The ratio (B,) of descriptors (B, D) of the groups `own` (B,) or (1,)."""
+        apart = distances(self.embedding(descriptors), self.bank)
+        apart = apart.masked_fill(own.unsqueeze(1) == self.groups, torch.inf)
+        near = apart.topk(self.k, 1, largest=False)
         return near.values.mean(1) / self.usual[near.indices].mean(1)
 
 

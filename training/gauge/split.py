@@ -20,22 +20,32 @@ FEWEST_IMAGES = 10
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of a corpus's images, tiles as they may be; no part has some on both sides."""
+    """Rows of a corpus's images, tiles as they may be."""
 
     fit: np.ndarray
-    references: np.ndarray  # of those fitted on, what alignment and novelty compare with
-    held_out: np.ndarray  # of one picture of each other part
+    references: np.ndarray  # of those fitted on, what new images are compared with
+    held_out: np.ndarray  # of one picture of each part that is calibrated on
 
 
-def split_corpus(corpus: Corpus, config: TrainConfig, progress: Progress) -> Split:
-    """Split by parts. Raises DataError where there are too few, or too few references."""
+def split_corpus(
+    corpus: Corpus, config: TrainConfig, *, leave_one_out: bool, progress: Progress
+) -> Split:
+    """Split by parts, or have all images on both sides where each can be left out in turn.
+
+    Raises DataError where there are too few, or too few references.
+    """
     _require_parts(corpus, config)
-    fitted, others = split_parts(len(np.unique(corpus.groups)), config, progress)
+    parts = len(np.unique(corpus.groups))
+    if leave_one_out:
+        fitted = calibrated = np.arange(parts)
+        _warn(parts, parts, config, progress)
+    else:
+        fitted, calibrated = split_parts(parts, config, progress)
     fit = np.flatnonzero(np.isin(corpus.features.sources, fitted))
-    held_out = np.isin(corpus.pictures, one_of_each(corpus.groups, others, config.seed))
+    held_out = np.isin(corpus.pictures, one_of_each(corpus.groups, calibrated, config.seed))
     references = _references(fit, config, progress)
     comparable(torch.from_numpy(corpus.features.sources[references]), 1)  # raises if they are not
-    return Split(fit, references, np.flatnonzero(held_out))
+    return Split(references if leave_one_out else fit, references, np.flatnonzero(held_out))
 
 
 def split_parts(
@@ -48,14 +58,20 @@ def split_parts(
     """
     needed = images_needed(config.false_alarm_rate)
     held_out = max(round(config.calibration_fraction * parts), min(needed, parts // 2))
-    if held_out < needed:
-        progress.say(
-            f"warning: {held_out} calibration images promise a false-alarm rate of "
-            f"{1 / (held_out + 1):.3g}, not {config.false_alarm_rate:g}, which needs {needed}: "
-            f"train on at least {2 * needed} images, each of another part"
-        )
+    _warn(held_out, 2 * held_out, config, progress)
     order = np.random.default_rng(config.seed).permutation(parts)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def _warn(calibrated: int, parts: int, config: TrainConfig, progress: Progress) -> None:
+    """Say where so few calibration images, of so many parts, cannot carry the promise."""
+    needed = images_needed(config.false_alarm_rate)
+    if calibrated < needed:
+        progress.say(
+            f"warning: {calibrated} calibration images promise a false-alarm rate of "
+            f"{1 / (calibrated + 1):.3g}, not {config.false_alarm_rate:g}, which needs {needed}: "
+            f"train on at least {needed * parts // calibrated} images, each of another part"
+        )
 
 
 def require_enough(images: int, config: TrainConfig, why: str = "") -> None:

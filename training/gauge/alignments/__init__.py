@@ -11,9 +11,11 @@ from onegauge.training.gauge.alignments.alignment import (
 from onegauge.training.gauge.alignments.cada import Cada, CadaScalar
 from onegauge.training.gauge.alignments.cada_paper import CadaPaper
 from onegauge.training.gauge.alignments.class_aware import (
+    ByProduct,
     ClassAware,
     ClassAwareMax,
     ClassAwareTraining,
+    ClassSeparated,
 )
 
 ALIGNMENTS: dict[str, type[Alignment]] = {
@@ -23,7 +25,8 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "class-aware": ClassAware,
     "class-aware-max": ClassAwareMax,
     "class-aware-training": ClassAwareTraining,
+    "class-separated": ClassSeparated,
     "none": Unaligned,
 }
 
-__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ClassAware", "Look", "References", "aligned_maps"]
+__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ByProduct", "Look", "References", "aligned_maps"]

@@ -10,31 +10,31 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onegauge.training.backbones.retrieval import Neighbours
 from onegauge.training.gauge.scoring import Scoring
 
 AT_A_TIME = 64  # images that are aligned together
 
 
 class Look(NamedTuple):
-    """How images look: what similar ones are found and compared by."""
+    """How images look, and which references look most like them."""
 
-    embedding: Tensor  # (B, E) of each image as a whole
-    places: Tensor  # (B, Q, g, g) of every place in it
+    embedding: Tensor  # (B, E)
+    neighbours: Neighbours
 
     def of(self, rows: slice) -> Look:
-        """Some of the images, in full precision."""
-        return Look(self.embedding[rows], self.places[rows].float())
+        """Some of the images."""
+        return Look(self.embedding[rows], self.neighbours.of(rows))
 
 
 @dataclass(frozen=True)
 class References:
-    """What is known of N normal images that the detector saw or, better, did not see."""
+    """What is known of N normal images."""
 
     maps: Tensor  # (N, h, w) out-of-fold raw anomaly maps
-    look: Look  # of N images; the places as int8
+    look: Look  # none is a neighbour of its own group
     products: tuple[str, ...]  # read by class-aware alignment alone
     scoring: Scoring
-    groups: Tensor  # (N,) that each is of: none is compared with its own
     corrupted: Tensor | None = None  # (N, E) embeddings of the same with a synthetic anomaly
 
 
@@ -51,6 +51,7 @@ class Alignment(nn.Module, ABC):
     """Built from references; `forward` needs no label."""
 
     learns_anomalies: ClassVar[bool] = False  # whether it needs `References.corrupted`
+    separates: ClassVar[bool] = False  # whether images of other products must be no neighbours
 
     @abstractmethod
     def __init__(self, references: References) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from onegauge.training.backbones.neighbours import nearest
 from onegauge.training.errors import DataError
 from onegauge.training.gauge.alignments.alignment import (
     Aligned,
@@ -16,10 +15,11 @@ from onegauge.training.gauge.alignments.alignment import (
     References,
     normalised,
 )
+from onegauge.training.gauge.alignments.views import TwoViews
 
 
-class ClassAware(Alignment):
-    """Each product's own mean and deviation of normal image scores (a z-score).
+class ByProduct(Alignment):
+    """A location and a scale of each product.
 
     Given the products this is class-aware alignment in training and test; `forward`, which is
     not given them, takes the product of the most similar reference (labels in training only).
@@ -27,7 +27,6 @@ class ClassAware(Alignment):
 
     table: Tensor
     labels: Tensor
-    embeddings: Tensor
 
     def __init__(self, references: References) -> None:
         super().__init__(references)
@@ -36,29 +35,49 @@ class ClassAware(Alignment):
         for product in self.products:
             if references.products.count(product) < 2:
                 raise DataError(f"training has a single image of the product {product!r}")
-        rows = [self._statistics(references, labels == i) for i in range(len(self.products))]
-        self.register_buffer("table", torch.stack(rows))  # (P, 2) location, scale
         self.register_buffer("labels", labels)  # (N,)
-        self.register_buffer("embeddings", references.look.embedding)  # (N, E)
-
-    def _statistics(self, references: References, chosen: Tensor) -> Tensor:
-        scores = references.scoring(references.maps[chosen].float())
-        return torch.stack([scores.mean(), scores.std()])
+        self.register_buffer("table", torch.zeros(len(self.products), 2))  # location, scale
 
     def forward(self, maps: Tensor, look: Look) -> Aligned:
         """Align by the product of the nearest reference."""
-        return self._by_label(maps, self.labels[nearest(look.embedding, self.embeddings, 1)[:, 0]])
+        return self._by_label(maps, look, self.labels[look.neighbours.rows[:, 0]])
 
-    def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:  # noqa: ARG002
+    def given_products(self, maps: Tensor, look: Look, products: Sequence[str]) -> Aligned:
         """Align by the products; one that was not in training raises DataError."""
         unknown = sorted(set(products) - set(self.products))
         if unknown:
             raise DataError(f"training knows no product {unknown[0]!r}")
-        return self._by_label(maps, torch.tensor([self.products.index(p) for p in products]))
+        labels = torch.tensor([self.products.index(p) for p in products])
+        return self._by_label(maps, look, labels)
 
-    def _by_label(self, maps: Tensor, labels: Tensor) -> Aligned:
-        location, scale = self.table[labels].unbind(1)
-        return normalised(maps, location, scale)
+    def _of_each(self, values: Tensor) -> list[Tensor]:
+        """The values (N, ...) of the references, product by product."""
+        return [values[self.labels == i] for i in range(len(self.products))]
+
+    def _by_label(self, maps: Tensor, look: Look, labels: Tensor) -> Aligned:  # noqa: ARG002
+        return normalised(maps, *self.table[labels].unbind(1))
+
+
+class ClassAware(ByProduct):
+    """Each product's own mean and deviation of normal image scores, of the views that `cada` has.
+
+    What `cada` gains beyond it, it gains by a finer class than the product, not by another view.
+    """
+
+    def __init__(self, references: References) -> None:
+        super().__init__(references)
+        self.views = TwoViews(references)
+        scores = self._of_each(self.views.scores)
+        self.table = torch.stack([torch.stack([s.mean(), s.std()]) for s in scores])
+
+    def _by_label(self, maps: Tensor, look: Look, labels: Tensor) -> Aligned:
+        return super()._by_label(self.views(maps, look.neighbours), look, labels)
+
+
+class ClassSeparated(ClassAware):
+    """The product is known everywhere: its own images alone are neighbours, too."""
+
+    separates = True
 
 
 class ClassAwareTraining(ClassAware):
@@ -69,9 +88,10 @@ class ClassAwareTraining(ClassAware):
         return self(maps, look)
 
 
-class ClassAwareMax(ClassAware):
+class ClassAwareMax(ByProduct):
     """The paper's class-aware form: each product's mean u and maximum γ over all normal pixels."""
 
-    def _statistics(self, references: References, chosen: Tensor) -> Tensor:
-        maps = references.maps[chosen].float()
-        return torch.stack([maps.mean(), maps.amax() - maps.mean()])
+    def __init__(self, references: References) -> None:
+        super().__init__(references)
+        maps = self._of_each(references.maps.float())
+        self.table = torch.stack([torch.stack([m.mean(), m.amax() - m.mean()]) for m in maps])

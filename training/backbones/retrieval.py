@@ -1,0 +1,81 @@
+"""Retrieval: the normal images that look most like an image, and how much each of them counts.
+
+What is found stands for the image's implicit class: a product, a side of it, a lot of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from onegauge.training.backbones.embedding import Embedding
+from onegauge.training.backbones.neighbours import distances
+
+NEIGHBOURS = 40
+LIKE = 5  # the nearest, the last of which tells how near images of this kind are
+NEW = -1  # the group of an image that is none of the references'
+AT_A_TIME = 1024  # images whose distances to all references are in memory together
+
+
+class Neighbours(NamedTuple):
+    """The references nearest to B images, the nearest first."""
+
+    rows: Tensor  # (B, k)
+    weights: Tensor  # (B, k) in falling order, that add up to 1; 0 for what must not be compared
+
+    def of(self, rows: slice | Tensor) -> Neighbours:
+        """Those of some of the images."""
+        return Neighbours(self.rows[rows], self.weights[rows])
+
+
+class Retrieval(nn.Module):
+    """Nearest references by embedding; their weights fall with the distance.
+
+    So a kind of few images is judged by these, though others are among the neighbours as well.
+    """
+
+    references: Tensor
+    groups: Tensor
+
+    def __init__(self, deviations: Tensor, groups: Tensor) -> None:
+        """From the descriptors (N, D) and the groups (N,) of the references."""
+        super().__init__()
+        self.embedding = Embedding(deviations)
+        self.register_buffer("references", self.embedding(deviations))  # (N, E)
+        self.register_buffer("groups", groups)
+
+    def distances(self, embedding: Tensor, own: Tensor) -> Tensor:
+        """Distances (B, N) of embeddings (B, E) to the references.
+
+        They are infinite to those of the images' own groups (B,) or (1,), NEW for new ones.
+        """
+        apart = distances(embedding, self.references)
+        return apart.masked_fill(own.unsqueeze(1) == self.groups, torch.inf)
+
+    def forward(self, embedding: Tensor, own: Tensor) -> Neighbours:
+        """The neighbours of images with embeddings (B, E), none of their own groups."""
+        return nearest(self.distances(embedding, own))
+
+
+def nearest(apart: Tensor) -> Neighbours:
+    """The neighbours of images by their distances (B, N) to all references.
+
+    Infinite are those of references that an image must not be compared with.
+    """
+    found = apart.topk(min(NEIGHBOURS, apart.shape[1]), dim=1, largest=False)
+    barred = found.values.isinf()
+    unit = found.values.masked_fill(barred, 0)[:, :LIKE].amax(1, keepdim=True).clamp_min(1e-6)
+    weights = (-(found.values / unit).square()).exp()
+    return Neighbours(found.indices, weights / weights.sum(1, keepdim=True))
+
+
+@torch.inference_mode()
+def neighbours_of(retrieval: Retrieval, deviations: Tensor, own: Tensor) -> Neighbours:
+    """The neighbours of M images with descriptors (M, D), none of their own groups (M,)."""
+    found = []
+    for start in range(0, len(deviations), AT_A_TIME):
+        rows = slice(start, start + AT_A_TIME)
+        found.append(retrieval(retrieval.embedding(deviations[rows]), own[rows]))
+    return Neighbours(*(torch.cat(part) for part in zip(*found, strict=True)))

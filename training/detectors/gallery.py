@@ -1,0 +1,145 @@
+"""Gallery: the patches of an image against those of the normal images that look most like it.
+
+Retrieval of similar normal images is that of Cohen and Hoshen, "Sub-Image Anomaly Detection with
+Deep Pyramid Correspondences" (2020), and of RAD (arXiv 2601.22763); that patches are 3×3 means and
+are thinned by farthest-point sampling, of PatchCore (Roth et al., CVPR 2022). A distance counts in
+the measure of what is usual at the memory that is nearest, as in the local outlier factor (Breunig
+et al., 2000).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.detectors.coreset import farthest_points_of_each
+from onegauge.training.detectors.detector import Detector, FitOptions, smooth
+from onegauge.training.progress import Progress
+
+AXES = 64  # principal axes in which patches are compared
+EVENING = 0.25  # of an axis's variance that is taken out, as an exponent: weak axes tell, too
+MEMORIES = 64  # patches that are kept of an image
+SAMPLE = 200  # images in which the axes are found
+RANGE = 6.0  # standard deviations of the first axis that int8 covers to either side
+SHARPNESS = 0.6  # exponent of what is usual: 0 takes distances as they are, 1 their ratio to it
+FLOOR = 0.05  # of the mean, that nothing usual is under: images may be copies
+
+
+class Gallery(Detector):
+    """A small coreset of every normal image's own patches, in 8 bits; nothing common to all.
+
+    The map has the resolution of the last stage but one.
+    """
+
+    leaves_one_out = True
+    axes: Tensor
+    origin: Tensor
+    memories: Tensor
+    usual: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(backbone)
+        channels = sum(backbone.channels)
+        self.register_buffer("axes", torch.empty(channels, min(AXES, channels)))  # (D, A)
+        self.register_buffer("origin", torch.empty(min(AXES, channels)))
+        # (N, M, A) of N references, and what a distance to each is divided by
+        self.register_buffer("memories", torch.empty(0, MEMORIES, 0, dtype=torch.int8))
+        self.register_buffer("usual", torch.empty(0, MEMORIES))
+
+    @staticmethod
+    def stride_of(backbone: Backbone) -> int:
+        """That of the last stage but one."""
+        return backbone.strides[-2:][0]
+
+    def forward(self, seen: Seen) -> Tensor:
+        """Raw anomaly map (B, h, w): distance to the nearest memory of any neighbour, smoothed."""
+        return self.compare(self.points(seen.stages), seen)
+
+    @torch.inference_mode()
+    def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:  # noqa: ARG002
+        """Remember the images, each of which is its own reference of the same number."""
+        self._find_axes(features)
+        memories, places = self._remember(features, progress)
+        self.memories = memories
+        self.usual = torch.ones(memories.shape[:2], device=memories.device)
+        maps = torch.cat([self(seen) for seen in _steps(features, "usual", progress)])
+        around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)
+        usual = around.gather(1, places)  # (N, M)
+        self.usual = usual.clamp_min(FLOOR * usual.mean()) ** SHARPNESS
+
+    def points(self, stages: list[Tensor]) -> Tensor:
+        """Patches (B, h, w, A) in the axes: 3×3 means of all stages [(B, C, H, W), …]."""
+        return _patches(stages) @ self.axes - self.origin
+
+    def compare(self, points: Tensor, seen: Seen) -> Tensor:
+        """Smoothed distances (B, h, w) of points (B, h, w, A) to the neighbours' memories."""
+        rows, weights = seen.neighbours
+        memories = self.memories[rows].float().flatten(1, 2)  # (B, k·M, A)
+        strange = self.usual[rows].flatten(1).square().reciprocal()  # (B, k·M)
+        norms = memories.square().sum(2) * strange
+        barred = (weights == 0).repeat_interleave(self.memories.shape[1], dim=1)
+        norms = norms.masked_fill(barred, torch.inf)
+        # |x - m|² / u² as one product: (|x|², x, 1) · (1 / u², -2 m / u², |m|² / u²)
+        asking = points.flatten(1, 2)  # (B, P, A)
+        own = asking.square().sum(2, keepdim=True)
+        answering = torch.cat([strange.unsqueeze(2), -2 * memories * strange.unsqueeze(2)], dim=2)
+        squared = torch.cat([own, asking], dim=2) @ answering.mT + norms.unsqueeze(1)
+        nearest = squared.amin(2).clamp_min(0).sqrt().view(points.shape[:3])
+        return smooth(nearest.unsqueeze(1), self.stride).squeeze(1)
+
+    def _find_axes(self, features: Features) -> None:
+        """The principal axes of patches, evened, in the unit of `memories`."""
+        rows = range(0, len(features), max(1, len(features) // SAMPLE))
+        patches = torch.cat([_patches(features.batch([r]).stages).flatten(0, 2) for r in rows])
+        mean = patches.mean(0)
+        variances, directions = torch.linalg.eigh(torch.cov((patches - mean).T))
+        kept = min(AXES, len(variances))
+        variances, directions = variances.flip(0)[:kept].clamp_min(1e-12), directions.flip(1)
+        evened = directions[:, :kept] * variances ** -(EVENING / 2)
+        unit = 127 / (RANGE * variances[0] ** ((1 - EVENING) / 2))
+        self.axes = unit * evened
+        self.origin = mean @ self.axes
+
+    def _remember(self, features: Features, progress: Progress) -> tuple[Tensor, Tensor]:
+        """Memories int8 (N, M, A) of all images, and where on the map each was (N, M)."""
+        memories, places = [], []
+        for seen in _steps(features, "memories", progress):
+            points = self.points(seen.stages).flatten(1, 2)  # (B, P, A)
+            chosen = farthest_points_of_each(points, MEMORIES)  # (B, M)
+            those = points.gather(1, chosen[..., None].expand(-1, -1, points.shape[2]))
+            memories.append(those.round().clamp(-127, 127).to(torch.int8))
+            places.append(chosen)
+        return torch.cat(memories), torch.cat(places)
+
+
+def _steps(features: Features, name: str, progress: Progress) -> Iterator[Seen]:
+    """All batches of a store, told as a step."""
+    with progress.step(name, len(features)) as step:
+        for rows, seen in features.batches():
+            yield seen
+            step.advance(rows.stop - rows.start)
+
+
+def _patches(stages: list[Tensor]) -> Tensor:
+    """Locally aware patch features (B, h, w, D): 3×3 means of all stages, concatenated.
+
+    At the resolution of the last stage but one, to which finer ones are averaged.
+    """
+    size = stages[-2:][0].shape[-2:]
+    return torch.cat([_at(F.avg_pool2d(stage, 3, 1, 1), size) for stage in stages], 1).permute(
+        0, 2, 3, 1
+    )
+
+
+def _at(stage: Tensor, size: torch.Size) -> Tensor:
+    """A stage (B, C, H, W) at another size."""
+    if stage.shape[-2] > size[0]:
+        return F.avg_pool2d(stage, stage.shape[-2] // size[0])
+    if stage.shape[-2:] == size:
+        return stage
+    return F.interpolate(stage, size, mode="bilinear", align_corners=False)
