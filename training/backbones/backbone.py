@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from onegauge.training.backbones.transformer import PatchFeatures, is_transformer
 from onegauge.training.errors import BackboneError
@@ -110,10 +112,12 @@ def load_backbone(
         _refuse_recentring(name, recentred=recentred)
         stages = tuple(stages or CONVOLUTIONAL_STAGES)
         network = _create(name, pretrained=fetched, features_only=True, out_indices=stages)
+        leave_out_unread(network)
         channels, strides = network.feature_info.channels(), network.feature_info.reduction()
     if weights is not None:
         _load_weights(network, name, weights)
-    return Backbone(name, network.eval(), channels, strides).eval()
+    _fold_norms(network.eval())
+    return Backbone(name, network, channels, strides).eval()
 
 
 def _refuse_recentring(name: str, *, recentred: bool) -> None:
@@ -133,6 +137,28 @@ def _load_starter(stages: Sequence[int] | None, weights: Path | None) -> Backbon
         )
     network = load_starter()
     return Backbone("starter", network.eval(), network.channels, (4, 8, 16)).eval()
+
+
+def leave_out_unread(network: nn.Module) -> None:
+    """Cut an EfficientNet behind its last stage, where timm would go on."""
+    from timm.models.efficientnet import EfficientNetFeatures
+
+    if isinstance(network, EfficientNetFeatures):
+        del network.blocks[network.feature_info.get_dicts()[-1]["stage"] :]
+
+
+def _fold_norms(network: nn.Module) -> None:
+    """Fold an EfficientNet's batch norms, which are frozen, into the convolutions before them."""
+    from timm.layers import BatchNormAct2d
+    from timm.models.efficientnet import EfficientNetFeatures
+
+    if not isinstance(network, EfficientNetFeatures):
+        return
+    for block in [*network.modules()]:
+        for (before, layer), (name, norm) in pairwise([*block.named_children()]):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, BatchNormAct2d):
+                setattr(block, before, fuse_conv_bn_eval(layer, norm))
+                setattr(block, name, norm.act)
 
 
 def _create(name: str, *, pretrained: bool | None = None, **options: object) -> nn.Module:

@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from onegauge.training.backbones.backbone import load_backbone
 from onegauge.training.errors import BackboneError
@@ -36,6 +37,24 @@ def test_the_starter_takes_no_other_weights_or_stages(tmp_path):
         load_backbone("starter", (1, 2))
     with pytest.raises(BackboneError, match="starter"):
         load_backbone("starter", (1, 2, 3), weights(tmp_path))
+
+
+def test_an_efficientnet_is_cut_and_folded_and_gives_the_same_features(tmp_path):
+    torch.manual_seed(0)
+    whole = timm.create_model(
+        "tf_efficientnet_lite0", features_only=True, out_indices=(0, 2)
+    ).eval()
+    for name, buffer in whole.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer += torch.rand_like(buffer)
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    backbone = load_backbone("tf_efficientnet_lite0", (0, 2), tmp_path / "w.safetensors")
+    assert len(backbone.network.blocks) < len(whole.blocks)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
+    image = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+    x = (image.permute(0, 3, 1, 2) - backbone.mean) / backbone.std
+    for found, expected in zip(backbone(image), whole(x), strict=True):
+        assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 def test_weights_of_a_file_are_the_networks(tmp_path):
