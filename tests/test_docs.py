@@ -17,7 +17,7 @@ from demo.products import __main__ as products
 from onegauge.cli import app
 from onegauge.schemas import Answer, Decision, Options
 from onegauge.service.observe.metrics import Metrics
-from onegauge.training.backbones import distill
+from onegauge.training.backbones import efficientnet_lite
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -35,7 +35,10 @@ HOMES = {
     "rollback": "operations",
     "watch": "clients",
 }
-MODULES = {"onegauge.training.backbones.distill": distill._parser, "demo.products": products.parser}
+MODULES = {
+    "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,
+    "demo.products": products.parser,
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -98,8 +101,8 @@ def test_every_option_is_documented_with_its_default(name):
     assert documented(f"{HOMES[name]}.md", f"onegauge {name}") == expected
 
 
-def test_every_option_of_the_distillation_is_documented():
-    actions = [a for a in distill._parser()._actions if a.dest != "help"]
+def test_every_option_that_converts_weights_is_documented():
+    actions = [a for a in efficientnet_lite._parser()._actions if a.dest != "help"]
     expected = {a.option_strings[0]: _default(a.default, required=a.required) for a in actions}
     assert documented("training.md", "Backbones without a network") == expected
 

@@ -10,7 +10,7 @@ from demo.products.defects import crack, particle
 from demo.products.geometry import Pose, blob, box, cover, frame
 from demo.products.light import paint, relief, rgb, shadow, soften, tint
 from demo.products.product import Product, Scene, Site
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 ROWS, COLUMNS = 3, 4
 PITCH, POCKET, TABLET = 0.225, 0.094, 0.074

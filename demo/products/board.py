@@ -22,7 +22,7 @@ from demo.products.defects import fibre, line, particle, place
 from demo.products.geometry import Pose, blob, cover, frame
 from demo.products.light import paint, relief, rgb, shadow, soften, tint
 from demo.products.product import Product, Scene, Site
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 SIDE = 1.12  # of the image: the camera does not see the board's edge
 MASK: Colour = (22, 88, 58)

@@ -8,7 +8,7 @@ from demo.products.defects import chip, crack, dent, particle, place, scratch
 from demo.products.geometry import Pose, blob, cover, frame, hexagon
 from demo.products.light import paint, relief, rgb, shadow, tint
 from demo.products.product import Product, Scene, Site
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 RIM, TOP, FLUTES = 0.40, 0.345, 48
 

@@ -8,7 +8,7 @@ from demo.products.defects import fibre, place
 from demo.products.geometry import Pose, blob, cover, frame, stroke, wander
 from demo.products.light import paint, relief, rgb, soften, streaks, tint
 from demo.products.product import Product, Scene, Site
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 PITCH = 1 / 30  # from thread to thread
 

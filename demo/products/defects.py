@@ -7,7 +7,7 @@ import numpy as np
 from demo.products.geometry import blob, cover, stroke, wander
 from demo.products.light import paint, relief, rgb, shadow, soften, tint
 from demo.products.product import Scene
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 RUST = rgb(0.46, 0.24, 0.11)
 DIRT = rgb(0.26, 0.20, 0.13)

@@ -8,7 +8,7 @@ from demo.products.defects import burr, chip, crack, dent, rust, scratch
 from demo.products.geometry import Pose, cover, frame, hexagon
 from demo.products.light import paint, relief, shadow, tint
 from demo.products.product import Product, Scene
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 FLATS, WASHER, BORE = 0.345, 0.36, 0.185
 

@@ -8,7 +8,7 @@ from demo.products.defects import burr, chip, dent, particle, rust, scratch
 from demo.products.geometry import Pose, cover, frame
 from demo.products.light import paint, profile, relief, shadow, streaks, tint
 from demo.products.product import Product, Scene
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 OUTER, INNER = 0.40, 0.21
 

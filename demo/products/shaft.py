@@ -8,7 +8,7 @@ from demo.products.defects import dent, particle, place, rust, scratch
 from demo.products.geometry import Pose, blob, cover, frame
 from demo.products.light import paint, profile, relief, rgb, shadow, soften, tint
 from demo.products.product import Product, Scene
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 HALF, GRIP = 0.29, 0.25  # half the diameter, half the length of the knurl
 TEETH = 24  # to a side of the image

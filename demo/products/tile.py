@@ -8,7 +8,7 @@ from demo.products.defects import chip, crack, place, stain
 from demo.products.geometry import Pose, blob, box, cover, frame
 from demo.products.light import paint, relief, rgb, shadow, tint
 from demo.products.product import Product, Scene
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 
 def draw(rng: np.random.Generator, size: int) -> Scene:

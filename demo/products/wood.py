@@ -8,7 +8,7 @@ from demo.products.defects import line, particle, place, scratch, stain
 from demo.products.geometry import Pose, blob, cover, frame, stroke, wander
 from demo.products.light import paint, relief, rgb, streaks, tint
 from demo.products.product import Product, Scene
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 
 def draw(rng: np.random.Generator, size: int) -> Scene:

@@ -1,8 +1,8 @@
 """Frozen pretrained networks, and what they see of every image.
 
-backbone        images → multi-scale features
-transformer     vision transformers as backbones
-features        those of every training image, computed once and kept on disk
-embedding       features → what tells products apart; neighbours: the nearest of them
-starter         our own small backbone; distill made it, on the images of textures
+backbone            images → multi-scale features
+transformer         vision transformers as backbones
+efficientnet_lite   weights of such networks, named as timm names them
+features            those of every training image, computed once and kept on disk
+embedding           features → what tells products apart; neighbours: the nearest of them
 """

@@ -18,7 +18,10 @@ from onegauge.training.errors import BackboneError
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SIZE_STEP = 32  # pixels: halving the image five times leaves no remainder
-CONVOLUTIONAL_STAGES = (1, 2, 3)  # strides 4, 8, 16 of a ResNet
+CONVOLUTIONAL_STAGES = (1, 2, 3)  # strides 4, 8, 16 of a ResNet or an EfficientNet
+STARTER = "starter"
+STARTER_MODEL = "tf_efficientnet_lite0"  # what timm calls it
+STARTER_WEIGHTS = Path(__file__).with_name("starter.safetensors")  # of the stages 0 to 3
 
 
 class Backbone(nn.Module):
@@ -94,24 +97,28 @@ def load_backbone(
 ) -> Backbone:
     """Backbone `name`: `starter`, or a convolutional model or plain vision transformer of timm.
 
+    The starter is an EfficientNet-Lite0 (Tan and Le 2019, without what small devices compute badly)
+    whose ImageNet weights come with the project.
+
     `stages` are those of a convolutional model from 1, or a transformer's blocks from 0; None
     takes the usual ones. `weights` is a safetensors file in timm's naming; without it timm's own
     pretrained weights are fetched. `image_size` in pixels is what a transformer's positional
     embeddings are resized for, and `recentred` takes its class token off every patch.
     `pretrained=False` leaves the weights to a checkpoint. Raises BackboneError.
     """
-    if name == "starter":
-        _refuse_recentring(name, recentred=recentred)
-        return _load_starter(stages, weights)
+    model, weights = _model_of(name, stages, weights)
     fetched = pretrained and weights is None
-    if is_transformer(_create(name)):
-        whole = _create(name, pretrained=fetched, num_classes=0, img_size=image_size)
+    if is_transformer(_create(model)):
+        whole = _create(model, pretrained=fetched, num_classes=0, img_size=image_size)
         network: nn.Module = PatchFeatures(whole, stages, recentred=recentred)
         channels, strides = network.channels, network.strides
     else:
-        _refuse_recentring(name, recentred=recentred)
+        if recentred:
+            raise BackboneError(
+                f"{name!r} has no class token to recentre on: choose a vision transformer"
+            )
         stages = tuple(stages or CONVOLUTIONAL_STAGES)
-        network = _create(name, pretrained=fetched, features_only=True, out_indices=stages)
+        network = _create(model, pretrained=fetched, features_only=True, out_indices=stages)
         leave_out_unread(network)
         channels, strides = network.feature_info.channels(), network.feature_info.reduction()
     if weights is not None:
@@ -120,23 +127,18 @@ def load_backbone(
     return Backbone(name, network, channels, strides).eval()
 
 
-def _refuse_recentring(name: str, *, recentred: bool) -> None:
-    if recentred:
+def _model_of(
+    name: str, stages: Sequence[int] | None, weights: Path | None
+) -> tuple[str, Path | None]:
+    """What timm calls the backbone, and the file of its weights where timm is not to fetch them."""
+    if name != STARTER:
+        return name, weights
+    if weights is not None or max(stages or CONVOLUTIONAL_STAGES) > CONVOLUTIONAL_STAGES[-1]:
         raise BackboneError(
-            f"{name!r} has no class token to recentre on: choose a vision transformer"
+            f"backbone {STARTER!r} comes with its own weights of the stages 0 to 3: leave out "
+            f"--backbone-weights and other --stages, or name {STARTER_MODEL!r}"
         )
-
-
-def _load_starter(stages: Sequence[int] | None, weights: Path | None) -> Backbone:
-    from onegauge.training.backbones.starter import load_starter
-
-    if weights is not None or tuple(stages or CONVOLUTIONAL_STAGES) != CONVOLUTIONAL_STAGES:
-        raise BackboneError(
-            "backbone 'starter' comes with its own weights and its stages 1,2,3: "
-            "leave out --backbone-weights and --stages, or name a timm model"
-        )
-    network = load_starter()
-    return Backbone("starter", network.eval(), network.channels, (4, 8, 16)).eval()
+    return STARTER_MODEL, STARTER_WEIGHTS
 
 
 def leave_out_unread(network: nn.Module) -> None:

@@ -9,5 +9,5 @@ masks       ground truth: a file → the pixels that it marks
 copies      copies of an image, and near-copies of a part
 bit_depth   how many bits the images of a folder fill
 digest      SHA-256 of files and of all data
-synthesis   synthetic anomalies on normal images
+synthesis   synthetic anomalies on normal images; noise: the smooth fields that they are made of
 """

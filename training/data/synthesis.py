@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onegauge.training.backbones.textures import fractal_noise
+from onegauge.training.data.noise import fractal_noise
 
 AREA = (0.005, 0.08)  # share of the image that an anomaly covers
 

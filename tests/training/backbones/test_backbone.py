@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from onegauge.training.backbones.backbone import load_backbone
+from onegauge.training.backbones.backbone import STARTER_WEIGHTS, load_backbone
 from onegauge.training.errors import BackboneError
 
 ROOT = Path(__file__).parents[3]
@@ -27,16 +27,42 @@ def weights(folder: Path, **changes: torch.Tensor | None) -> Path:
 def test_the_starter_gives_three_stages_of_an_image():
     backbone = load_backbone("starter", (1, 2, 3))
     features = backbone(torch.zeros(2, 64, 64, 3, dtype=torch.uint8))
-    assert [tuple(f.shape) for f in features] == [(2, 64, 16, 16), (2, 128, 8, 8), (2, 256, 4, 4)]
+    assert [tuple(f.shape) for f in features] == [(2, 24, 16, 16), (2, 40, 8, 8), (2, 112, 4, 4)]
+    assert backbone.strides == (4, 8, 16)
     assert not any(p.requires_grad for p in backbone.parameters())
     assert not backbone.train().network.training
 
 
-def test_the_starter_takes_no_other_weights_or_stages(tmp_path):
-    with pytest.raises(BackboneError, match="starter"):
-        load_backbone("starter", (1, 2))
-    with pytest.raises(BackboneError, match="starter"):
-        load_backbone("starter", (1, 2, 3), weights(tmp_path))
+def test_the_starter_comes_small_and_takes_no_other_weights(tmp_path):
+    assert STARTER_WEIGHTS.stat().st_size <= 2_500_000
+    other = load_backbone("tf_efficientnet_lite0", weights=STARTER_WEIGHTS).network.state_dict()
+    starter = load_backbone("starter").network.state_dict()
+    assert all(torch.equal(starter[name], tensor) for name, tensor in other.items())
+    with pytest.raises(BackboneError, match="starter.*leave out --backbone-weights"):
+        load_backbone("starter", weights=weights(tmp_path))
+
+
+def test_the_starter_gives_other_stages_but_those_it_has_no_weights_of():
+    image = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+    (fine, coarse), (_, _, _, last) = (
+        load_backbone("starter", stages)(image) for stages in ((0, 2), (0, 1, 2, 3))
+    )
+    assert [tuple(f.shape) for f in (fine, coarse, last)] == [
+        (1, 16, 32, 32),
+        (1, 40, 8, 8),
+        (1, 112, 4, 4),
+    ]
+    with pytest.raises(BackboneError, match="starter.*stages 0 to 3"):
+        load_backbone("starter", (2, 4))
+
+
+def test_features_of_the_starter_change_where_the_image_changes():
+    image = torch.full((2, 256, 256, 3), 127, dtype=torch.uint8)
+    image[1, 120:136, 120:136] = 255
+    for stage in load_backbone("starter")(image):
+        change = (stage[1] - stage[0]).norm(dim=0)  # (h, w)
+        assert change[len(change) // 2, len(change) // 2] > 20 * change[0, 0]
+        assert change[len(change) // 2, len(change) // 2] > 1
 
 
 def test_an_efficientnet_is_cut_and_folded_and_gives_the_same_features(tmp_path):
@@ -167,7 +193,7 @@ def test_features_with_the_channels_last_are_no_feature_maps():
     backbone = load_backbone("starter", (1, 2, 3))
     maps = backbone.network.forward
     backbone.network.forward = lambda image: [f.permute(0, 2, 3, 1) for f in maps(image)]
-    with pytest.raises(BackboneError, match=r"\(1, 16, 16, 64\).*convolutional"):
+    with pytest.raises(BackboneError, match=r"\(1, 16, 16, 24\).*convolutional"):
         backbone.require_size(64)  # as Swin transformers of timm
 
 

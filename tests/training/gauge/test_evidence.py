@@ -19,7 +19,7 @@ def test_images_are_seen_with_an_anomaly_each_its_own(monkeypatch):
     features = Features(np.zeros((20, 32, 32, 3), np.uint8), [], torch.device("cpu"))
     white = backbone(torch.full((1, 32, 32, 3), 255, dtype=torch.uint8))
     found = corrupted_deviations(features, backbone, 0, Progress())
-    assert torch.allclose(found, deviations(white).expand(20, -1), atol=1e-5)
+    assert torch.allclose(found, deviations(white).expand(20, -1), atol=1e-4)
     assert len(set(drawn)) == 20
     some = features.subset(np.array([2, 17]))  # whoever else is in view
     corrupted_deviations(some, backbone, 0, Progress())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from onegauge.training.backbones.textures import fractal_noise, procedural_image
+from onegauge.training.data.noise import fractal_noise
 
 
 def roughness(field: np.ndarray) -> float:
@@ -34,21 +34,3 @@ def test_more_octaves_are_rougher():
         fractal_noise(np.random.default_rng(0), 96, 96, scale=48, octaves=n) for n in (1, 5)
     )
     assert roughness(rich) > 1.5 * roughness(plain)
-
-
-@pytest.mark.parametrize("number", range(12))
-def test_the_same_generator_gives_the_same_image(number):
-    first, second = (procedural_image(np.random.default_rng((3, number)), 48) for _ in range(2))
-    assert first.shape == (48, 48, 3)
-    assert first.dtype == np.uint8
-    assert np.array_equal(first, second)
-
-
-def test_images_differ_in_colour_and_in_roughness():
-    images = [procedural_image(np.random.default_rng(number), 48) for number in range(40)]
-    means = np.array([image.mean() for image in images])
-    rough = np.array([roughness(image.mean(2)) for image in images])
-    coloured = [float(np.ptp(image.mean((0, 1)))) > 5 for image in images]
-    assert means.std() > 20
-    assert rough.max() > 10 * rough.min()
-    assert 0.3 < np.mean(coloured) < 1
