@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone, load_backbone
@@ -155,7 +155,9 @@ def _restored(
             f"{config.out} is of an older onegauge, which kept no thresholds; train it anew"
         )
     backbone = bare_backbone(config)
-    backbone.load_state_dict(_part(weights, "backbone."))
+    state = _part(weights, "backbone.")
+    _require_same_tensors(backbone, state, f"backbone {config.backbone}")
+    backbone.load_state_dict(state)
     return Checkpoint(
         config=config,
         backbone=backbone,
@@ -196,16 +198,20 @@ def restore_detector(name: str, backbone: Backbone, state: dict[str, Tensor]) ->
     Raises CheckpointError when the state is not what this version of the detector has.
     """
     detector = DETECTORS[name](backbone)
-    if missing := sorted(detector.state_dict().keys() - state.keys()):
-        raise CheckpointError(
-            f"the run is of an older onegauge, whose {name} has no {', '.join(missing)}; "
-            "train it anew"
-        )
+    _require_same_tensors(detector, state, name)
     for key, buffer in detector.named_buffers():
         if buffer.shape != state[key].shape:
             setattr(detector, key, torch.empty_like(state[key]))
     detector.load_state_dict(state)
     return detector.eval()
+
+
+def _require_same_tensors(module: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
+    if other := sorted(module.state_dict().keys() ^ state.keys()):
+        raise CheckpointError(
+            f"the run is of an older onegauge, whose {name} differs in {', '.join(other[:3])}; "
+            "train it anew"
+        )
 
 
 def _save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
