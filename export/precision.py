@@ -38,6 +38,8 @@ FP32_ONLY = {
 TO_INT8 = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 FIRST_IN_FP32 = 2  # layers with few channels, which cost int8 more accuracy than they save time
 LARGEST_HALF = 65504.0
+RELU6 = "aten.hardtanh."  # what torch's exporter calls the ReLU6; other Clips guard divisors
+SIX = np.float32(6)
 HALF = ".fp16"  # ends the names of tensors in fp16
 
 
@@ -53,7 +55,8 @@ def to_half(model: ModelProto) -> None:
     Unlike the usual converters, which round between any two nodes that stay in fp32, too.
     """
     graph = model.graph
-    chosen = {n.name for n in network_nodes(graph) if n.op_type not in FP32_ONLY}
+    of_networks = network_nodes(graph)
+    chosen = {n.name for n in of_networks if n.op_type not in FP32_ONLY or _is_relu6(n)}
     floats = _float_tensors(graph)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     halves: dict[str, str] = {}  # of tensors and weights that stay in fp32 as well
@@ -82,7 +85,10 @@ def to_half(model: ModelProto) -> None:
 
 def to_int8(traced: Path, target: Path, images: np.ndarray) -> None:
     """Write the graph with its networks in int8, scaled by normal images uint8 (N, H, W, 3)."""
-    layers = [n.name for n in network_nodes(onnx.load(traced).graph) if n.op_type in TO_INT8]
+    nodes = network_nodes(onnx.load(traced).graph)
+    layers = [n.name for n in nodes if n.op_type in TO_INT8]
+    # A layer before a ReLU6 has its range, beyond which the ReLU6 would cut all the same
+    ranges = {n.input[0]: [{"rmin": -SIX, "rmax": SIX}] for n in nodes if _is_relu6(n)}
     with _without_advice():
         quantize_static(
             traced,
@@ -94,7 +100,10 @@ def to_int8(traced: Path, target: Path, images: np.ndarray) -> None:
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            extra_options={"ActivationSymmetric": True},  # TensorRT takes no other
+            extra_options={
+                "ActivationSymmetric": True,  # TensorRT takes no other
+                "TensorQuantOverrides": ranges,
+            },
         )
 
 
@@ -162,6 +171,10 @@ def classes_of(node: NodeProto) -> list[str]:
 def _is_of_network(node: NodeProto) -> bool:
     classes = classes_of(node)
     return len(classes) >= LAYER_DEPTH and classes[1].startswith(NETWORKS)
+
+
+def _is_relu6(node: NodeProto) -> bool:
+    return node.op_type == "Clip" and classes_of(node)[-1].startswith(RELU6)
 
 
 def _float_tensors(graph: GraphProto) -> set[str]:

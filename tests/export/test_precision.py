@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto
-from torch import nn
+from torch import Tensor, nn
 
 from onegauge.export.precision import (
     FIRST_IN_FP32,
@@ -15,6 +16,7 @@ from onegauge.export.precision import (
 )
 from onegauge.training.gauge.gauge import Gauge
 
+SCALED = ("QuantizeLinear", "DequantizeLinear")
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
 TENSORRT = {
     *("Add", "ArgMin", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
@@ -54,13 +56,21 @@ def run(model: onnx.ModelProto | Path, images: np.ndarray) -> dict[str, np.ndarr
     return dict(zip(names, session.run(names, {"image": images}), strict=True))
 
 
+@pytest.fixture(scope="module")
+def integers(traced: Path, images: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The graph in int8; a test must not change it."""
+    file = tmp_path_factory.mktemp("integers") / "int8.onnx"
+    to_int8(traced, file, images.numpy())
+    return file
+
+
 def test_networks_are_the_layers_and_not_what_decides(traced, gauge):
     graph = onnx.load(traced).graph
     chosen = {node.name for node in network_nodes(graph)}
     convolutions = {node.name for node in graph.node if node.op_type == "Conv"}
     assert len(convolutions & chosen) == layers_of(gauge) < len(convolutions)
     assert not any(node.name in chosen for node in graph.node if node.op_type == "TopK")
-    assert {node.op_type for node in graph.node if node.name in chosen} <= {"Conv", "Relu", "Add"}
+    assert {node.op_type for node in graph.node if node.name in chosen} == {"Conv", "Clip", "Add"}
 
 
 def test_only_networks_are_in_half_precision(traced):
@@ -70,7 +80,7 @@ def test_only_networks_are_in_half_precision(traced):
     types = {v.name: v.type.tensor_type.elem_type for v in inferred.value_info}
     halves = {name for name, kind in types.items() if kind == TensorProto.FLOAT16}
     kinds = {node.op_type for node in inferred.node if set(node.output) & halves}
-    assert kinds - {"GatherND"} == {"Cast", "Conv", "Relu", "Add"}  # maps are kept in fp16 anyway
+    assert kinds - {"GatherND"} == {"Cast", "Conv", "Clip", "Add"}  # maps are kept in fp16 anyway
     weights = sum(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
     assert weights >= 10
 
@@ -86,8 +96,8 @@ def test_what_half_precision_gives_is_seen_on_a_cpu(traced, images):
 
 def test_overflow_of_half_precision_is_seen_on_a_cpu(traced, images):
     model = onnx.load(traced)
-    first = next(node for node in network_nodes(model.graph) if node.op_type == "Conv")
-    weight = next(t for t in model.graph.initializer if t.name == first.input[1])
+    *_, last = (node for node in network_nodes(model.graph) if node.op_type == "Conv")
+    weight = next(t for t in model.graph.initializer if t.name == last.input[1])
     values = onnx.numpy_helper.to_array(weight) * np.float32(3e4)
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     to_half(model)
@@ -95,10 +105,8 @@ def test_overflow_of_half_precision_is_seen_on_a_cpu(traced, images):
     assert not np.isfinite(run(model, images.numpy())["raw_score"]).all()
 
 
-def test_integers_keep_the_first_layers_and_what_decides(traced, gauge, images, tmp_path):
-    file = tmp_path / "int8.onnx"
-    to_int8(traced, file, images.numpy())
-    model = onnx.load(file)
+def test_integers_keep_the_first_layers_and_what_decides(traced, integers, gauge, images):
+    model = onnx.load(integers)
     scaled = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     of_integers = [node for node in convolutions if node.input[0] in scaled]
@@ -106,14 +114,27 @@ def test_integers_keep_the_first_layers_and_what_decides(traced, gauge, images, 
     zeros = [t for t in model.graph.initializer if t.name.endswith("zero_point")]
     assert zeros
     assert not any(onnx.numpy_helper.to_array(zero).any() for zero in zeros)
-    assert file.stat().st_size < traced.stat().st_size
-    found = run(file, images.numpy())
+    assert integers.stat().st_size < traced.stat().st_size
+    found = run(integers, images.numpy())
     assert np.isfinite(found["score"]).all()
 
 
-def test_operators_are_known_to_tensorrt(traced, images, tmp_path):
-    to_int8(traced, tmp_path / "int8.onnx", images.numpy())
-    for model in (onnx.load(traced), half(traced), onnx.load(tmp_path / "int8.onnx")):
+def test_integers_have_scales_by_channel_and_before_a_relu6_its_range(integers):
+    graph = onnx.load(integers).graph
+    constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    scale = {n.output[0]: constants[n.input[1]] for n in graph.node if n.op_type in SCALED}
+    layers = [n for n in graph.node if n.op_type == "Conv" and n.input[1] in scale]
+    groups = {a.i for n in layers for a in n.attribute if a.name == "group"}
+    assert max(groups) > min(groups) == 1  # depthwise ones, too
+    assert all(scale[n.input[1]].size > 1 for n in layers)
+    clipped = [n.input[0] for n in network_nodes(graph) if n.op_type == "Clip"]
+    limits = [127 * float(scale[name]) for name in clipped if name in scale]
+    assert len(limits) > 10
+    assert limits == pytest.approx([6] * len(limits))
+
+
+def test_operators_are_known_to_tensorrt(traced, integers):
+    for model in (onnx.load(traced), half(traced), onnx.load(integers)):
         assert {node.op_type for node in model.graph.node} <= TENSORRT
         constants = {tensor.name for tensor in model.graph.initializer}
         assert all(n.input[1] in constants for n in model.graph.node if n.op_type == "TopK")
