@@ -28,7 +28,7 @@ from onegauge.export.publish import (
 )
 from onegauge.export.recalibration import judged, recalibrate, store_calibration
 from onegauge.export.tensorrt import accelerate, build_plan
-from onegauge.export.to_onnx import store_compactly, trace
+from onegauge.export.to_onnx import trace
 from onegauge.export.verify import verify
 from onegauge.service.model.repository import MODEL, Verification
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, load_verification_images
@@ -128,7 +128,6 @@ def _write(
             f"in 99 % of them, {effect.flipped} decisions changed near the threshold, AUROC "
             f"{100 * effect.auroc:.2f} instead of {100 * effect.auroc_before:.2f}"
         )
-    store_compactly(model)
     exact = model if held_out is None else traced
     agreement = verify(gauge, exact, load_verification_images(config.out), flavour.max_batch_size)
     progress.say(

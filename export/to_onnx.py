@@ -8,10 +8,8 @@ import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 
 from onegauge.export.precision import CLASSES
 from onegauge.service.model.contract import IMAGE
@@ -19,7 +17,6 @@ from onegauge.training.gauge.gauge import Gauge, Reading
 
 OPSET = 20
 TRACED_BATCH = 2  # a batch of 1 would be baked into the graph
-SMALL = 4096  # elements that are not worth a node
 
 
 def trace(gauge: Gauge, image_size: int, path: Path) -> None:
@@ -55,27 +52,3 @@ def _forget_paths(graph: onnx.GraphProto) -> None:
         kept = [entry for entry in node.metadata_props if entry.key == CLASSES]
         del node.metadata_props[:]
         node.metadata_props.extend(kept)
-
-
-def store_compactly(path: Path) -> None:
-    """Make a file smaller without changing what it computes."""
-    model = onnx.load(path)
-    _store_in_half(model.graph)
-    onnx.save(model, path)
-
-
-def _store_in_half(graph: onnx.GraphProto) -> None:
-    """Store as fp16 the constants that fp16 holds exactly, such as the starter's weights.
-
-    Their cast to fp32 is folded when a runtime loads the file, so that no value changes.
-    """
-    for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < SMALL:
-            continue
-        with np.errstate(over="ignore"):  # infinite where too large, and so not equal
-            half = values.astype(np.float16)
-        if np.array_equal(half, values):
-            name, stored = tensor.name, f"{tensor.name}.half"
-            tensor.CopyFrom(numpy_helper.from_array(half, stored))
-            graph.node.insert(0, helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))

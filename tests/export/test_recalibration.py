@@ -69,9 +69,9 @@ def pictures(checkpoint) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def world(graph, checkpoint, pictures, tmp_path_factory) -> World:
+def world(traced, checkpoint, pictures, tmp_path_factory) -> World:
     folder, images = tmp_path_factory.mktemp("distorted"), np.concatenate(pictures)
-    gauge, exact = checkpoint.gauge(), shutil.copy(graph, folder / "exact.onnx")
+    gauge, exact = checkpoint.gauge(), shutil.copy(traced, folder / "exact.onnx")
     store_calibration(exact, gauge)
     model = distort(exact, folder / "model.onnx", 5.0, 0.4)
     before = read(model, images)
@@ -104,19 +104,19 @@ def test_scores_maps_and_novelty_are_in_the_old_unit_again(world):
     assert (world.since.novelty >= 1).sum() <= 1
 
 
-def test_gauge_has_the_calibration_of_its_graph(world, graph, images, tmp_path):
+def test_gauge_has_the_calibration_of_its_graph(world, traced, images, tmp_path):
     p_value = world.gauge.calibration.p_value(torch.from_numpy(world.since.score))
     np.testing.assert_array_equal(p_value.numpy(), world.since.p_value)
-    other = shutil.copy(graph, tmp_path / "model.onnx")
+    other = shutil.copy(traced, tmp_path / "model.onnx")
     store_calibration(Path(other), world.gauge)
     assert verify(world.gauge, Path(other), images, 4).score < 2e-3  # raises where they differ
 
 
-def test_picture_counts_by_the_highest_of_its_tiles(checkpoint, graph, pictures, tmp_path):
+def test_picture_counts_by_the_highest_of_its_tiles(checkpoint, traced, pictures, tmp_path):
     pairs = torch.arange(len(pictures)) // 2
     cut = replace(checkpoint, evidence=replace(checkpoint.evidence, calibration_pictures=pairs))
     tiles = np.concatenate(pictures)
-    gauge, model = cut.gauge("none"), Path(shutil.copy(graph, tmp_path / "model.onnx"))
+    gauge, model = cut.gauge("none"), Path(shutil.copy(traced, tmp_path / "model.onnx"))
     recalibrate(model, gauge, cut, [tiles[:1], tiles[1:12], tiles[12:]])
     score, _ = judged(model, [tiles])
     highest = np.array([score[at : at + 2].max() for at in range(0, len(score), 2)])
@@ -126,7 +126,7 @@ def test_picture_counts_by_the_highest_of_its_tiles(checkpoint, graph, pictures,
     np.testing.assert_allclose(ranks, (highest[np.newaxis] >= highest[:, np.newaxis]).sum(1))
 
 
-def test_scores_that_do_not_differ_are_no_calibration(checkpoint, graph, pictures, tmp_path):
-    flat = distort(graph, tmp_path / "model.onnx", 0.0, 1.0)
+def test_scores_that_do_not_differ_are_no_calibration(checkpoint, traced, pictures, tmp_path):
+    flat = distort(traced, tmp_path / "model.onnx", 0.0, 1.0)
     with pytest.raises(DataError, match="do not differ"):
         recalibrate(flat, checkpoint.gauge(), checkpoint, pictures)

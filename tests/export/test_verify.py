@@ -15,24 +15,24 @@ def changed(gauge: Gauge, name: str, by: float) -> Gauge:
     return other
 
 
-def test_the_graph_of_the_gauge_passes(gauge, graph, images):
-    agreement = verify(gauge, graph, images, 4)
+def test_the_graph_of_the_gauge_passes(gauge, traced, images):
+    agreement = verify(gauge, traced, images, 4)
     assert agreement.images == len(images)
     assert 0 <= agreement.score < 2e-3
     assert 0 <= agreement.anomaly_map < 1e-2
 
 
-def test_a_graph_whose_scores_differ_is_refused(gauge, graph, images):
+def test_a_graph_whose_scores_differ_is_refused(gauge, traced, images):
     # small enough to flip no decision, far from the threshold as these images are
     shifted = changed(gauge, "calibration.origin", 0.02 * float(gauge.calibration.span))
     with pytest.raises(VerificationError, match="score"):
-        verify(shifted, graph, images, 4)
+        verify(shifted, traced, images, 4)
 
 
 @pytest.mark.parametrize(
     ("tensor", "decision"), [("calibration.origin", "score"), ("novelty.threshold", "novelty")]
 )
-def test_a_graph_that_decides_otherwise_is_refused(gauge, graph, images, tensor, decision):
+def test_a_graph_that_decides_otherwise_is_refused(gauge, traced, images, tensor, decision):
     with torch.inference_mode():
         typical = getattr(gauge(images), decision).median()
     by = {
@@ -40,13 +40,13 @@ def test_a_graph_that_decides_otherwise_is_refused(gauge, graph, images, tensor,
         "novelty": -0.9 * gauge.novelty.threshold,
     }
     with pytest.raises(VerificationError, match=f"by {decision}"):
-        verify(changed(gauge, tensor, float(by[decision])), graph, images, 4)
+        verify(changed(gauge, tensor, float(by[decision])), traced, images, 4)
 
 
-def test_a_graph_that_gives_no_numbers_is_refused(gauge, graph, images):
+def test_a_graph_that_gives_no_numbers_is_refused(gauge, traced, images):
     broken = changed(gauge, "calibration.span", float("nan"))
     with pytest.raises(VerificationError):
-        verify(broken, graph, images, 4)
+        verify(broken, traced, images, 4)
 
 
 class OtherMap(torch.nn.Module):
@@ -64,13 +64,13 @@ class OtherMap(torch.nn.Module):
         return reading._replace(anomaly_map=anomaly_map)
 
 
-def test_a_graph_whose_map_differs_in_a_pixel_is_refused(gauge, graph, images):
+def test_a_graph_whose_map_differs_in_a_pixel_is_refused(gauge, traced, images):
     with pytest.raises(VerificationError, match="map"):
-        verify(OtherMap(gauge), graph, images, 4)
+        verify(OtherMap(gauge), traced, images, 4)
 
 
 @pytest.mark.parametrize("tensor", ["alignment.raw.scores", "calibration.scores"])
-def test_a_graph_that_explains_itself_otherwise_is_refused(gauge, graph, images, tensor):
+def test_a_graph_that_explains_itself_otherwise_is_refused(gauge, traced, images, tensor):
     told = {"alignment.raw.scores": "normal_location", "calibration.scores": "p_value"}[tensor]
     with pytest.raises(VerificationError, match=f"{told}.* not as in torch"):
-        verify(changed(gauge, tensor, 0.5), graph, images, 4)
+        verify(changed(gauge, tensor, 0.5), traced, images, 4)
