@@ -117,6 +117,17 @@ def test_it_holds_onegauge_alone_with_all_that_its_folders_hold(wheel):
         assert {f"onegauge/{path}" for path in kept} <= names
 
 
+def test_it_says_under_which_licence_and_whose_weights_are_in_it(wheel):
+    with ZipFile(wheel) as archive:
+        told = {
+            name.rpartition("/")[2]: archive.read(name).decode()
+            for name in archive.namelist()
+            if "/licenses/" in name
+        }
+    assert "Apache License" in told["LICENSE"]
+    assert "training/backbones/starter.safetensors" in told["NOTICE"]
+
+
 def test_the_sdist_holds_each_file_once_and_makes_the_same_wheel(context, wheel, tmp_path):
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path],
@@ -126,7 +137,7 @@ def test_the_sdist_holds_each_file_once_and_makes_the_same_wheel(context, wheel,
     (sdist,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         tops = {Path(name).parts[1] for name in archive.getnames()}
-    assert tops == {"onegauge", "pyproject.toml", "README.md", "LICENSE", "PKG-INFO"}
+    assert tops == {"onegauge", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "PKG-INFO"}
     again = build(sdist, tmp_path)
     assert ZipFile(again).namelist() == ZipFile(wheel).namelist()
 
