@@ -36,8 +36,9 @@ def recalibrate(
     gauge.novelty.threshold.fill_(1)
     store_calibration(model, gauge)
     aligned, distances = map(torch.from_numpy, judged(model, pictures))
-    held_out = checkpoint.evidence.calibration_pictures
-    gauge.calibrate(aligned, distances, held_out, checkpoint.config)
+    evidence = checkpoint.evidence
+    pictures_of = evidence.pictures[evidence.held_out]
+    gauge.calibrate(aligned, distances, pictures_of, checkpoint.config)
     store_calibration(model, gauge)
 
 

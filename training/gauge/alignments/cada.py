@@ -21,8 +21,8 @@ from onegauge.training.gauge.alignments.alignment import (
 )
 from onegauge.training.gauge.alignments.views import TwoViews, moments
 
-SHARED_LOCATION = 0.25  # weight of what is common to all in an image's location: a kind may be rare
-SHARED_SCALE = 0.5  # and in its scale, of which few values tell little
+SHARED_LOCATION = 0.1  # weight of what is common to all in an image's location: a kind may be rare
+SHARED_SCALE = 0.3  # and in its scale, of which few values tell little
 
 
 class Cada(Alignment):
