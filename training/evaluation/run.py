@@ -182,7 +182,7 @@ def _detect(
 
 def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -> Readings:
     """The readings under one alignment, calibrated for the false-alarm rate `alpha`."""
-    gauge = checkpoint.gauge(name, alpha).cpu()  # some alignments are fitted by gradient here
+    gauge = checkpoint.gauge(name, alpha).cpu()
     with torch.inference_mode():
         aligned = aligned_maps(gauge.alignment, detected.maps, detected.look, detected.products)
         maps = gauge.calibration(aligned)

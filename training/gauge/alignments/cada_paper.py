@@ -8,8 +8,7 @@ normal images of its (implicit) class have; the map is normalised as (M - û) / 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from onegauge.training.gauge.alignments.alignment import (
     Aligned,
@@ -19,56 +18,48 @@ from onegauge.training.gauge.alignments.alignment import (
     normalised,
 )
 
-HIDDEN = 128
-STEPS = 600
-LEARNING_RATE = 2e-3
-WEIGHT_DECAY = 1e-2
+RIDGE = 0.5  # penalty of the regression, in variances of the embedding's mean component
 
 
 class CadaPaper(Alignment):
-    """A two-layer head on the image's embedding.
+    """A linear head on the image's embedding, fitted by ridge regression in closed form.
 
-    The target of an image with a synthetic anomaly is that of the clean image, so that the head
-    learns to predict the normal statistics also where there is a defect.
+    It follows what a kind of image has, not what one image has alone: the less a component of the
+    embedding varies, the less it counts.
     """
 
-    learns_anomalies = True
+    weight: Tensor
+    bias: Tensor
+    least: Tensor
+    most: Tensor
 
     def __init__(self, references: References) -> None:
         super().__init__(references)
-        assert references.corrupted is not None
-        maps = references.maps.float()
+        maps, embedding = references.maps.float(), references.look.embedding
         mean = maps.mean((1, 2))
-        targets = torch.stack([mean, maps.amax((1, 2)) - mean], dim=1)  # (N, 2) u, γ - u
-        inputs = torch.stack([references.look.embedding, references.corrupted])  # (2, N, E)
-        self.register_buffer("input_scale", references.look.embedding.std(0) + 1e-6)
-        self.register_buffer("target_scale", targets.mean(0))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            self.head = nn.Sequential(
-                nn.Linear(inputs.shape[-1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2)
-            )
-            self._fit(inputs, targets)
-        self.requires_grad_(False)
-
-    def _fit(self, inputs: Tensor, targets: Tensor) -> None:
-        """Full-batch regression of the targets from clean and corrupted images alike."""
-        optimizer = torch.optim.AdamW(
-            self.head.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY
-        )
-        wanted = (targets / self.target_scale).expand(len(inputs), -1, -1)
-        with torch.enable_grad():
-            for _ in range(STEPS):
-                loss = F.smooth_l1_loss(self._predict(inputs), wanted, beta=0.1)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-
-    def _predict(self, embeddings: Tensor) -> Tensor:
-        """û and γ̂ - û (…, 2) in units of their mean; softplus keeps both positive."""
-        return F.softplus(self.head(embeddings / self.input_scale))
+        scale = (maps.amax((1, 2)) - mean).clamp_min(1e-6)
+        targets = torch.stack([mean, scale], dim=1)  # (N, 2) u, γ - u
+        weight, bias = ridge(embedding, targets)
+        # What is predicted is the mean of the maxima of a kind, and its maximum lies above that.
+        bias[1] += (targets - (embedding @ weight + bias))[:, 1].std()
+        self.register_buffer("weight", weight)  # (E, 2)
+        self.register_buffer("bias", bias)  # (2,)
+        self.register_buffer("least", targets.amin(0))  # (2,)
+        self.register_buffer("most", targets.amax(0))  # (2,)
 
     def forward(self, maps: Tensor, look: Look) -> Aligned:
-        """(M - û) / (γ̂ - û), the paper's normalisation."""
-        location, scale = (self._predict(look.embedding) * self.target_scale).unbind(1)
-        return normalised(maps, location, scale.clamp_min(1e-6))
+        """(M - û) / (γ̂ - û), the paper's normalisation; both as far as references had them."""
+        predicted = look.embedding @ self.weight + self.bias  # (B, 2) û, γ̂ - û
+        return normalised(maps, *predicted.clamp(self.least, self.most).unbind(1))
+
+
+def ridge(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight (E, T) and bias (T,) of the linear map from inputs (N, E) to targets (N, T).
+
+    Ridge regression (Hoerl and Kennard, Technometrics 1970).
+    """
+    centred, wanted = (inputs - inputs.mean(0)).double(), (targets - targets.mean(0)).double()
+    covariance = centred.T @ centred / len(inputs)  # (E, E)
+    covariance.diagonal().add_((RIDGE * covariance.diag().mean()).clamp_min(1e-6))
+    weight = torch.linalg.solve(covariance, centred.T @ wanted / len(inputs)).float()
+    return weight, targets.mean(0) - inputs.mean(0) @ weight

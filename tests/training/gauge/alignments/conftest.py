@@ -11,6 +11,7 @@ from onegauge.training.gauge.scoring import Scoring
 
 SIDE, SHARE = 16, 0.02
 GRID, COMPONENTS = 4, 2
+DIMENSIONS = 16
 LOCATION, SCALE = torch.tensor([1.0, 6.0]), torch.tensor([0.1, 1.0])
 DEFECT = 12.0  # height of a defect in units of its class's scale
 
@@ -31,7 +32,7 @@ def draw(classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Look]:
     noise = torch.randn(len(classes), SIDE, SIDE, generator=generator)
     level = torch.randn(len(classes), 1, 1, generator=generator)  # images differ as wholes too
     location, scale = LOCATION[classes].view(-1, 1, 1), SCALE[classes].view(-1, 1, 1)
-    embeddings = 0.3 * torch.randn(len(classes), 3, generator=generator)
+    embeddings = 0.3 * torch.randn(len(classes), DIMENSIONS, generator=generator)
     embeddings[:, 0] += 5.0 * classes
     places = 10 * torch.randn(len(classes), COMPONENTS, GRID, GRID, generator=generator)
     return location + scale * (level + 0.3 * noise), Look(embeddings, places)
@@ -42,10 +43,9 @@ def world() -> World:
     generator = torch.Generator().manual_seed(0)
     known, new = torch.arange(100) % 2, torch.arange(80) % 2
     maps, look = draw(known, generator)
-    harmed = look.embedding + torch.tensor([0.0, 0.0, 4.0])  # what a synthetic anomaly does
     names = tuple("ab"[i] for i in known)
     stored = Look(look.embedding, look.places.round().to(torch.int8))
-    references = References(maps, stored, names, Scoring(SHARE), torch.arange(100), harmed)
+    references = References(maps, stored, names, Scoring(SHARE), torch.arange(100))
     maps, look = draw(new, generator)
     anomalous = torch.arange(80) % 4 >= 2
     maps[anomalous, 3:6, 8:11] += DEFECT * SCALE[new[anomalous]].view(-1, 1, 1)
