@@ -61,24 +61,15 @@ class Checkpoint:
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph as the run decided, or calibrated for another alignment or target rate.
 
-        Raises CheckpointError for an alignment that this run cannot have.
+        Raises CheckpointError for an alignment that there is not.
         """
         name = alignment or self.config.alignment
-        self.require(name)
+        if name not in ALIGNMENTS:
+            raise CheckpointError(f"no alignment {name!r}; there are {', '.join(ALIGNMENTS)}")
         rate = false_alarm_rate or self.config.false_alarm_rate
         config = replace(self.config, alignment=name, false_alarm_rate=rate)
         decided = self.decided if config == self.config else None
         return build_gauge(config, self.backbone, self.detector, self.evidence, decided)
-
-    def require(self, alignment: str) -> None:
-        """Raise CheckpointError for an alignment that this run cannot have."""
-        if alignment not in ALIGNMENTS:
-            raise CheckpointError(f"no alignment {alignment!r}; there are {', '.join(ALIGNMENTS)}")
-        if ALIGNMENTS[alignment].learns_anomalies and self.evidence.corrupted is None:
-            raise CheckpointError(
-                f"{self.config.out} has seen no synthetic anomalies, from which {alignment} "
-                f"learns: train it with --alignment {alignment}"
-            )
 
     @property
     def calibration_images(self) -> int:

@@ -82,7 +82,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         split = split_corpus(corpus, config, leave_one_out=leave_one_out, progress=progress)
         corpus = corpus.beside(split.references)
         detector = _fit(config, backbone, corpus.features.subset(split.fit), state, progress)
-        evidence = gather(config, corpus, split, backbone, detector, inspected, progress)
+        evidence = gather(corpus, split, detector, inspected, progress)
         decided = build_gauge(config, backbone, detector, evidence).decided
     except (BackboneError, DataError):
         discard(state)

@@ -2,7 +2,7 @@
 
 OUT/results.jsonl   one line a detector, alignment and seed, with all figures
 OUT/results.md      the tables
-OUT/runs/           the runs, each as `onegauge train --alignment cada-paper` leaves it
+OUT/runs/           the runs, each as `onegauge train` leaves it
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from onegauge.training.evaluation.run import Question, evaluate_run, require_kno
 from onegauge.training.progress import Progress
 from onegauge.training.train import train
 
-ANY = "cada-paper"  # of whose runs any other alignment can be had
 RECENTRED = "recentred"  # aligns features instead of maps, so it is a run of its own
 
 
@@ -63,7 +62,7 @@ class Grid:
     def _run(self, detector: str, seed: int, *, recentred: bool) -> TrainConfig:
         words = [detector, self.config.backbone, *[RECENTRED] * recentred, str(seed)]
         out = self.config.out / "runs" / "-".join(words).replace("/", "_")
-        changes = {"alignment": ANY, "detector": detector, "seed": seed, "recentred": recentred}
+        changes = {"detector": detector, "seed": seed, "recentred": recentred}
         return replace(self.config, out=out, **changes)
 
 

@@ -1,8 +1,8 @@
 """Synthetic anomalies on normal images of any product.
 
-They teach the alignment what a defect may do to an image without changing what is normal for
-it. After CutPaste (Li et al., CVPR 2021) and DRAEM (Zavrtanik et al., ICCV 2021), without a
-texture data set: the pasted matter comes from the image itself or is procedural.
+They stand for defects where an export is verified. After CutPaste (Li et al., CVPR 2021) and DRAEM
+(Zavrtanik et al., ICCV 2021), without a texture data set: the pasted matter comes from the image
+itself or is procedural.
 """
 
 from __future__ import annotations

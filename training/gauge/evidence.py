@@ -9,19 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onegauge.training.backbones.backbone import Backbone
-from onegauge.training.backbones.embedding import deviations
-from onegauge.training.backbones.features import Features
-from onegauge.training.config import TrainConfig
 from onegauge.training.data.corpus import Corpus
-from onegauge.training.data.synthesis import add_anomaly
 from onegauge.training.detectors import Detector, raw_maps
 from onegauge.training.errors import DataError
-from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.gauge.split import Split
 from onegauge.training.progress import Progress
-
-AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
@@ -39,7 +31,6 @@ class Evidence:
     products: tuple[str, ...]  # (T,) from the folders' names
     references: Tensor  # (N,) rows of what new images are compared with
     held_out: Tensor  # (n,) rows of what is calibrated on, of one picture of a part each
-    corrupted: Tensor | None = None  # (N, D) with a synthetic anomaly, if an alignment needs that
     inspected: Tensor | None = None  # (h, w) bool, the pixels of maps that count; None: all
 
     @property
@@ -62,10 +53,8 @@ class Evidence:
 
 
 def gather(
-    config: TrainConfig,
     corpus: Corpus,
     split: Split,
-    backbone: Backbone,
     detector: Detector,
     inspected: Tensor | None,
     progress: Progress,
@@ -77,9 +66,6 @@ def gather(
     known, new = split.references, np.setdiff1d(split.held_out, split.references)
     kept = np.concatenate([known, new])  # rows of the corpus
     features = corpus.features
-    corrupted = None
-    if ALIGNMENTS[config.alignment].learns_anomalies:
-        corrupted = corrupted_deviations(features.subset(known), backbone, config.seed, progress)
     maps = detector.out_of_fold(features.subset(known), progress)
     if len(new):
         maps = torch.cat([maps, raw_maps(detector, features.subset(new), progress)])
@@ -95,26 +81,8 @@ def gather(
         products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
         references=torch.arange(len(known)),
         held_out=torch.from_numpy(place[split.held_out]),
-        corrupted=corrupted,
         inspected=inspected,
     )
-
-
-@torch.inference_mode()
-def corrupted_deviations(
-    features: Features, backbone: Backbone, seed: int, progress: Progress
-) -> Tensor:
-    """Deviations (N, D) of the images in view, each with a synthetic anomaly of its own."""
-    found = []
-    with progress.step("anomalies", len(features)) as step:
-        for start in range(0, len(features), AT_A_TIME):
-            some = features.rows[start : start + AT_A_TIME]
-            rngs = (np.random.default_rng((seed, int(row))) for row in some)
-            images = (features.images[row] for row in some)
-            harmed = np.stack([add_anomaly(x, rng) for x, rng in zip(images, rngs, strict=True)])
-            found.append(deviations(backbone(torch.from_numpy(harmed).to(features.device))).cpu())
-            step.advance(len(some))
-    return torch.cat(found)
 
 
 def _require_numbers(maps: Tensor, corpus: Corpus, rows: np.ndarray) -> None:

@@ -70,7 +70,6 @@ class Gauge(nn.Module):
             look_of(evidence, known, self.retrieval, separated=alignment.separates),
             evidence.products_of(known),
             self.scoring,
-            None if evidence.corrupted is None else self.retrieval.embedding(evidence.corrupted),
         )
         self.alignment = alignment(references)
         self.calibration = Calibration(evidence.calibration_images)

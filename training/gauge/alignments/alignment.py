@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,6 @@ class References:
     look: Look  # none is a neighbour of its own group
     products: tuple[str, ...]  # read by class-aware alignment alone
     scoring: Scoring
-    corrupted: Tensor | None = None  # (N, E) embeddings of the same with a synthetic anomaly
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,6 @@ class Aligned:
 class Alignment(nn.Module, ABC):
     """Built from references; `forward` needs no label."""
 
-    learns_anomalies: ClassVar[bool] = False  # whether it needs `References.corrupted`
     separates: ClassVar[bool] = False  # whether images of other products must be no neighbours
 
     @abstractmethod
