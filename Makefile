@@ -53,11 +53,10 @@ check: lint types ## Check style and types
 .PHONY: demo-model
 demo-model: .venv-dev/installed ## Render products, train the bundled model on them, test and publish it
 	rm -rf runs/demo
-	$(DEV)/python -m demo.products --out runs/demo/products --train 150 --test-good 0 \
+	$(DEV)/python -m demo.products --out runs/demo/products --train 100 --test-good 0 \
 		--test-defective 0
 	$(DEV)/python -m demo.products --out runs/demo/fresh --train 0 --seed 1
-	$(DEV)/onegauge train --data runs/demo/products --bank-size 3000 \
-		--calibration-fraction 0.5 --out runs/demo/run
+	$(DEV)/onegauge train --data runs/demo/products --out runs/demo/run
 	$(DEV)/onegauge evaluate runs/demo/run --data runs/demo/fresh
 	$(DEV)/onegauge export runs/demo/run --repository runs/demo/repository --name onegauge
 	ONEGAUGE_REPOSITORY=runs/demo/repository $(DEV)/python -m pytest tests/test_bundled_model.py

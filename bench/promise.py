@@ -1,0 +1,70 @@
+"""Whether a run keeps its promise: normal images divided again and again at random.
+
+    python -m bench.promise RUN
+
+Of the run's own normal images four fifths calibrate, and the others are inspected as new ones. Each
+has the map that it has beside all images but its group's. Prints false alarms in %, as their mean
+over the divisions, with the spread, and those of the product that has most on average.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import typer
+
+from onegauge.training.checkpoint import Checkpoint, load
+from onegauge.training.gauge.alignments import aligned_maps
+from onegauge.training.gauge.evidence import Evidence
+from onegauge.training.gauge.gauge import build_gauge, look_of
+from onegauge.training.groups import one_of_each
+
+INSPECTED = 0.2  # of the groups
+
+
+def main(run: Path, divisions: int = 50, rates: str = "0.05,0.01") -> None:
+    """Divide, and print a line for each rate."""
+    checkpoint = load(run)
+    for rate in map(float, rates.split(",")):
+        found = [flagged(checkpoint, rate, seed) for seed in range(divisions)]
+        overall = np.array([100 * flags.mean() for flags, _ in found])
+        products = sorted({product for _, names in found for product in names})
+        worst = max((_of_product(found, name), name) for name in products)
+        sys.stdout.write(
+            f"promised {100 * rate:g}: {overall.mean():.2f} ± {overall.std():.2f}, "
+            f"worst product {worst[0]:.2f} ({worst[1]})\n"
+        )
+
+
+def flagged(checkpoint: Checkpoint, rate: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of images that did not calibrate, whether each is anomalous (n,), and its product (n,)."""
+    evidence = checkpoint.evidence
+    _, groups = np.unique(evidence.groups.numpy(), return_inverse=True)
+    order = np.random.default_rng(seed).permutation(groups.max() + 1)
+    share = round(INSPECTED * len(order))
+    known = torch.from_numpy(np.flatnonzero(np.isin(groups, order[share:])))
+    new = torch.from_numpy(one_of_each(groups, np.sort(order[:share]), seed))
+    kept = np.sort(order[share:])
+    held_out = torch.from_numpy(one_of_each(groups, kept, seed))
+    part: Evidence = replace(evidence, references=known, held_out=held_out)
+    config = replace(checkpoint.config, false_alarm_rate=rate)
+    gauge = build_gauge(config, checkpoint.backbone, checkpoint.detector, part)
+    with torch.inference_mode():
+        look = look_of(part, new, gauge.retrieval)
+        products = part.products_of(new)
+        maps = aligned_maps(gauge.alignment, part.maps[new], look, products)
+        scores = gauge.calibration(gauge.scoring(maps))
+    return (scores >= 1).numpy(), np.array(products)
+
+
+def _of_product(found: list[tuple[np.ndarray, np.ndarray]], name: str) -> float:
+    """False alarms of one product in %, over all divisions."""
+    return 100 * float(np.concatenate([flags[names == name] for flags, names in found]).mean())
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,49 @@
+"""Images taken one after another: how far around an image the folder's order tells of likeness.
+
+A camera, a lot or a shift passes slowly, so images that follow each other are more alike than the
+next lot will be like them. Where that is so, an image is left out together with those around it, as
+in cross-validation by blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+REACH, FARTHEST = 0.05, 10  # of a folder's parts that go with a part, on each side; so many at most
+FEWEST = 20  # parts of a folder of which order can tell anything
+EVIDENT = 5.0  # standard deviations beyond chance
+
+
+def spans(paths: Sequence[Path], groups: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """First and last group (P, 2) that must not tell how each of P pictures scores.
+
+    `groups` (P,) are counted as they first come in the order of the paths, and `neighbours` (P, k)
+    are rows of the pictures most like each, the nearest first, none of its own group. That is the
+    own group alone, unless order tells in the picture's folder.
+    """
+    found = np.stack([groups, groups], axis=1)
+    folders = np.array([path.parent.as_posix() for path in paths])
+    for folder in np.unique(folders):
+        rows = np.flatnonzero(folders == folder)
+        parts = np.unique(groups[rows])
+        reach = min(FARTHEST, round(REACH * len(parts)))
+        if len(parts) >= FEWEST and _tells(rows, groups, neighbours, reach):
+            place = np.searchsorted(parts, groups[rows])
+            found[rows, 0] = parts[np.maximum(place - reach, 0)]
+            found[rows, 1] = parts[np.minimum(place + reach, len(parts) - 1)]
+    return found
+
+
+def _tells(rows: np.ndarray, groups: np.ndarray, neighbours: np.ndarray, reach: int) -> bool:
+    """Whether the nearest neighbour of each of `rows` is near in order more often than the others.
+
+    These are of its kind as well, so that chance is what they show.
+    """
+    apart = np.abs(groups[neighbours[rows]] - groups[rows, None])  # (R, k)
+    near = (apart <= reach) & np.isin(neighbours[rows], rows)
+    chance = near[:, 1:].mean(1)
+    beyond = (near[:, 0] - chance).sum()
+    return bool(beyond > EVIDENT * np.sqrt((chance * (1 - chance)).sum() + 1e-9))
