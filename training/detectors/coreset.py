@@ -65,13 +65,14 @@ def _approach(nearest: Tensor, points: Tensor, chosen: Tensor) -> None:
 def farthest_points_of_each(points: Tensor, wanted: int) -> Tensor:
     """Greedy farthest-point sampling in each of B sets of points (B, P, A): indices (B, M).
 
-    Starts at the point farthest from the mean, so that no random choice enters.
+    M is `wanted`, or P where there are fewer. Starts at the point farthest from the mean, so that
+    no random choice enters.
     """
     norms = points.square().sum(2)  # (B, P)
     latest = (points - points.mean(1, keepdim=True)).square().sum(2).argmax(1)  # (B,)
     chosen, nearest = [latest], torch.full_like(norms, torch.inf)
     every = torch.arange(len(points), device=points.device)
-    for _ in range(wanted - 1):
+    for _ in range(min(wanted, points.shape[1]) - 1):
         that = points[every, latest].unsqueeze(2)  # (B, A, 1)
         apart = norms - 2 * (points @ that).squeeze(2) + norms[every, latest].unsqueeze(1)
         nearest = torch.minimum(nearest, apart)

@@ -23,6 +23,7 @@ from onegauge.training.progress import Progress
 
 AXES = 64  # principal axes in which patches are compared
 EVENING = 0.25  # of an axis's variance that is taken out, as an exponent: weak axes tell, too
+LEAST = 1e-6  # of the first axis's variance, that no axis's is under: patches may be few
 MEMORIES = 64  # patches that are kept of an image
 SAMPLE = 200  # images in which the axes are found
 RANGE = 6.0  # standard deviations of the first axis that int8 covers to either side
@@ -70,7 +71,8 @@ class Gallery(Detector):
         maps = torch.cat([self(seen) for seen in _steps(features, "usual", progress)])
         around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)
         usual = around.gather(1, places)  # (N, M)
-        self.usual = usual.clamp_min(FLOOR * usual.mean()) ** SHARPNESS
+        floor = (FLOOR * usual.mean()).clamp_min(1e-6)
+        self.usual = usual.clamp_min(floor) ** SHARPNESS
 
     def points(self, stages: list[Tensor]) -> Tensor:
         """Patches (B, h, w, A) in the axes: 3×3 means of all stages [(B, C, H, W), …]."""
@@ -94,16 +96,15 @@ class Gallery(Detector):
 
     def _find_axes(self, features: Features) -> None:
         """The principal axes of patches, evened, in the unit of `memories`."""
-        rows = range(0, len(features), max(1, len(features) // SAMPLE))
-        patches = torch.cat([_patches(features.batch([r]).stages).flatten(0, 2) for r in rows])
-        mean = patches.mean(0)
-        variances, directions = torch.linalg.eigh(torch.cov((patches - mean).T))
-        kept = min(AXES, len(variances))
-        variances, directions = variances.flip(0)[:kept].clamp_min(1e-12), directions.flip(1)
-        evened = directions[:, :kept] * variances ** -(EVENING / 2)
-        unit = 127 / (RANGE * variances[0] ** ((1 - EVENING) / 2))
-        self.axes = unit * evened
-        self.origin = mean @ self.axes
+        mean, covariance = _moments(features)
+        variances, directions = torch.linalg.eigh(covariance)
+        kept = self.axes.shape[1]
+        variances, directions = variances.flip(0)[:kept], directions.flip(1)[:, :kept]
+        first = variances[0].clamp_min(1e-12)
+        variances = variances.clamp_min(LEAST * first)
+        unit = 127 / (RANGE * first ** ((1 - EVENING) / 2))
+        self.axes = (unit * directions * variances ** -(EVENING / 2)).float()  # (D, A)
+        self.origin = mean.float() @ self.axes
 
     def _remember(self, features: Features, progress: Progress) -> tuple[Tensor, Tensor]:
         """Memories int8 (N, M, A) of all images, and where on the map each was (N, M)."""
@@ -115,6 +116,18 @@ class Gallery(Detector):
             memories.append(those.round().clamp(-127, 127).to(torch.int8))
             places.append(chosen)
         return torch.cat(memories), torch.cat(places)
+
+
+def _moments(features: Features) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) of patches in fp64, an image at a time: they may be wide."""
+    count, total, products = 0, 0.0, 0.0
+    for row in range(0, len(features), max(1, len(features) // SAMPLE)):
+        patches = _patches(features.batch([row]).stages).flatten(0, 2).double()  # (P, D)
+        count += len(patches)
+        total = total + patches.sum(0)
+        products = products + patches.T @ patches
+    mean = total / count
+    return mean, products / count - mean.outer(mean)
 
 
 def _steps(features: Features, name: str, progress: Progress) -> Iterator[Seen]:
@@ -139,7 +152,7 @@ def _patches(stages: list[Tensor]) -> Tensor:
 def _at(stage: Tensor, size: torch.Size) -> Tensor:
     """A stage (B, C, H, W) at another size."""
     if stage.shape[-2] > size[0]:
-        return F.avg_pool2d(stage, stage.shape[-2] // size[0])
+        stage = F.avg_pool2d(stage, stage.shape[-2] // size[0])
     if stage.shape[-2:] == size:
         return stage
     return F.interpolate(stage, size, mode="bilinear", align_corners=False)
