@@ -14,6 +14,7 @@ from onegauge.training.backbones.features import Seen
 from onegauge.training.backbones.retrieval import NEW, Retrieval, nearest
 from onegauge.training.config import TrainConfig
 from onegauge.training.detectors import Detector
+from onegauge.training.errors import DataError
 from onegauge.training.gauge.alignments import (
     ALIGNMENTS,
     Look,
@@ -137,13 +138,16 @@ def look_of(
 ) -> Look:
     """How images of the evidence look beside the references of other groups.
 
-    `separated` compares them with references of the same product alone.
+    `separated` compares them with references of the same product alone, and raises DataError
+    where one has none.
     """
     embedding = retrieval.embedding(evidence.deviations[rows])
     apart = retrieval.distances(embedding, evidence.groups[rows])
     if separated:
-        others = evidence.other_products(evidence.products_of(rows))
-        apart = apart.masked_fill(others, torch.inf)
+        products = evidence.products_of(rows)
+        apart = apart.masked_fill(evidence.other_products(products), torch.inf)
+        if alone := apart.isinf().all(1).nonzero().flatten().tolist():
+            raise DataError(f"training has no two parts of the product {products[alone[0]]!r}")
     return Look(embedding, nearest(apart))
 
 
