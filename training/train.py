@@ -24,7 +24,7 @@ from onegauge.cores import cores
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.features import Features
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, restore_detector, save
-from onegauge.training.config import LEAVE_ONE_OUT, TrainConfig
+from onegauge.training.config import TrainConfig
 from onegauge.training.data.corpus import read_corpus
 from onegauge.training.data.dataset import training_selection
 from onegauge.training.data.synthesis import add_anomaly
@@ -32,14 +32,13 @@ from onegauge.training.detectors import DETECTORS, Detector, FitOptions
 from onegauge.training.errors import (
     BackboneError,
     CheckpointError,
-    ConfigError,
     DataError,
     TrainingError,
 )
 from onegauge.training.gauge.evidence import gather
 from onegauge.training.gauge.gauge import build_gauge
 from onegauge.training.gauge.scoring import inspected_part
-from onegauge.training.gauge.split import require_enough, split_corpus
+from onegauge.training.gauge.split import leaves_one_out, require_enough, split_corpus
 from onegauge.training.progress import Progress
 from onegauge.training.resume import discard, open_state, record_of, refuse_changes, whole
 
@@ -69,17 +68,17 @@ def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
 
 def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     started, device = time.monotonic(), choose_device(config.device)
+    leaves_one_out(config)  # raises where it cannot
     selection = training_selection(config.data, config.choice)
     require_enough(len(selection.show()), config)
     torch.manual_seed(config.seed)
     backbone = _backbone(config, device)
-    leave_one_out = _leaves_one_out(config)
     side = config.image_size // DETECTORS[config.detector].stride_of(backbone)  # of the maps
     inspected = None if config.mask is None else inspected_part(config.mask, side)
     state = open_state(config)
     try:
         corpus = read_corpus(selection, config, backbone, state, progress)
-        split = split_corpus(corpus, config, leave_one_out=leave_one_out, progress=progress)
+        split = split_corpus(corpus, config, progress)
         corpus = corpus.beside(split.references)
         detector = _fit(config, backbone, corpus.features.subset(split.fit), state, progress)
         evidence = gather(corpus, split, detector, inspected, progress)
@@ -105,17 +104,6 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     shutil.rmtree(state)
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint
-
-
-def _leaves_one_out(config: TrainConfig) -> bool:
-    """Whether each image is calibrated on as if nothing had seen it, so that none is held out."""
-    able = DETECTORS[config.detector].leaves_one_out
-    if config.calibration == LEAVE_ONE_OUT and not able:
-        raise ConfigError(
-            f"{config.detector} has learnt from every image it was fitted on, so that none can be "
-            "left out afterwards: calibrate it by --calibration split"
-        )
-    return able if config.calibration is None else config.calibration == LEAVE_ONE_OUT
 
 
 def choose_device(name: str) -> torch.device:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from onegauge.training.backbones.neighbours import comparable
-from onegauge.training.config import TrainConfig
+from onegauge.training.config import LEAVE_ONE_OUT, TrainConfig
 from onegauge.training.data.corpus import Corpus
-from onegauge.training.errors import DataError
+from onegauge.training.detectors import DETECTORS
+from onegauge.training.errors import ConfigError, DataError
 from onegauge.training.gauge.calibration import images_needed
 from onegauge.training.groups import one_of_each
 from onegauge.training.progress import Progress
@@ -27,16 +28,28 @@ class Split:
     held_out: np.ndarray  # of one picture of each part that is calibrated on
 
 
-def split_corpus(
-    corpus: Corpus, config: TrainConfig, *, leave_one_out: bool, progress: Progress
-) -> Split:
+def leaves_one_out(config: TrainConfig) -> bool:
+    """Whether each image is calibrated on as if nothing had seen it, so that none is held out.
+
+    Raises ConfigError where that is asked for and the detector cannot.
+    """
+    able = DETECTORS[config.detector].leaves_one_out
+    if config.calibration == LEAVE_ONE_OUT and not able:
+        raise ConfigError(
+            f"{config.detector} has learnt from every image it was fitted on, so that none can be "
+            "left out afterwards: calibrate it by --calibration split"
+        )
+    return able if config.calibration is None else config.calibration == LEAVE_ONE_OUT
+
+
+def split_corpus(corpus: Corpus, config: TrainConfig, progress: Progress) -> Split:
     """Split by parts, or have all images on both sides where each can be left out in turn.
 
     Raises DataError where there are too few, or too few references.
     """
     _require_parts(corpus, config)
     parts = len(np.unique(corpus.groups))
-    if leave_one_out:
+    if leaves_one_out(config):
         fitted = calibrated = np.arange(parts)
         _warn(parts, parts, config, progress)
     else:
@@ -45,7 +58,9 @@ def split_corpus(
     held_out = np.isin(corpus.pictures, one_of_each(corpus.groups, calibrated, config.seed))
     references = _references(fit, config, progress)
     comparable(torch.from_numpy(corpus.features.sources[references]), 1)  # raises if they are not
-    return Split(references if leave_one_out else fit, references, np.flatnonzero(held_out))
+    # What a detector remembers is of the references alone, by whose numbers neighbours are told
+    fitted_on = references if DETECTORS[config.detector].leaves_one_out else fit
+    return Split(fitted_on, references, np.flatnonzero(held_out))
 
 
 def split_parts(
@@ -77,10 +92,11 @@ def _warn(calibrated: int, parts: int, config: TrainConfig, progress: Progress) 
 def require_enough(images: int, config: TrainConfig, why: str = "") -> None:
     """Raise DataError, which says why, for so few images that nothing can be learnt from them."""
     if images < FEWEST_IMAGES:
+        sides = 1 if leaves_one_out(config) else 2
         raise DataError(
             f"{images} images are too few{why}: training needs {FEWEST_IMAGES}, and the "
             f"false-alarm rate {config.false_alarm_rate:g} needs "
-            f"{2 * images_needed(config.false_alarm_rate)}"
+            f"{sides * images_needed(config.false_alarm_rate)}"
         )
 
 
