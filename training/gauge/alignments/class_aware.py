@@ -62,16 +62,25 @@ class ClassAware(ByProduct):
     """Each product's own mean and deviation of normal image scores, of the views that `cada` has.
 
     What `cada` gains beyond it, it gains by a finer class than the product, not by another view.
+    Location and scale told are those of the raw maps.
     """
+
+    joined: Tensor
 
     def __init__(self, references: References) -> None:
         super().__init__(references)
         self.views = TwoViews(references)
-        scores = self._of_each(self.views.scores)
-        self.table = torch.stack([torch.stack([s.mean(), s.std()]) for s in scores])
+        self.table = self._statistics(references.scoring(references.maps.float()))
+        self.register_buffer("joined", self._statistics(self.views.scores))  # of products
+
+    def _statistics(self, scores: Tensor) -> Tensor:
+        """Mean and deviation (P, 2) of the scores (N,) of each product."""
+        return torch.stack([torch.stack([s.mean(), s.std()]) for s in self._of_each(scores)])
 
     def _by_label(self, maps: Tensor, look: Look, labels: Tensor) -> Aligned:
-        return super()._by_label(self.views(maps, look.neighbours), look, labels)
+        joined = self.views(maps, look.neighbours)
+        aligned = normalised(joined, *self.joined[labels].unbind(1))
+        return Aligned(aligned.maps, *self.table[labels].unbind(1))
 
 
 class ClassSeparated(ClassAware):
