@@ -1,6 +1,6 @@
 """One run, top to bottom: images → features → detector → evidence → gauge → checkpoint.
 
-    python -m onegauge train --data DIR --detector patchcore --backbone starter --out RUN
+    python -m onegauge train --data DIR --detector gallery --backbone starter --out RUN
 
 Interrupted by Ctrl-C or otherwise, the same command with --resume goes on where it stopped.
 """
