@@ -17,13 +17,14 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from onegauge.training.backbones.neighbours import distances
+from onegauge.training.backbones.retrieval import nearest
 from onegauge.training.gauge.alignments import ALIGNMENTS, Look, References
 from onegauge.training.gauge.scoring import Scoring
 from onegauge.training.report.plots import ANOMALOUS, DOTS_PER_INCH, INK, NORMAL, STYLE
 
 LOCATION, SCALE = torch.tensor([1.0, 4.0]), torch.tensor([0.15, 1.0])  # of the two products
 DEFECT = 8.0  # height in units of its product's scale
-UNLIKE = 40.0  # how far a defect moves the place it is at; among normal images it is 10
 IMAGES = 400  # references, and test images of which half are anomalous
 SHARE = 0.02
 
@@ -31,20 +32,15 @@ SHARE = 0.02
 def main(out: Path) -> None:
     """Draw raw and aligned image scores side by side."""
     torch.manual_seed(0)
-    maps, look, product = images()
+    maps, known, product = images()
     scoring = Scoring(SHARE)
-    references = References(
-        maps=maps,
-        look=Look(look.embedding, look.places.to(torch.int8)),
-        products=product,
-        scoring=scoring,
-        groups=torch.arange(IMAGES),
-    )
-    maps, look, _ = images()
+    among = nearest(distances(known, known).fill_diagonal_(torch.inf))
+    references = References(maps, Look(known, among), product, scoring)
+    maps, embedding, _ = images()
+    look = Look(embedding, nearest(distances(embedding, known)))
     anomalous = torch.arange(IMAGES) >= IMAGES // 2
     of = torch.arange(IMAGES) % 2
     maps[anomalous, 4:8, 8:12] += DEFECT * SCALE[of[anomalous]].view(-1, 1, 1)
-    look.places[anomalous, :, 1, 2] += UNLIKE
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.4), layout="constrained")
         for axes, name in zip(figure.subplots(1, 2), ("none", "cada"), strict=True):
@@ -56,16 +52,15 @@ def main(out: Path) -> None:
         figure.savefig(out, dpi=DOTS_PER_INCH)
 
 
-def images() -> tuple[Tensor, Look, tuple[str, ...]]:
-    """Normal maps (N, 16, 16), looks by which the products differ, and the products."""
+def images() -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Normal maps (N, 16, 16), embeddings by which the products differ, and the products."""
     product = torch.arange(IMAGES) % 2
     level = torch.randn(IMAGES, 1, 1)  # images differ as wholes too
     noise = level + 0.3 * torch.randn(IMAGES, 16, 16)
     embedding = torch.randn(IMAGES, 8)
     embedding[:, 0] += 10 * product
-    places = (10 * torch.randn(IMAGES, 2, 4, 4)).round()
     maps = LOCATION[product].view(-1, 1, 1) + SCALE[product].view(-1, 1, 1) * noise
-    return maps, Look(embedding, places), tuple("ab"[p] for p in product)
+    return maps, embedding, tuple("ab"[p] for p in product)
 
 
 def histogram(axes: Axes, name: str, scores: Tensor, anomalous: Tensor) -> None:
