@@ -18,7 +18,8 @@ import typer
 from torch import Tensor
 
 from bench.support.figures import keep
-from onegauge.training.detectors import patchcore
+from onegauge.training.detectors.coreset import farthest_points
+from onegauge.training.detectors.patchcore import PROJECTION
 from onegauge.training.progress import Progress
 
 CLUSTERS = 4_000  # neighbouring patches are much alike
@@ -45,15 +46,13 @@ def main(points: int = 1_000_000, wanted: int = 10_000) -> None:
 
 def patches(count: int) -> Tensor:
     """Random projections (P, A) of patches as they are: many of a kind, each a little different."""
-    centres = torch.randn(CLUSTERS, patchcore.PROJECTION)
-    return centres[torch.randint(CLUSTERS, (count,))] + 0.3 * torch.randn(
-        count, patchcore.PROJECTION
-    )
+    centres = torch.randn(CLUSTERS, PROJECTION)
+    return centres[torch.randint(CLUSTERS, (count,))] + 0.3 * torch.randn(count, PROJECTION)
 
 
 def chosen(points: Tensor, wanted: int) -> Tensor:
     """As training chooses."""
-    return patchcore._farthest_points(points, wanted, Progress())
+    return farthest_points(points, wanted, Progress())
 
 
 def greedy(points: Tensor, wanted: int) -> Tensor:

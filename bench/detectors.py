@@ -23,10 +23,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.features import Seen
-from onegauge.training.detectors import DETECTORS, Detector, PatchCore
+from onegauge.training.backbones.retrieval import NEIGHBOURS, Neighbours
+from onegauge.training.detectors import DETECTORS, Detector, Gallery, PatchCore
+from onegauge.training.detectors.gallery import MEMORIES
 
 SIZE, BATCH, ROUNDS = 256, 16, 3
 BANK = 10_000  # patches in PatchCore's memory
+REFERENCES = 1_000  # images in a gallery
 SMALL = [(detector, "resnet18", 256) for detector in DETECTORS]
 PAPERS = [
     ("patchcore", "wide_resnet50_2", 256),
@@ -50,7 +53,7 @@ def sizes() -> None:
         stored = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         image = torch.zeros(1, size, size, 3, dtype=torch.uint8)
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            detector(Seen(image, backbone(image)))
+            detector(seen_by(backbone, image))
         cells = [f"{count / 1e6:.1f}" for count in counted]
         cells += [f"{counter.get_total_flops() / 2e9:.1f}", f"{stored / 1e6:.0f}"]
         table.add_row(name, network, str(size), *cells)
@@ -64,7 +67,7 @@ def times() -> None:
     table = Table("detector", "batch 1, ms", "of the backbone", "batch 8, ms", *ways)
     for name, network, size in SMALL:
         backbone, detector = built(name, network, size)
-        trained = () if name == "patchcore" else training(backbone, detector)
+        trained = () if detector.leaves_one_out else training(backbone, detector)
         table.add_row(name, *inspection(backbone, detector), *trained)
     Console(width=120).print(table)
 
@@ -76,7 +79,7 @@ def inspection(backbone: Backbone, detector: Detector) -> Iterator[str]:
         image = torch.randint(0, 256, (batch, SIZE, SIZE, 3), dtype=torch.uint8)
 
         def whole(image: Tensor = image) -> Tensor:
-            return detector(Seen(image, backbone(image)))
+            return detector(seen_by(backbone, image))
 
         alone, both = taking_turns(partial(backbone, image), whole)
         yield f"{1000 * both / batch:.1f}"
@@ -105,14 +108,23 @@ def training(backbone: Backbone, detector: Detector) -> Iterator[str]:
 
 
 def built(name: str, network: str, size: int) -> tuple[Backbone, Detector]:
-    """Random weights; PatchCore has a memory bank of the usual size."""
+    """Random weights; what is remembered is of the usual size."""
     torch.manual_seed(0)
     backbone = load_backbone(network, image_size=size, pretrained=False)
     detector = DETECTORS[name](backbone).eval()
     if isinstance(detector, PatchCore):
-        width = sum(backbone.channels[-2:])
-        detector.remember(torch.randn(BANK, width), torch.zeros(BANK, dtype=torch.int32))
+        detector.bank = torch.randn(BANK, detector.bank.shape[1]).half()
+    if isinstance(detector, Gallery):
+        axes = len(detector.origin)
+        detector.memories = torch.zeros(REFERENCES, MEMORIES, axes, dtype=torch.int8)
+        detector.usual = torch.ones(REFERENCES, MEMORIES)
     return backbone, detector
+
+
+def seen_by(backbone: Backbone, image: Tensor) -> Seen:
+    """Images (B, H, W, 3) beside some references, which only a gallery reads."""
+    rows = torch.arange(NEIGHBOURS).expand(len(image), -1)
+    return Seen(image, backbone(image), Neighbours(rows, torch.full(rows.shape, 1 / NEIGHBOURS)))
 
 
 def taking_turns(*calls: Callable[[], object]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Where the time of a graph goes, and how it grows with PatchCore's bank and with products.
+"""Where the time of a graph goes, and how it grows with products and with PatchCore's bank.
 
     python -m bench.graph [--repository REPOSITORY --name NAME]
 
@@ -30,14 +30,17 @@ from bench.support.figures import keep
 from bench.support.servers import Served
 from onegauge.export.precision import classes_of
 from onegauge.training.backbones.backbone import Backbone, load_backbone
+from onegauge.training.backbones.embedding import deviations
 from onegauge.training.backbones.features import Seen
-from onegauge.training.detectors import DETECTORS, PatchCore
-from onegauge.training.gauge.alignments import Cada, Look
-from onegauge.training.gauge.alignments.alignment import References
-from onegauge.training.gauge.places import GRID
+from onegauge.training.backbones.retrieval import NEW, Retrieval, neighbours_of
+from onegauge.training.detectors import DETECTORS, Gallery, PatchCore
+from onegauge.training.detectors.gallery import MEMORIES
+from onegauge.training.gauge.alignments import Look, References
+from onegauge.training.gauge.alignments.cada import Cada
 from onegauge.training.gauge.scoring import Scoring
 
 TURNS = 40
+SIZE = 256  # pixels, of what grows with banks and products
 BANKS = (1_000, 3_000, 10_000, 30_000)
 PRODUCTS, IMAGES = (1, 8, 40), 150  # and references of each
 
@@ -56,12 +59,12 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
         whole, detector, backbone = times.values()
         shares = {
             "backbone": backbone / whole,
-            "detector": (detector - backbone) / whole,
+            "neighbours and detector": (detector - backbone) / whole,
             "alignment, calibration and novelty": (whole - detector) / whole,
         }
         sys.stdout.write(f"{whole:.1f} ms: " + ", ".join(f"{v:.1%} {k}" for k, v in shares.items()))
         banks, products = by_bank(home), by_products(home)
-    sys.stdout.write("\n" + "\n".join(f"{m:6} memories {v}" for m, v in banks.items()) + "\n")
+    sys.stdout.write("\n" + "\n".join(f"{m:6} memories {v} ms" for m, v in banks.items()) + "\n")
     sys.stdout.write("\n".join(f"{p:6} products {v} ms" for p, v in products.items()) + "\n")
     shown = {k: round(v, 4) for k, v in shares.items()}
     keep(f"graph of {name}", {"ms": whole, "shares": shown, "banks": banks, "products": products})
@@ -106,72 +109,65 @@ def take_turns(
     return {name: median(found) for name, found in times.items()}
 
 
-class _Detector(nn.Module):
-    """PatchCore from the stages of a ResNet18 to its map."""
+class _PatchCore(nn.Module):
+    """From the stages of a ResNet18 to the map."""
 
     def __init__(self, memories: int) -> None:
         super().__init__()
-        backbone = load_backbone("resnet18", (1, 2, 3), image_size=256, pretrained=False)
-        self.detector = PatchCore(backbone)
-        dimensions = self.detector.bank.shape[1]
-        source = torch.zeros(memories, dtype=torch.int32)
-        self.detector.remember(torch.randn(memories, dimensions), source)
+        self.detector = PatchCore(bare_backbone())
+        self.detector.bank = torch.randn(memories, self.detector.bank.shape[1]).half()
 
-    def forward(self, first: Tensor, second: Tensor, third: Tensor) -> Tensor:
-        return self.detector(Seen(first, [first, second, third]))
+    def forward(self, *stages: Tensor) -> Tensor:
+        return self.detector(Seen(stages[0], list(stages)))
 
 
-class _AllDistances(nn.Module):
-    """What it would be to compare every patch (N, D) with every memory (M, D)."""
+class _Gallery(nn.Module):
+    """From the stages of a ResNet18 to the aligned map: all that grows with the references."""
 
-    memories: Tensor
-
-    def __init__(self, memories: int, dimensions: int) -> None:
-        super().__init__()
-        self.register_buffer("memories", torch.randn(memories, dimensions))
-
-    def forward(self, patches: Tensor) -> Tensor:
-        own = self.memories.square().sum(1)
-        return torch.addmm(own, patches, self.memories.T, alpha=-2).amin(1)
-
-
-def by_bank(home: Path) -> dict[int, dict[str, float]]:
-    """Milliseconds of the detector, and of all distances, by the size of the bank."""
-    torch.manual_seed(0)
-    stages = [torch.randn(1, c, s, s) for c, s in ((64, 64), (128, 32), (256, 16))]
-    times = {}
-    for memories in BANKS:
-        detector = exported(_Detector(memories), stages, home / "detector.onnx")
-        every = exported(_AllDistances(memories, 384), [torch.randn(1024, 384)], home / "all.onnx")
-        times[memories] = {"detector_ms": run(detector), "all_distances_ms": run(every)}
-    return times
-
-
-class _Alignment(nn.Module):
-    """CADA from a raw map and a look to the aligned map and its statistics."""
+    new: Tensor
 
     def __init__(self, images: int) -> None:
         super().__init__()
-        embedding, places = torch.randn(images, 64), torch.zeros(images, 16, GRID, GRID)
-        references = References(
-            torch.rand(images, 64, 64).half(),
-            Look(embedding, places.to(torch.int8)),
-            ("",) * images,
-            Scoring(0.01),
-            torch.arange(images),
-        )
-        self.alignment = Cada(references)
+        backbone = bare_backbone()
+        self.detector = Gallery(backbone)
+        wide, axes = self.detector.axes.shape
+        self.detector.axes, self.detector.origin = torch.randn(wide, axes), torch.zeros(axes)
+        self.detector.memories = torch.randint(-127, 128, (images, MEMORIES, axes)).to(torch.int8)
+        self.detector.usual = torch.ones(images, MEMORIES)
+        looks, groups = torch.randn(images, wide), torch.arange(images)
+        self.retrieval = Retrieval(looks, groups)
+        self.register_buffer("new", torch.tensor([NEW]))
+        look = Look(self.retrieval.references, neighbours_of(self.retrieval, looks, groups))
+        maps = torch.rand(images, *(SIZE // self.detector.stride,) * 2).half()
+        self.alignment = Cada(References(maps, look, ("",) * images, Scoring(0.01)))
 
-    def forward(self, raw: Tensor, embedding: Tensor, places: Tensor) -> tuple[Tensor, ...]:
-        aligned = self.alignment(raw, Look(embedding, places))
-        return aligned.maps, aligned.location, aligned.scale
+    def forward(self, *stages: Tensor) -> Tensor:
+        embedding = self.retrieval.embedding(deviations(list(stages)))
+        look = Look(embedding, self.retrieval(embedding, self.new))
+        raw = self.detector(Seen(stages[0], list(stages), look.neighbours))
+        return self.alignment(raw, look).maps
+
+
+def bare_backbone() -> Backbone:
+    """A ResNet18 of random weights."""
+    return load_backbone("resnet18", (1, 2, 3), image_size=SIZE, pretrained=False)
+
+
+def by_bank(home: Path) -> dict[int, float]:
+    """Milliseconds of PatchCore by the size of its bank."""
+    return {n: of_stages(_PatchCore(n), home / "patchcore.onnx") for n in BANKS}
 
 
 def by_products(home: Path) -> dict[int, float]:
-    """Milliseconds of the alignment by the number of products."""
-    inputs = [torch.randn(1, 64, 64), torch.randn(1, 64), torch.randn(1, 16, GRID, GRID)]
-    target = home / "alignment.onnx"
-    return {n: run(exported(_Alignment(n * IMAGES), inputs, target)) for n in PRODUCTS}
+    """Milliseconds of neighbours, gallery and alignment by the number of products."""
+    return {n: of_stages(_Gallery(n * IMAGES), home / "gallery.onnx") for n in PRODUCTS}
+
+
+def of_stages(module: nn.Module, target: Path) -> float:
+    """Milliseconds of a run on the stages of an image."""
+    torch.manual_seed(0)
+    stages = [torch.randn(1, c, SIZE // s, SIZE // s) for c, s in ((64, 4), (128, 8), (256, 16))]
+    return run(exported(module, stages, target))
 
 
 def exported(module: nn.Module, inputs: list[Tensor], target: Path) -> Path:

@@ -21,6 +21,7 @@ import torch
 import typer
 from sklearn.metrics import roc_auc_score
 
+from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.checkpoint import Checkpoint
 from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import TestImage, training_images
@@ -106,17 +107,16 @@ def novelty(whole: Checkpoint, images: list[TestImage]) -> Iterable[tuple[str, d
     detected = detect(whole, images, CPU, Progress())
     normal = np.array([not image.anomalous for image in detected.images])
     products = np.array([image.product for image in detected.images])
-    references = np.array(whole.evidence.products)
-    calibration = np.array(whole.evidence.calibration_products)
+    evidence = whole.evidence
+    trained = np.array(evidence.products)
     for product in sorted(set(products)):
-        others = torch.from_numpy(references != product)
-        known, groups = whole.evidence.quarters[others], whole.evidence.groups[others]
-        held_out = whole.evidence.calibration_quarters[calibration != product]
-        measure = Novelty(known, groups)
+        others = torch.from_numpy(trained != product)
+        known, held_out = (r[others[r]] for r in (evidence.references, evidence.held_out))
+        measure = Novelty(evidence.quarters[known], evidence.groups[known])
         with torch.no_grad():
-            pictures = torch.arange(len(held_out))
-            measure.calibrate(measure(held_out), whole.config.novelty_rate, pictures)
-            value = measure(detected.quarters).numpy()
+            distances = measure(evidence.quarters[held_out], evidence.groups[held_out])
+            measure.calibrate(distances, whole.config.novelty_rate, evidence.pictures[held_out])
+            value = measure(detected.quarters, torch.tensor([NEW])).numpy()
         new = products == product
         yield (
             product,
