@@ -109,12 +109,12 @@ def product_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """PatchCore with a tiny memory bank on `product_tree`; a test must not change it."""
+    """A gallery of `product_tree`; a test must not change it."""
     from onegauge.training.config import TrainConfig
     from onegauge.training.train import train
 
     out = tmp_path_factory.mktemp("trained") / "run"
-    options = {"image_size": 128, "bank_size": 500, "false_alarm_rate": 0.05}
+    options = {"image_size": 128, "false_alarm_rate": 0.05}
     train(TrainConfig(product_tree, out, **options, device="cpu"))
     return out
 

@@ -28,7 +28,7 @@ def test_a_saved_run_reads_images_as_before(trained_run, tmp_path):
     save(replace(before, config=replace(before.config, out=out)), images)
     after = load(out)
     assert after.evidence.products == before.evidence.products
-    assert after.evidence.calibration_products == before.evidence.calibration_products
+    assert after.evidence.tensors().keys() == before.evidence.tensors().keys()
     assert after.training_digest == before.training_digest
     assert after.calibration_files == before.calibration_files
     assert replace(after.config, out=trained_run) == before.config
@@ -41,8 +41,8 @@ def test_a_saved_run_reads_images_as_before(trained_run, tmp_path):
 def test_a_run_says_which_files_it_was_calibrated_on(trained_run, product_tree):
     run = load(trained_run)
     files = run.calibration_files
-    assert len(files) == run.calibration_images == 19
-    assert len({*run.fitted_files} - files.keys()) == run.images == 41
+    assert len(files) == run.calibration_images == 60
+    assert {*run.fitted_files} == files.keys()  # each was left out in turn
     assert all((product_tree / name).is_file() for name in run.fitted_files)
     for name, digest in files.items():
         assert sha256((product_tree / name).read_bytes()).hexdigest() == digest
@@ -112,7 +112,7 @@ def without(run: Path, tensor: str) -> Path:
     ("tensor", "told"),
     [
         ("backbone.network.conv_stem.weight", "starter differs in network.conv_stem.weight"),
-        ("detector.axes", "patchcore differs in axes"),
+        ("detector.axes", "gallery differs in axes"),
         ("novelty.threshold", "kept no thresholds"),
     ],
 )
@@ -127,7 +127,6 @@ def test_what_a_run_decided_is_not_decided_again(trained_run, monkeypatch):
         checkpoint.config,
         checkpoint.backbone,
         checkpoint.detector,
-        checkpoint.places,
         checkpoint.evidence,
     )
     monkeypatch.delattr("onegauge.training.gauge.gauge.aligned_maps")
@@ -143,7 +142,9 @@ def test_the_rate_asked_for_moves_the_threshold_and_no_order(trained_run):
         strict = checkpoint.gauge(false_alarm_rate=0.05)(images).score
         lenient = checkpoint.gauge(false_alarm_rate=0.4)(images).score
     assert torch.equal(strict.argsort(), lenient.argsort())
-    assert (lenient >= 1).sum() > (strict >= 1).sum()
+    alarms = strict >= 1
+    assert alarms.any()
+    assert (lenient[alarms] > 1.2 * strict[alarms]).all()
 
 
 def test_every_alignment_can_be_had_of_a_run_and_no_other(trained_run):
@@ -159,9 +160,8 @@ def test_every_alignment_can_be_had_of_a_run_and_no_other(trained_run):
 
 def test_the_promise_is_what_the_calibration_images_carry(trained_run):
     checkpoint = load(trained_run)
-    calibrated = len(checkpoint.evidence.calibration_products)
-    assert calibrated + len(checkpoint.evidence.products) == 60
+    assert checkpoint.calibration_images == 60
     assert checkpoint.false_alarm_rate == pytest.approx(0.05)
-    assert checkpoint.novelty_rate == pytest.approx(1 / (calibrated + 1))
+    assert checkpoint.novelty_rate == pytest.approx(1 / 61)
     record = json.loads((trained_run / "checkpoint.json").read_text())
     assert set(record["products"]) == {"cloth", "metal", "wood"}

@@ -27,6 +27,11 @@ def test_a_value_that_cannot_work_is_named_with_its_option(name, value):
         TrainConfig(Path("parts"), Path("run"), **{name: value})
 
 
+def test_a_calibration_that_there_is_not_is_named():
+    with pytest.raises(ConfigError, match="must be leave-one-out or split, not 'none'"):
+        TrainConfig(Path("parts"), Path("run"), calibration="none")
+
+
 @pytest.mark.parametrize("stages", [(), (3, 2, 1), (2, 2)])
 def test_stages_that_do_not_ascend_are_named(stages):
     with pytest.raises(ConfigError, match="stages must ascend"):

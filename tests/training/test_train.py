@@ -12,6 +12,7 @@ from timm import create_model
 
 from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
 from onegauge.training.config import TrainConfig
+from onegauge.training.data.dataset import picture_of
 from onegauge.training.data.layouts import layout
 from onegauge.training.errors import CheckpointError, DataError, TrainingError
 from onegauge.training.progress import Progress
@@ -42,7 +43,7 @@ def scores(run: Checkpoint) -> torch.Tensor:
         return run.gauge()(load_verification_images(run.config.out)).score
 
 
-@pytest.mark.parametrize("detector", ["patchcore", "revdist"])
+@pytest.mark.parametrize("detector", ["gallery", "patchcore", "revdist"])
 def test_the_same_seed_gives_the_same_scores(data, tmp_path, detector):
     first = train(config(data, tmp_path / "first", detector=detector))
     second = train(config(data, tmp_path / "second", detector=detector))
@@ -50,10 +51,21 @@ def test_the_same_seed_gives_the_same_scores(data, tmp_path, detector):
     assert scores(first).isfinite().all()
 
 
-def test_another_seed_calibrates_on_other_images(data, tmp_path):
-    first = train(config(data, tmp_path / "first"))
-    other = train(config(data, tmp_path / "other", seed=1))
-    assert not torch.equal(first.evidence.calibration_maps, other.evidence.calibration_maps)
+def test_a_split_calibrates_on_images_that_nothing_was_fitted_on_others_with_another_seed(
+    data, tmp_path
+):
+    first = train(config(data, tmp_path / "first", calibration="split"))
+    other = train(config(data, tmp_path / "other", calibration="split", seed=1))
+    for run in (first, other):
+        assert not run.calibration_files.keys() & {*run.fitted_files}
+        assert run.images + run.calibration_images == 20
+    assert first.calibration_files.keys() != other.calibration_files.keys()
+
+
+def test_without_a_split_every_image_is_fitted_and_calibrated_on(data, tmp_path):
+    run = train(config(data, tmp_path / "run"))
+    assert {*run.calibration_files} == {*run.fitted_files} == {f.name for f in data.iterdir()}
+    assert run.images == run.calibration_images == 20
 
 
 def test_the_folder_is_walked_once_and_each_file_read_once(data, tmp_path, monkeypatch):
@@ -84,7 +96,7 @@ def test_a_finished_run_keeps_no_working_state(data, tmp_path):
     assert not (tmp_path / "run" / "state").exists()
 
 
-def interrupted(config: TrainConfig, during: str = "coreset") -> TrainConfig:
+def interrupted(config: TrainConfig, during: str = "memories") -> TrainConfig:
     """The resumption of a run in which someone presses Ctrl-C when a step of this name begins."""
     begin = Progress.step
 
@@ -102,7 +114,12 @@ def interrupted(config: TrainConfig, during: str = "coreset") -> TrainConfig:
 
 @pytest.mark.parametrize(
     ("detector", "during"),
-    [("patchcore", "coreset"), ("patchcore", "out of fold"), ("revdist", "scoring")],
+    [
+        ("gallery", "usual"),
+        ("gallery", "scoring"),
+        ("patchcore", "out of fold"),
+        ("revdist", "scoring"),
+    ],
 )
 def test_an_interrupted_run_resumes_to_the_same_scores(data, tmp_path, detector, during):
     whole = train(config(data, tmp_path / "whole", detector=detector))
@@ -131,7 +148,7 @@ def test_what_is_trained_on_is_told_before_and_kept_in_the_run(data, tmp_path, c
     assert re.search(r"taken +30  for training: good \(20\), linked \(10\)", told)
     assert re.search(r"left out +20  the name means defects: NG \(20\)", told)
     assert load(tmp_path / "run").config.choice == finished.config.choice
-    assert finished.images + finished.calibration_images == 30
+    assert finished.images == finished.calibration_images == 30
     train(config(root, tmp_path / "run", **options, resume=True))
     with pytest.raises(CheckpointError, match="another exclude"):
         train(config(root, tmp_path / "run", **options | {"exclude": ()}, resume=True))
@@ -142,7 +159,7 @@ def test_a_linked_folder_is_resumed_on(data, tmp_path):
     (tmp_path / "root" / "linked").symlink_to(data)
     begun = interrupted(config(tmp_path / "root", tmp_path / "run"))
     resumed = train(begun)
-    assert resumed.images + resumed.calibration_images == 20
+    assert resumed.images == 20
 
 
 def test_images_that_have_changed_meanwhile_are_not_resumed_on(data, tmp_path):
@@ -154,7 +171,7 @@ def test_images_that_have_changed_meanwhile_are_not_resumed_on(data, tmp_path):
 
 
 def test_a_detector_that_was_torn_while_written_is_named(data, tmp_path):
-    begun = interrupted(config(data, tmp_path / "run"), "out of fold")
+    begun = interrupted(config(data, tmp_path / "run"), "scoring")
     (tmp_path / "run" / "state" / "detector.safetensors").write_bytes(b"torn")
     with pytest.raises(CheckpointError, match=r"detector\.safetensors.*remove it"):
         train(begun)
@@ -165,7 +182,7 @@ def test_images_that_vanish_once_they_are_read_are_not_missed(data, tmp_path, mo
     begin = Progress.step
 
     def step(self: Progress, name: str, total: int):
-        if name == "coreset":
+        if name == "memories":
             shutil.rmtree(mine)
         return begin(self, name, total)
 
@@ -191,6 +208,7 @@ def without_weights(*arguments, **options):
         {"backbone": "no_such_network"},
         {"data": Path("absent")},
         {"detector": "revdist", "backbone": "resnet18", "stages": (1, 3)},
+        {"detector": "revdist", "calibration": "leave-one-out"},
     ],
 )
 def test_a_run_that_cannot_begin_leaves_nothing_behind(data, tmp_path, wrong, monkeypatch):
@@ -233,13 +251,14 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_alone(data, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_nearly_empty_folder_is_told_how_many_images_it_takes(data, tmp_path):
+@pytest.mark.parametrize(("detector", "needed"), [("gallery", 99), ("revdist", 198)])
+def test_a_nearly_empty_folder_is_told_how_many_images_it_takes(data, tmp_path, detector, needed):
     few = tmp_path / "few"
     few.mkdir()
     for path in sorted(data.iterdir())[:5]:
         shutil.copy(path, few)
-    with pytest.raises(DataError, match=r"5 images are too few: .*needs 10.*0\.01 needs 198"):
-        train(TrainConfig(few, tmp_path / "run", device="cpu"))
+    with pytest.raises(DataError, match=rf"5 images are too few: .*needs 10.*0\.01 needs {needed}"):
+        train(TrainConfig(few, tmp_path / "run", detector, device="cpu"))
 
 
 def test_a_device_that_there_is_not_is_named():
@@ -264,21 +283,47 @@ def test_references_that_leave_none_to_compare_with_are_refused(data, tmp_path):
         train(config(data, tmp_path / "run", references=1))
 
 
-def test_no_more_references_are_kept_than_asked_for(data, tmp_path, capsys):
-    run = train(config(data, tmp_path / "run", references=8))
-    assert len(run.evidence.maps) == len(run.evidence.products) == 8
-    assert run.images == load(run.config.out).images == 11
-    assert "8 of the 11 images" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("detector", "calibration", "fitted", "of", "calibrated"),
+    [
+        ("gallery", "leave-one-out", 8, 20, 20),
+        ("gallery", "split", 8, 11, 9),
+        ("revdist", "split", 11, 11, 9),
+    ],
+)
+def test_no_more_references_are_kept_than_asked_for(
+    data, tmp_path, capsys, detector, calibration, fitted, of, calibrated
+):
+    changes = {"detector": detector, "calibration": calibration, "references": 8}
+    run = train(config(data, tmp_path / "run", **changes))
+    assert len(run.evidence.references) == 8
+    assert run.calibration_images == calibrated
+    assert run.images == load(run.config.out).images == fitted
+    assert f"8 of the {of} images" in capsys.readouterr().err
     assert scores(run).isfinite().all()
+
+
+def test_a_gallery_of_some_images_remembers_those_that_neighbours_are_numbers_of(data, tmp_path):
+    run = train(config(data, tmp_path / "run", calibration="split", references=8))
+    seen = pixels_of(run, sorted(run.fitted_files))
+    known = run.gauge()(seen).raw_score
+    held_out = run.gauge()(pixels_of(run, sorted(run.calibration_files))).raw_score
+    assert float(known.max()) < 0.5 * float(held_out.min())
+
+
+def pixels_of(run: Checkpoint, names: list[str]) -> torch.Tensor:
+    """Training images as the run sees them."""
+    pictures = (picture_of(run.config.data / name, run.config.image_size) for name in names)
+    return torch.stack([torch.from_numpy(picture.pixels[0]) for picture in pictures])
 
 
 def test_an_image_that_all_memories_come_from_is_named(data, tmp_path):
     with pytest.raises(DataError, match=r"\d\d\.png can be compared with no other image"):
-        train(config(data, tmp_path / "run", bank_size=1))
+        train(config(data, tmp_path / "run", detector="patchcore", bank_size=1))
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("detector", ["patchcore", "uniad"])
+@pytest.mark.parametrize("detector", ["gallery", "uniad"])
 @pytest.mark.parametrize("alike", ["black", "noise", "two"])
 def test_frames_that_are_all_alike_are_refused_in_a_sentence(tmp_path, alike, detector):
     frames = tmp_path / "frames"

@@ -67,7 +67,7 @@ def test_other_options_do_not_mix_with_what_was_measured(grid):
 @pytest.mark.parametrize(
     ("names", "error", "told"),
     [
-        ({"detectors": ("patchcore", "magic")}, ConfigError, "'magic'; there are patchcore"),
+        ({"detectors": ("patchcore", "magic")}, ConfigError, "'magic'; there are gallery"),
         ({"alignments": ("cada", "mean")}, DataError, "'mean'; there are cada"),
         ({"alignments": ("cada", "recentred")}, BackboneError, "class token"),
     ],
@@ -86,7 +86,7 @@ def test_what_is_left_out_is_neither_trained_nor_tested_on(product_tree, tmp_pat
     benchmark(grid)
     (row,) = measured(grid)
     assert list(row["figures"]["per_product"]) == ["metal"]
-    assert row["card"]["training images"] == "10"  # half of the product's
+    assert row["card"]["training images"] == "20"  # all of the product's
 
 
 def test_recentring_is_a_run_of_its_own(tmp_path):

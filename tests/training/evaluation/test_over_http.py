@@ -44,7 +44,7 @@ def test_a_gateway_says_what_its_model_says(repository, product_tree):
         assert np.allclose(reading, of_model, rtol=1e-3, atol=1e-3), name
     maps, of_model = found.readings.anomaly_map, expected.readings.anomaly_map
     assert maps.shape == of_model.shape
-    assert np.corrcoef(maps.ravel(), of_model.ravel())[0, 1] > 0.99  # enlarged and reduced again
+    assert np.corrcoef(maps.ravel(), of_model.ravel())[0, 1] > 0.98  # enlarged and reduced again
     assert found.card["version"] == "1"
 
 

@@ -3,12 +3,19 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from onegauge.training.checkpoint import load
 from onegauge.training.data.dataset import picture_of
 from onegauge.training.data.dataset import test_images as labelled_images
 from onegauge.training.errors import DataError
-from onegauge.training.evaluation.run import Question, align, detect, evaluate_run
+from onegauge.training.evaluation.run import (
+    Question,
+    align,
+    detect,
+    detect_separated,
+    evaluate_run,
+)
 from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.progress import Progress
 
@@ -38,7 +45,7 @@ def test_by_default_a_run_is_compared_with_no_alignment(trained_run, product_tre
     assert found["cada"].alpha == 0.05
     assert found["cada"].threshold == 1.0
     card = found["cada"].card
-    assert (card["detector"], card["backbone"]) == ("patchcore", "starter")
+    assert (card["detector"], card["backbone"]) == ("gallery", "starter")
     assert len(card["training data"]) == 64
 
 
@@ -62,6 +69,23 @@ def test_labels_in_training_alone_infer_the_product(trained_run, product_tree):
     assert same.mean() > 0.9  # the three products look different enough
 
 
+def test_where_products_are_separated_an_image_is_beside_those_of_its_own_alone(
+    trained_run, product_tree
+):
+    checkpoint = load(trained_run)
+    images = labelled_images(product_tree)[::4]
+    separated = detect_separated(checkpoint, images, CPU, Progress())
+    assert {*separated.images} == {*images}
+    known = np.array(checkpoint.evidence.products)
+    for product, rows, weights in zip(
+        separated.products, separated.rows, separated.weights, strict=True
+    ):
+        assert {*known[rows[weights > 0]]} == {product}
+    readings = align(checkpoint, separated, "class-separated", 0.05)
+    assert readings.products == tuple(image.product for image in separated.images)
+    assert roc_auc_score(readings.anomalous, readings.score) > 0.9
+
+
 def test_another_false_alarm_rate_moves_the_threshold_alone(trained_run, product_tree):
     few, many = (
         subjects(trained_run, product_tree, ("cada",), alpha)["cada"] for alpha in (0.05, 0.5)
@@ -74,17 +98,20 @@ def test_another_false_alarm_rate_moves_the_threshold_alone(trained_run, product
 def test_a_rate_that_the_calibration_cannot_promise_is_said_and_not_claimed(
     trained_run, product_tree, capsys
 ):
-    assert subjects(trained_run, product_tree, ("cada",), 0.001)["cada"].alpha == 1 / 20
-    assert "19 calibration images promise a false-alarm rate of 0.05" in capsys.readouterr().err
+    assert subjects(trained_run, product_tree, ("cada",), 0.001)["cada"].alpha == 1 / 61
+    assert "60 calibration images promise a false-alarm rate of 0.0164" in capsys.readouterr().err
 
 
 def test_an_unknown_product_is_evaluated_but_not_class_aware(
     trained_run, product_tree, tmp_path, capsys
 ):
     shutil.copytree(product_tree / "metal" / "test", tmp_path / "bolt" / "test")
-    found = subjects(trained_run, tmp_path, ("none", "class-aware", "cada"))
+    names = ("none", "class-aware", "class-separated", "cada")
+    found = subjects(trained_run, tmp_path, names)
     assert list(found) == ["none", "cada"]
-    assert "class-aware is left out: training knows no product 'bolt'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    for name in names[1:3]:
+        assert f"{name} is left out: training knows no product 'bolt'" in told
 
 
 def test_an_unreadable_test_image_is_named_and_left_out(

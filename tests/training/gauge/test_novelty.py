@@ -1,6 +1,7 @@
 import torch
 
 from onegauge.training.backbones.embedding import Embedding
+from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.gauge.novelty import SHRINKAGE, Novelty
 
 
@@ -12,15 +13,20 @@ def cloud(count: int, seed: int, spread: float = 1.0, at: float = 0.0) -> torch.
 def fitted(references: torch.Tensor, calibration: torch.Tensor, rate: float) -> Novelty:
     """Each image a picture and a part of its own."""
     novelty = Novelty(references, torch.arange(len(references)))
-    novelty.calibrate(novelty(calibration), rate, torch.arange(len(calibration)))
+    novelty.calibrate(of_new(novelty, calibration), rate, torch.arange(len(calibration)))
     return novelty
+
+
+def of_new(novelty: Novelty, quarters: torch.Tensor) -> torch.Tensor:
+    """The novelty of images that are of no reference's part."""
+    return novelty(quarters, torch.tensor([NEW]))
 
 
 def test_normal_images_are_known_at_the_promised_rate_and_far_ones_are_not():
     novelty = fitted(cloud(200, 0), cloud(200, 1), 0.05)
-    called_unknown = (novelty(cloud(2000, 2)) >= 1).float().mean()
+    called_unknown = (of_new(novelty, cloud(2000, 2)) >= 1).float().mean()
     assert 0.02 < float(called_unknown) < 0.09
-    assert (novelty(cloud(100, 3) + 20) >= 1).all()
+    assert (of_new(novelty, cloud(100, 3) + 20) >= 1).all()
 
 
 def mixture(count: int, seed: int) -> torch.Tensor:
@@ -30,8 +36,10 @@ def mixture(count: int, seed: int) -> torch.Tensor:
 
 def test_a_wide_product_does_not_hide_a_new_one_near_a_tight_one():
     novelty = fitted(mixture(200, 0), mixture(100, 2), 0.01)
-    assert (novelty(cloud(100, 4, spread=0.1, at=33)) >= 1).all()
-    known = torch.cat([(novelty(mixture(200, seed)) >= 1).float() for seed in range(6, 26, 2)])
+    assert (of_new(novelty, cloud(100, 4, spread=0.1, at=33)) >= 1).all()
+    known = torch.cat(
+        [(of_new(novelty, mixture(200, seed)) >= 1).float() for seed in range(6, 26, 2)]
+    )
     assert float(known.mean()) <= 0.02
 
 
@@ -39,8 +47,8 @@ def test_a_new_product_is_unlike_in_every_quarter_and_a_defect_is_not():
     novelty = fitted(cloud(200, 0), cloud(200, 1), 0.01)
     defective = cloud(100, 2)
     defective[:, 2:] += 20
-    assert float((novelty(defective) >= 1).float().mean()) <= 0.1
-    assert (novelty(cloud(100, 3, at=20)) >= 1).all()
+    assert float((of_new(novelty, defective) >= 1).float().mean()) <= 0.1
+    assert (of_new(novelty, cloud(100, 3, at=20)) >= 1).all()
 
 
 def test_no_reference_is_near_by_another_shot_of_its_own_part():
@@ -57,15 +65,26 @@ def test_no_reference_is_near_by_another_shot_of_its_own_part():
 
 def test_references_that_are_all_alike_still_give_numbers():
     alike = torch.ones(20, 4, 6)
-    assert fitted(alike, alike, 0.1)(torch.cat([alike, cloud(5, 0)])).isfinite().all()
+    assert of_new(fitted(alike, alike, 0.1), torch.cat([alike, cloud(5, 0)])).isfinite().all()
 
 
 def test_where_calibration_images_are_few_normal_ones_seldom_seem_unknown_all_the_same():
     novelty = fitted(cloud(50, 0), cloud(10, 1), 0.001)
-    assert (novelty(cloud(10, 1)) < 1).all()
-    assert (novelty(cloud(1000, 2)) >= 1).float().mean() < 0.03  # the largest of 10 gives 0.09
-    assert (novelty(cloud(100, 3) + 20) >= 1).all()
+    assert (of_new(novelty, cloud(10, 1)) < 1).all()
+    assert (
+        of_new(novelty, cloud(1000, 2)) >= 1
+    ).float().mean() < 0.03  # the largest of 10 gives 0.09
+    assert (of_new(novelty, cloud(100, 3) + 20) >= 1).all()
 
 
 def test_fewer_references_than_neighbours_are_enough():
-    assert fitted(cloud(3, 0), cloud(10, 1), 0.1)(cloud(2, 2)).isfinite().all()
+    assert of_new(fitted(cloud(3, 0), cloud(10, 1), 0.1), cloud(2, 2)).isfinite().all()
+
+
+def test_a_reference_is_as_novel_among_the_others_as_if_it_were_none_of_them():
+    """As far as that is exact: what is usual at its neighbours was found beside it."""
+    references, groups = cloud(300, 0), torch.arange(300)
+    among_all = Novelty(references, groups)(references[:1], groups[:1])
+    without = of_new(Novelty(references[1:], groups[1:]), references[:1])
+    assert torch.allclose(among_all, without, rtol=0.05)
+    assert float(of_new(Novelty(references, groups), references[:1])) < 0.9 * float(without)

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from onegauge.training.config import TrainConfig
-from onegauge.training.gauge.split import split_parts
+from onegauge.training.errors import ConfigError
+from onegauge.training.gauge.split import leaves_one_out, split_parts
 from onegauge.training.progress import Progress
 
 
@@ -25,3 +29,17 @@ def test_a_promise_that_cannot_be_kept_is_said_before_training(tmp_path, capsys)
     told = capsys.readouterr().err
     assert "0.0196, not 0.01" in told
     assert "at least 198 images" in told
+
+
+def test_every_part_is_fitted_and_calibrated_on_where_each_can_be_left_out(tmp_path):
+    config = TrainConfig(tmp_path, tmp_path)
+    assert leaves_one_out(config)
+    assert leaves_one_out(replace(config, detector="patchcore", calibration="leave-one-out"))
+    assert not leaves_one_out(replace(config, calibration="split"))
+    assert not leaves_one_out(replace(config, detector="revdist"))
+
+
+def test_what_has_learnt_by_gradient_cannot_be_asked_to_leave_one_out(tmp_path):
+    config = TrainConfig(tmp_path, tmp_path, "uniad", calibration="leave-one-out")
+    with pytest.raises(ConfigError, match="uniad has learnt .* --calibration split"):
+        leaves_one_out(config)

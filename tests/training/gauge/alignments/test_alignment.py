@@ -54,6 +54,12 @@ def test_an_image_is_aligned_alone_as_in_a_batch(name, world):
     assert torch.allclose(torch.cat(alone), together, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["cada", "cada-scalar"])
+def test_few_references_and_copies_of_one_give_numbers(name, poor):
+    aligned = ALIGNMENTS[name](poor.references)(poor.maps, poor.look)
+    assert aligned.maps.isfinite().all()
+
+
 @pytest.mark.parametrize("name", ["cada", "cada-paper", "cada-scalar", "none"])
 def test_product_names_change_nothing(name, world):
     alignment = ALIGNMENTS[name](world.references)
