@@ -29,7 +29,7 @@ def test_without_alignment_no_threshold_separates_and_the_maps_stay(world):
 
 @pytest.mark.parametrize("name", ALIGNING)
 def test_with_alignment_one_threshold_separates(name, world):
-    assert pooled_auroc(name, world) >= 0.99
+    assert pooled_auroc(name, world) >= 0.98
 
 
 @pytest.mark.parametrize("name", ALIGNING)
