@@ -31,7 +31,8 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         ("uniad", "starter"),
         ("dinomaly", "starter"),
         ("dinomaly", "transformer"),
-        ("patchcore", "transformer, recentred"),
+        ("patchcore", "starter"),
+        ("gallery", "transformer, recentred"),
     ],
 )
 def test_it_trains_and_its_graph_is_verified(detector, on, transformer, product_tree, tmp_path):
