@@ -65,7 +65,7 @@ def nearest(apart: Tensor) -> Neighbours:
     Infinite are those of references that an image must not be compared with.
     """
     found = apart.topk(min(NEIGHBOURS, apart.shape[1]), dim=1, largest=False)
-    barred = found.values.isinf()
+    barred = found.values == torch.inf
     unit = found.values.masked_fill(barred, 0)[:, :LIKE].amax(1, keepdim=True).clamp_min(1e-6)
     weights = (-(found.values / unit).square()).exp()
     return Neighbours(found.indices, weights / weights.sum(1, keepdim=True))

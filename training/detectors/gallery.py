@@ -48,9 +48,9 @@ class Gallery(Detector):
         channels = sum(backbone.channels)
         self.register_buffer("axes", torch.empty(channels, min(AXES, channels)))  # (D, A)
         self.register_buffer("origin", torch.empty(min(AXES, channels)))
-        # (N, M, A) of N references, and what a distance to each is divided by
+        # (N, M, A) of N references, and what a distance to each is divided by (N, M)
         self.register_buffer("memories", torch.empty(0, MEMORIES, 0, dtype=torch.int8))
-        self.register_buffer("usual", torch.empty(0, MEMORIES))
+        self.register_buffer("usual", torch.empty(0, MEMORIES, dtype=torch.half))
 
     @staticmethod
     def stride_of(backbone: Backbone) -> int:
@@ -72,7 +72,7 @@ class Gallery(Detector):
         around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)
         usual = around.gather(1, places)  # (N, M)
         floor = (FLOOR * usual.mean()).clamp_min(1e-6)
-        self.usual = usual.clamp_min(floor) ** SHARPNESS
+        self.usual = (usual.clamp_min(floor) ** SHARPNESS).half()
 
     def points(self, stages: list[Tensor]) -> Tensor:
         """Patches (B, h, w, A) in the axes: 3×3 means of all stages [(B, C, H, W), …]."""
@@ -81,16 +81,16 @@ class Gallery(Detector):
     def compare(self, points: Tensor, seen: Seen) -> Tensor:
         """Smoothed distances (B, h, w) of points (B, h, w, A) to the neighbours' memories."""
         rows, weights = seen.neighbours
-        memories = self.memories[rows].float().flatten(1, 2)  # (B, k·M, A)
-        strange = self.usual[rows].flatten(1).square().reciprocal()  # (B, k·M)
-        norms = memories.square().sum(2) * strange
-        barred = (weights == 0).repeat_interleave(self.memories.shape[1], dim=1)
-        norms = norms.masked_fill(barred, torch.inf)
+        memories = self.memories[rows].float()  # (B, k, M, A)
+        strange = self.usual[rows].float().unsqueeze(3) ** -2  # (B, k, M, 1)
+        norms = memories.square().sum(3, keepdim=True) * strange
+        norms = norms.masked_fill((weights == 0)[:, :, None, None], torch.inf)
         # |x - m|² / u² as one product: (|x|², x, 1) · (1 / u², -2 m / u², |m|² / u²)
-        asking = points.flatten(1, 2)  # (B, P, A)
-        own = asking.square().sum(2, keepdim=True)
-        answering = torch.cat([strange.unsqueeze(2), -2 * memories * strange.unsqueeze(2)], dim=2)
-        squared = torch.cat([own, asking], dim=2) @ answering.mT + norms.unsqueeze(1)
+        answering = torch.cat([strange, -2 * memories * strange, norms], dim=3).flatten(1, 2)
+        patches = points.flatten(1, 2)  # (B, P, A)
+        own = patches.square().sum(2, keepdim=True)
+        asking = torch.cat([own, patches, torch.ones_like(own)], dim=2)
+        squared = asking @ answering.mT  # (B, P, k·M)
         nearest = squared.amin(2).clamp_min(0).sqrt().view(points.shape[:3])
         return smooth(nearest.unsqueeze(1), self.stride).squeeze(1)
 
