@@ -137,7 +137,10 @@ class _Gallery(nn.Module):
         looks, groups = torch.randn(images, wide), torch.arange(images)
         self.retrieval = Retrieval(looks, groups)
         self.register_buffer("new", torch.tensor([NEW]))
-        look = Look(self.retrieval.references, neighbours_of(self.retrieval, looks, groups))
+        look = Look(
+            self.retrieval.references,
+            neighbours_of(self.retrieval, looks, torch.stack([groups, groups], 1)),
+        )
         maps = torch.rand(images, *(SIZE // self.detector.stride,) * 2).half()
         self.alignment = Cada(References(maps, look, ("",) * images, Scoring(0.01)))
 

@@ -114,7 +114,7 @@ def novelty(whole: Checkpoint, images: list[TestImage]) -> Iterable[tuple[str, d
         known, held_out = (r[others[r]] for r in (evidence.references, evidence.held_out))
         measure = Novelty(evidence.quarters[known], evidence.groups[known])
         with torch.no_grad():
-            distances = measure(evidence.quarters[held_out], evidence.groups[held_out])
+            distances = measure(evidence.quarters[held_out], evidence.own[held_out])
             measure.calibrate(distances, whole.config.novelty_rate, evidence.pictures[held_out])
             value = measure(detected.quarters, torch.tensor([NEW])).numpy()
         new = products == product

@@ -15,7 +15,7 @@ from onegauge.training.backbones.neighbours import distances
 
 NEIGHBOURS = 40
 LIKE = 5  # the nearest, the last of which tells how near images of this kind are
-NEW = -1  # the group of an image that is none of the references'
+NEW = (-1, -1)  # what is apart from an image that none of the references is of one group with
 AT_A_TIME = 1024  # images whose distances to all references are in memory together
 
 
@@ -49,14 +49,20 @@ class Retrieval(nn.Module):
     def distances(self, embedding: Tensor, own: Tensor) -> Tensor:
         """Distances (B, N) of embeddings (B, E) to the references.
 
-        They are infinite to those of the images' own groups (B,) or (1,), NEW for new ones.
+        They are infinite to those of the groups `own` (B, 2) or (1, 2), the first and the last that
+        must not tell of an image; NEW for new ones.
         """
         apart = distances(embedding, self.references)
-        return apart.masked_fill(own.unsqueeze(1) == self.groups, torch.inf)
+        return apart.masked_fill(within(self.groups, own), torch.inf)
 
     def forward(self, embedding: Tensor, own: Tensor) -> Neighbours:
-        """The neighbours of images with embeddings (B, E), none of their own groups."""
+        """The neighbours of images with embeddings (B, E), none of the groups `own`."""
         return nearest(self.distances(embedding, own))
+
+
+def within(groups: Tensor, own: Tensor) -> Tensor:
+    """Whether each of the groups (N,) lies in the spans (B, 2): bool (B, N)."""
+    return (groups >= own[:, :1]) & (groups <= own[:, 1:])
 
 
 def nearest(apart: Tensor) -> Neighbours:
@@ -73,7 +79,7 @@ def nearest(apart: Tensor) -> Neighbours:
 
 @torch.inference_mode()
 def neighbours_of(retrieval: Retrieval, deviations: Tensor, own: Tensor) -> Neighbours:
-    """The neighbours of M images with descriptors (M, D), none of their own groups (M,)."""
+    """The neighbours of M images with descriptors (M, D), none of the groups `own` (M, 2)."""
     found = []
     for start in range(0, len(deviations), AT_A_TIME):
         rows = slice(start, start + AT_A_TIME)

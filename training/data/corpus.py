@@ -22,6 +22,7 @@ from onegauge.training.config import TrainConfig
 from onegauge.training.data.digest import data_digest
 from onegauge.training.data.reading import DESCRIPTORS, RECORD, write_corpus
 from onegauge.training.data.selection import Selection
+from onegauge.training.data.sequence import spans
 from onegauge.training.errors import CheckpointError
 from onegauge.training.progress import Progress
 
@@ -41,13 +42,20 @@ class Corpus:
     digest: str  # of names and contents
     depth: Depth  # of files of more than 8 bits
     copies: int  # files left out, as another has the same pixels
+    own: np.ndarray  # (N, 2) the first and the last group that must not tell how each image scores
 
     def beside(self, references: np.ndarray) -> Corpus:
-        """The same images, and which references (rows) of other groups look most like each."""
+        """The same images, and which references (rows) look most like each.
+
+        None is of the image's own group, nor, where the folder's order tells, of those around it.
+        """
         groups = torch.from_numpy(self.features.sources)
         retrieval = Retrieval(self.deviations[references], groups[references])
-        near = neighbours_of(retrieval, self.deviations, groups)
-        return replace(self, features=self.features.beside(near))
+        near = neighbours_of(retrieval, self.deviations, torch.from_numpy(self.own))
+        folders = [self.paths[picture].parent for picture in self.pictures]
+        own = spans(folders, groups.numpy(), references[near.rows.numpy()])
+        near = neighbours_of(retrieval, self.deviations, torch.from_numpy(own))
+        return replace(self, features=self.features.beside(near), own=own)
 
 
 def read_corpus(
@@ -88,6 +96,7 @@ def _reopened(
         products=np.array([selection.layout.product_of(path) for path in paths]),
         pictures=pictures,
         features=reopen(state, groups[pictures], backbone.mean.device),
+        own=np.stack([groups[pictures], groups[pictures]], axis=1),
         deviations=descriptors["deviations"],
         quarters=descriptors["quarters"],
         digest=data_digest(contents),

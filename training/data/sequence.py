@@ -15,19 +15,20 @@ import numpy as np
 REACH, FARTHEST = 0.05, 10  # of a folder's parts that go with a part, on each side; so many at most
 FEWEST = 20  # parts of a folder of which order can tell anything
 EVIDENT = 5.0  # standard deviations beyond chance
+MOST = 0.5  # of an image's neighbours that are near in order by chance
 
 
-def spans(paths: Sequence[Path], groups: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """First and last group (P, 2) that must not tell how each of P pictures scores.
+def spans(folders: Sequence[Path], groups: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """First and last group (N, 2) that must not tell how each of N images scores.
 
-    `groups` (P,) are counted as they first come in the order of the paths, and `neighbours` (P, k)
-    are rows of the pictures most like each, the nearest first, none of its own group. That is the
-    own group alone, unless order tells in the picture's folder.
+    That is the image's own one, and where order tells those around it in its folder. `groups` (N,)
+    are counted as they first come in the order of the names; `neighbours` (N, k) are rows of the
+    images most like each, the nearest first, none of its own group.
     """
     found = np.stack([groups, groups], axis=1)
-    folders = np.array([path.parent.as_posix() for path in paths])
-    for folder in np.unique(folders):
-        rows = np.flatnonzero(folders == folder)
+    names = np.array([folder.as_posix() for folder in folders])
+    for name in np.unique(names):
+        rows = np.flatnonzero(names == name)
         parts = np.unique(groups[rows])
         reach = min(FARTHEST, round(REACH * len(parts)))
         if len(parts) >= FEWEST and _tells(rows, groups, neighbours, reach):
@@ -40,10 +41,11 @@ def spans(paths: Sequence[Path], groups: np.ndarray, neighbours: np.ndarray) -> 
 def _tells(rows: np.ndarray, groups: np.ndarray, neighbours: np.ndarray, reach: int) -> bool:
     """Whether the nearest neighbour of each of `rows` is near in order more often than the others.
 
-    These are of its kind as well, so that chance is what they show.
+    These are of its kind as well, so that chance is what they show, as far as they are not all
+    near themselves.
     """
     apart = np.abs(groups[neighbours[rows]] - groups[rows, None])  # (R, k)
     near = (apart <= reach) & np.isin(neighbours[rows], rows)
-    chance = near[:, 1:].mean(1)
+    chance = near[:, 1:].mean(1).clip(max=MOST)
     beyond = (near[:, 0] - chance).sum()
     return bool(beyond > EVIDENT * np.sqrt((chance * (1 - chance)).sum() + 1e-9))

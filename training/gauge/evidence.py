@@ -27,6 +27,7 @@ class Evidence:
     deviations: Tensor  # (T, D)
     quarters: Tensor  # (T, 4, D)
     groups: Tensor  # (T,) that each is of: those of one part, and tiles of one picture
+    own: Tensor  # (T, 2) the first and the last group that must not tell how each scores
     pictures: Tensor  # (T,) that each is, or is a tile of
     products: tuple[str, ...]  # (T,) from the folders' names
     references: Tensor  # (N,) rows of what new images are compared with
@@ -77,6 +78,7 @@ def gather(
         deviations=corpus.deviations[kept],
         quarters=corpus.quarters[kept],
         groups=torch.from_numpy(features.sources[kept]),
+        own=torch.from_numpy(corpus.own[kept]),
         pictures=torch.from_numpy(corpus.pictures[kept]),
         products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
         references=torch.arange(len(known)),

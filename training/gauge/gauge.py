@@ -62,7 +62,7 @@ class Gauge(nn.Module):
         self.backbone = backbone
         self.detector = detector
         known, alignment = evidence.references, ALIGNMENTS[config.alignment]
-        # (1,) the group of the images at hand; (B,) to score references as if they were new
+        # (1, 2) as `Retrieval` takes it; (B, 2) to score references as if they were new
         self.register_buffer("own", torch.tensor([NEW]))
         self.retrieval = Retrieval(evidence.deviations[known], evidence.groups[known])
         self.scoring = Scoring(config.score_share, evidence.inspected)
@@ -142,7 +142,7 @@ def look_of(
     where one has none.
     """
     embedding = retrieval.embedding(evidence.deviations[rows])
-    apart = retrieval.distances(embedding, evidence.groups[rows])
+    apart = retrieval.distances(embedding, evidence.own[rows])
     if separated:
         products = evidence.products_of(rows)
         apart = apart.masked_fill(evidence.other_products(products), torch.inf)
@@ -156,5 +156,5 @@ def _calibrate(gauge: Gauge, evidence: Evidence, config: TrainConfig) -> None:
     look = look_of(evidence, rows, gauge.retrieval, separated=gauge.alignment.separates)
     products = evidence.products_of(rows)
     maps = aligned_maps(gauge.alignment, evidence.maps[rows], look, products)
-    distances = gauge.novelty(evidence.quarters[rows], evidence.groups[rows])
+    distances = gauge.novelty(evidence.quarters[rows], evidence.own[rows])
     gauge.calibrate(gauge.scoring(maps), distances, evidence.pictures[rows], config)

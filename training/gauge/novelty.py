@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from onegauge.training.backbones.embedding import Embedding
 from onegauge.training.backbones.neighbours import comparable, distances, nearest_others
+from onegauge.training.backbones.retrieval import within
 from onegauge.training.gauge.calibration import conformal_threshold, highest_of
 
 NEIGHBOURS = 5
@@ -42,7 +43,7 @@ class Novelty(nn.Module):
         self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
 
     def forward(self, quarters: Tensor, own: Tensor) -> Tensor:
-        """Novelty (B,) of descriptors (B, 4, D), beside references of none of their groups (B,)."""
+        """Novelty (B,) of descriptors (B, 4, D), beside references of none of the groups `own`."""
         apart = [far(q, own) for far, q in zip(self.quarters, quarters.unbind(1), strict=True)]
         return torch.stack(apart).amin(0) / self.threshold
 
@@ -73,9 +74,9 @@ class Neighbourhood(nn.Module):
         )
 
     def forward(self, descriptors: Tensor, own: Tensor) -> Tensor:
-        """The ratio (B,) of descriptors (B, D) of the groups `own` (B,) or (1,)."""
+        """The ratio (B,) of descriptors (B, D), as `Retrieval` takes the groups `own` (B, 2)."""
         apart = distances(self.embedding(descriptors), self.bank)
-        apart = apart.masked_fill(own.unsqueeze(1) == self.groups, torch.inf)
+        apart = apart.masked_fill(within(self.groups, own), torch.inf)
         near = apart.topk(self.k, 1, largest=False)
         return near.values.mean(1) / self.usual[near.indices].mean(1)
 

@@ -48,7 +48,7 @@ def test_no_image_is_a_neighbour_of_its_own_part_unless_it_is_new():
     groups = torch.arange(60) // 3
     known = descriptors(60)
     retrieval = Retrieval(known, groups)
-    of_parts = neighbours_of(retrieval, known, groups)
+    of_parts = neighbours_of(retrieval, known, torch.stack([groups, groups], 1))
     counted = of_parts.weights > 0
     assert not (groups[of_parts.rows] == groups[:, None])[counted].any()
     of_new = retrieval(retrieval.embedding(known), torch.tensor([NEW]))
@@ -58,8 +58,8 @@ def test_no_image_is_a_neighbour_of_its_own_part_unless_it_is_new():
 def test_images_looked_up_together_are_found_as_all_at_once(monkeypatch):
     known, groups = descriptors(50), torch.arange(50)
     retrieval = Retrieval(known, groups)
-    expected = neighbours_of(retrieval, known, groups)
+    expected = neighbours_of(retrieval, known, torch.stack([groups, groups], 1))
     monkeypatch.setattr(module, "AT_A_TIME", 7)
-    found = neighbours_of(retrieval, known, groups)
+    found = neighbours_of(retrieval, known, torch.stack([groups, groups], 1))
     assert torch.equal(found.rows, expected.rows)
     assert torch.allclose(found.weights, expected.weights, atol=1e-5)

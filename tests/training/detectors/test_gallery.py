@@ -32,7 +32,7 @@ def fit(backbone, options):
     def build(features: Features, of: Backbone = backbone) -> Fitted:
         looks, groups = deviations(features.batch(range(len(features))).stages), features.sources
         retrieval = Retrieval(looks, torch.from_numpy(groups))
-        near = neighbours_of(retrieval, looks, retrieval.groups)
+        near = neighbours_of(retrieval, looks, retrieval.groups[:, None].expand(-1, 2))
         detector = Gallery(of)
         detector.fit(features.beside(near), options(), Progress())
         return Fitted(detector, features.beside(near), retrieval)

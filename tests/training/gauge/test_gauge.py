@@ -27,9 +27,9 @@ def images(run: Checkpoint, product_tree: Path) -> Tensor:
     return torch.stack([torch.from_numpy(picture_of(path, 128).pixels[0]) for path in paths])
 
 
-def reading(gauge: Gauge, images: Tensor, groups: Tensor) -> Reading:
-    """What the gauge says of images of these groups."""
-    gauge.own = groups
+def reading(gauge: Gauge, images: Tensor, own: Tensor) -> Reading:
+    """What the gauge says of images, beside references of none of the groups `own`."""
+    gauge.own = own
     with torch.inference_mode():
         return gauge(images)
 
@@ -37,7 +37,7 @@ def reading(gauge: Gauge, images: Tensor, groups: Tensor) -> Reading:
 @pytest.fixture(scope="module")
 def left_out(run: Checkpoint, images: Tensor) -> Reading:
     """Each image beside those of all other parts."""
-    return reading(run.gauge(), images, run.evidence.groups[run.evidence.held_out])
+    return reading(run.gauge(), images, run.evidence.own[run.evidence.held_out])
 
 
 def test_every_image_is_calibrated_on_as_the_graph_sees_it_among_the_others(run, left_out):
@@ -66,6 +66,7 @@ def without(run: Checkpoint, row: int) -> Gauge:
         deviations=evidence.deviations[others],
         quarters=evidence.quarters[others],
         groups=evidence.groups[others],
+        own=evidence.own[others],
         pictures=evidence.pictures[others],
         products=tuple(p for p, kept in zip(evidence.products, others, strict=True) if kept),
         references=torch.arange(int(others.sum())),

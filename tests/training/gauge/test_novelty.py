@@ -84,7 +84,7 @@ def test_fewer_references_than_neighbours_are_enough():
 def test_a_reference_is_as_novel_among_the_others_as_if_it_were_none_of_them():
     """As far as that is exact: what is usual at its neighbours was found beside it."""
     references, groups = cloud(300, 0), torch.arange(300)
-    among_all = Novelty(references, groups)(references[:1], groups[:1])
+    among_all = Novelty(references, groups)(references[:1], torch.tensor([[0, 0]]))
     without = of_new(Novelty(references[1:], groups[1:]), references[:1])
     assert torch.allclose(among_all, without, rtol=0.05)
     assert float(of_new(Novelty(references, groups), references[:1])) < 0.9 * float(without)
