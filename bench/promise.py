@@ -2,9 +2,10 @@
 
     python -m bench.promise RUN
 
-Of the run's own normal images four fifths calibrate, and the others are inspected as new ones. Each
-has the map that it has beside all images but its group's. Prints false alarms in %, as their mean
-over the divisions, with the spread, and those of the product that has most on average.
+Of the run's own normal images four fifths are references and calibrate, and the others are
+inspected as new ones. Each has the map that it has beside all images but its group's. Prints false
+alarms in %, as their mean over the divisions, with the spread, and those of the product that has
+most on average.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ def flagged(checkpoint: Checkpoint, rate: float, seed: int) -> tuple[np.ndarray,
     _, groups = np.unique(evidence.groups.numpy(), return_inverse=True)
     order = np.random.default_rng(seed).permutation(groups.max() + 1)
     share = round(INSPECTED * len(order))
-    known = torch.from_numpy(np.flatnonzero(np.isin(groups, order[share:])))
-    new = torch.from_numpy(one_of_each(groups, np.sort(order[:share]), seed))
-    kept = np.sort(order[share:])
-    held_out = torch.from_numpy(one_of_each(groups, kept, seed))
+    inspected = np.isin(groups, order[:share])  # rows of the evidence
+    references, held_out = evidence.references.numpy(), evidence.held_out.numpy()
+    known = torch.from_numpy(references[~inspected[references]])
+    new = one_of_each(groups[references], np.sort(order[:share]), seed)
+    new = torch.from_numpy(references[new])
+    held_out = torch.from_numpy(held_out[~inspected[held_out]])
     part: Evidence = replace(evidence, references=known, held_out=held_out)
     config = replace(checkpoint.config, false_alarm_rate=rate)
     gauge = build_gauge(config, checkpoint.backbone, checkpoint.detector, part)

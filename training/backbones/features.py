@@ -39,6 +39,7 @@ class Features:
         rows: np.ndarray | None = None,
         groups: np.ndarray | None = None,
         neighbours: Neighbours | None = None,
+        own: np.ndarray | None = None,
     ) -> None:
         self.images = images
         self.stages = tuple(stages)
@@ -46,7 +47,9 @@ class Features:
         self.rows = np.arange(len(images)) if rows is None else rows  # of the images in view
         # (N,) what must not tell how the others score: tiles of a picture, pictures of a part
         self.groups = np.arange(len(images)) if groups is None else groups
-        self.neighbours = neighbours  # of all N images, none of its own group
+        self.neighbours = neighbours  # of all N images, none of the groups that are their own
+        # (N, 2) the first and the last group that must not tell how each scores: its own
+        self.own = np.stack([self.groups, self.groups], axis=1) if own is None else own
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -74,11 +77,13 @@ class Features:
     def subset(self, indices: np.ndarray) -> Features:
         """A view of some of the images, renumbered from 0."""
         chosen = self.rows[indices]
-        return Features(self.images, self.stages, self.device, chosen, self.groups, self.neighbours)
+        beside = self.groups, self.neighbours, self.own
+        return Features(self.images, self.stages, self.device, chosen, *beside)
 
-    def beside(self, neighbours: Neighbours) -> Features:
-        """The same images with what is most like each of all N."""
-        return Features(self.images, self.stages, self.device, self.rows, self.groups, neighbours)
+    def beside(self, neighbours: Neighbours, own: np.ndarray) -> Features:
+        """The same images with what is most like each of all N, but for the groups `own` (N, 2)."""
+        beside = self.groups, neighbours, own
+        return Features(self.images, self.stages, self.device, self.rows, *beside)
 
     @property
     def sources(self) -> np.ndarray:

@@ -42,20 +42,23 @@ class Corpus:
     digest: str  # of names and contents
     depth: Depth  # of files of more than 8 bits
     copies: int  # files left out, as another has the same pixels
-    own: np.ndarray  # (N, 2) the first and the last group that must not tell how each image scores
 
     def beside(self, references: np.ndarray) -> Corpus:
-        """The same images, and which references (rows) look most like each.
+        """The same images, and which references (rows) of other groups look most like each."""
+        return self._beside(references, self.features.own)
 
-        None is of the image's own group, nor, where the folder's order tells, of those around it.
-        """
-        groups = torch.from_numpy(self.features.sources)
-        retrieval = Retrieval(self.deviations[references], groups[references])
-        near = neighbours_of(retrieval, self.deviations, torch.from_numpy(self.own))
+    def apart(self, references: np.ndarray) -> Corpus:
+        """The same, where the folder's order tells without the groups around each image, too."""
+        near = self.beside(references).features.neighbours
         folders = [self.paths[picture].parent for picture in self.pictures]
-        own = spans(folders, groups.numpy(), references[near.rows.numpy()])
+        alike = references[near.rows.numpy()]
+        return self._beside(references, spans(folders, self.features.sources, alike))
+
+    def _beside(self, references: np.ndarray, own: np.ndarray) -> Corpus:
+        groups = torch.from_numpy(self.features.sources[references])
+        retrieval = Retrieval(self.deviations[references], groups)
         near = neighbours_of(retrieval, self.deviations, torch.from_numpy(own))
-        return replace(self, features=self.features.beside(near), own=own)
+        return replace(self, features=self.features.beside(near, own))
 
 
 def read_corpus(
@@ -96,7 +99,6 @@ def _reopened(
         products=np.array([selection.layout.product_of(path) for path in paths]),
         pictures=pictures,
         features=reopen(state, groups[pictures], backbone.mean.device),
-        own=np.stack([groups[pictures], groups[pictures]], axis=1),
         deviations=descriptors["deviations"],
         quarters=descriptors["quarters"],
         digest=data_digest(contents),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.features import Features, Seen
+from onegauge.training.backbones.retrieval import within
 from onegauge.training.detectors.coreset import farthest_points
 from onegauge.training.detectors.detector import Detector, FitOptions, smooth
 from onegauge.training.progress import Progress
@@ -75,12 +76,12 @@ class PatchCore(Detector):
 
     @torch.inference_mode()
     def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
-        """Maps (N, h, w) fp16 of the fitted images, each without the memories of its own group."""
+        """Maps (N, h, w) fp16 of the fitted images, each without the memories of its own groups."""
         maps = []
         with progress.step("out of fold", len(features)) as step:
             for rows, batch in features.batches():
-                groups = torch.from_numpy(features.sources[rows].astype(np.int32))
-                barred = groups.to(features.device)[:, None] == self.source  # (B, M)
+                own = torch.from_numpy(features.own[features.rows[rows]])
+                barred = within(self.source, own.to(features.device))  # (B, M)
                 maps.append(self._as_map(batch, barred).half().cpu())
                 step.advance(rows.stop - rows.start)
         return torch.cat(maps)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onegauge.training.data.corpus import Corpus
-from onegauge.training.detectors import Detector, raw_maps
+from onegauge.training.detectors import Detector
 from onegauge.training.errors import DataError
 from onegauge.training.gauge.split import Split
 from onegauge.training.progress import Progress
@@ -20,7 +20,8 @@ from onegauge.training.progress import Progress
 class Evidence:
     """Raw maps and descriptors of T normal images: the references, and those calibrated on.
 
-    Where each image is scored as if nothing had seen its part, the same images are both.
+    Where each image is scored as if nothing had seen its part, the same images are both; those of
+    which the folder's order tells are there a second time, as they score apart from those around.
     """
 
     maps: Tensor  # (T, h, w) fp16, out of fold
@@ -64,27 +65,29 @@ def gather(
 
     Raises DataError for an image that can be compared with no other one.
     """
-    known, new = split.references, np.setdiff1d(split.held_out, split.references)
-    kept = np.concatenate([known, new])  # rows of the corpus
-    features = corpus.features
-    maps = detector.out_of_fold(features.subset(known), progress)
-    if len(new):
-        maps = torch.cat([maps, raw_maps(detector, features.subset(new), progress)])
-    _require_numbers(maps, corpus, kept)
-    place = np.full(len(features), -1)
-    place[kept] = np.arange(len(kept))
-    return Evidence(
-        maps=maps,
+    known, apart = split.references, corpus.apart(split.references)
+    others = (apart.features.own != corpus.features.own).any(1)  # around them, order tells
+    again = split.held_out[others[split.held_out] | ~np.isin(split.held_out, known)]
+    sides = (corpus.features, known), (apart.features, again)
+    maps = [detector.out_of_fold(side.subset(rows), progress) for side, rows in sides if len(rows)]
+    kept = np.concatenate([known, again])  # rows of the corpus
+    place = np.empty(len(others), int)
+    place[known] = np.arange(len(known))
+    place[again] = len(known) + np.arange(len(again))
+    evidence = Evidence(
+        maps=torch.cat(maps),
         deviations=corpus.deviations[kept],
         quarters=corpus.quarters[kept],
-        groups=torch.from_numpy(features.sources[kept]),
-        own=torch.from_numpy(corpus.own[kept]),
+        groups=torch.from_numpy(corpus.features.sources[kept]),
+        own=torch.from_numpy(np.concatenate([side.own[rows] for side, rows in sides])),
         pictures=torch.from_numpy(corpus.pictures[kept]),
         products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
         references=torch.arange(len(known)),
         held_out=torch.from_numpy(place[split.held_out]),
         inspected=inspected,
     )
+    _require_numbers(evidence.maps, corpus, kept)
+    return evidence
 
 
 def _require_numbers(maps: Tensor, corpus: Corpus, rows: np.ndarray) -> None:

@@ -34,8 +34,8 @@ def fit(backbone, options):
         retrieval = Retrieval(looks, torch.from_numpy(groups))
         near = neighbours_of(retrieval, looks, retrieval.groups[:, None].expand(-1, 2))
         detector = Gallery(of)
-        detector.fit(features.beside(near), options(), Progress())
-        return Fitted(detector, features.beside(near), retrieval)
+        detector.fit(features.beside(near, features.own), options(), Progress())
+        return Fitted(detector, features.beside(near, features.own), retrieval)
 
     return build
 
