@@ -46,6 +46,10 @@ def test_every_image_is_calibrated_on_as_the_graph_sees_it_among_the_others(run,
     assert int((apart > 0.03).sum()) <= 1  # the one that is moved to the threshold
 
 
+def test_no_image_among_the_others_is_of_an_unknown_product(left_out):
+    assert 0.8 < float(left_out.novelty.max()) < 1
+
+
 def test_an_image_that_the_run_knows_is_flawless_to_it_and_not_among_the_others(
     run, images, left_out
 ):

@@ -14,6 +14,17 @@ def test_each_product_has_its_own_mean_and_deviation(world):
     assert aligned.scale[1] > 5 * aligned.scale[0]
 
 
+def test_normal_images_of_each_product_come_out_alike(world):
+    references = world.references
+    aligned = ClassAware(references).given_products(
+        references.maps, references.look, references.products
+    )
+    scores = references.scoring(aligned.maps)
+    for offset in (0, 1):
+        assert float(scores[offset::2].mean()) == pytest.approx(0, abs=1e-3)
+        assert float(scores[offset::2].std()) == pytest.approx(1, abs=1e-3)
+
+
 def test_the_paper_form_puts_the_mean_at_zero_and_the_maximum_at_one(world):
     references = world.references
     aligned = ClassAwareMax(references).given_products(

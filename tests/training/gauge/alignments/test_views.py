@@ -45,6 +45,11 @@ def test_what_is_always_high_is_normal_and_the_same_height_elsewhere_is_not(edge
     assert int(seen[1].argmax()) == 3 * 16 + 12
 
 
+def test_neighbours_that_are_copies_leave_a_spread_to_divide_by():
+    maps = torch.arange(256.0).view(1, 16, 16).repeat(4, 1, 1)
+    assert ByPlace(maps)(maps[:1] + 1, alike(torch.arange(4), 1)).isfinite().all()
+
+
 def test_maps_are_stored_coarser_and_read_as_fine_as_they_come(edged):
     fine = edged.repeat_interleave(4, 1).repeat_interleave(4, 2)  # (12, 64, 64)
     stored = thinned(fine)
