@@ -32,6 +32,7 @@ from onegauge.export.to_onnx import trace
 from onegauge.export.verify import verify
 from onegauge.service.model.repository import MODEL, Verification
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, load_verification_images
+from onegauge.training.config import LEAVE_ONE_OUT, SPLIT
 from onegauge.training.data.digest import file_digest
 from onegauge.training.gauge.gauge import Gauge
 from onegauge.training.progress import Progress
@@ -187,17 +188,19 @@ def _verification(model: Path, images: Tensor) -> Verification:
 
 def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
     """Where a model comes from and what it promises, as strings for config.pbtxt."""
-    config = checkpoint.config
+    config, evidence = checkpoint.config, checkpoint.evidence
     told = {
         "alignment": config.alignment,
         "backbone": config.backbone,
         "calibrated_at": str(checkpoint.calibrated_at),
+        "calibration": LEAVE_ONE_OUT if evidence.leaves_one_out else SPLIT,
         "calibration_images": str(checkpoint.calibration_images),
         "checkpoint_digest": file_digest(run / RECORD),
         "detector": config.detector,
         "false_alarm_rate": str(checkpoint.false_alarm_rate),
         "novelty_rate": str(checkpoint.novelty_rate),
         "onegauge_version": package_version("onegauge"),
+        "references": str(len(evidence.references)),
         "training_digest": checkpoint.training_digest,
         "training_images": str(checkpoint.images),
     }

@@ -40,6 +40,11 @@ class Evidence:
         """How many pictures were calibrated on, each of another part."""
         return len(self.pictures[self.held_out].unique())
 
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether what is calibrated on is compared with, too, as if nothing had seen its part."""
+        return bool(torch.isin(self.held_out, self.references).any())
+
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
