@@ -7,6 +7,7 @@ import tempfile
 from base64 import b64encode
 from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from onegauge.export.tensorrt import accelerate, build_plan
 from onegauge.export.to_onnx import trace
 from onegauge.export.verify import verify
 from onegauge.service.model.repository import MODEL, Verification
+from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, load_verification_images
 from onegauge.training.config import LEAVE_ONE_OUT, SPLIT
 from onegauge.training.data.digest import file_digest
@@ -119,12 +121,12 @@ def _write(
         shutil.copyfile(traced, model)
     else:
         _write_smaller(traced, model, precision, held_out)
-        recalibrate(model, gauge, checkpoint, held_out.pictures())
+        recalibrate(model, gauge, held_out)
         effect = _effect(traced, model, precision, held_out)
         store_calibration(traced, gauge)
         progress.say(
             f"{precision} on {effect.images} images, half of them with a synthetic anomaly, and "
-            f"calibrated anew on {checkpoint.calibration_images}, none of which were fitted on:"
+            f"calibrated anew on {checkpoint.calibration_images}, each scored as a new one:"
             f" scores differ by {effect.score_median:.1%} in the median and {effect.score_99:.1%} "
             f"in 99 % of them, {effect.flipped} decisions changed near the threshold, AUROC "
             f"{100 * effect.auroc:.2f} instead of {100 * effect.auroc_before:.2f}"
@@ -141,7 +143,7 @@ def _write(
 def _write_smaller(traced: Path, model: Path, precision: Precision, held_out: HeldOut) -> None:
     """Write the traced graph in a smaller precision, calibrated as the traced one."""
     if precision == "int8":
-        to_int8(traced, model, held_out.others(SCALING_IMAGES))
+        to_int8(traced, model, held_out.fitted_on(SCALING_IMAGES))
         return
     graph = onnx.load(traced)
     to_half(graph)
@@ -181,7 +183,8 @@ def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
 
 def _verification(model: Path, images: Tensor) -> Verification:
     """The most normal and the most anomalous of the images, for a gateway to verify itself by."""
-    score, novelty = judged(model, images.numpy()[:, np.newaxis])
+    pictures = images.numpy()[:, np.newaxis]
+    score, novelty = judged(model, pictures, repeat(NEW, len(pictures)))
     chosen = [int(score.argmin()), int(score.argmax())]
     return Verification(images[chosen].numpy(), score[chosen], novelty[chosen])
 

@@ -18,7 +18,7 @@ from onegauge.training.data.digest import file_digest
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The files that nothing of a run was fitted on, unchanged since it was calibrated on them."""
+    """The files that a run was calibrated on, unchanged since."""
 
     checkpoint: Checkpoint
     folder: Path
@@ -40,6 +40,14 @@ class HeldOut:
         fitted = tuple(folder / name for name in checkpoint.fitted_files)
         return cls(checkpoint, folder, files, fitted)
 
+    @property
+    def groups(self) -> list[int]:
+        """The group of each picture, in their order."""
+        evidence = self.checkpoint.evidence
+        rows = evidence.held_out
+        pictures, groups = evidence.pictures[rows].tolist(), evidence.groups[rows].tolist()
+        return [*dict(zip(pictures, groups, strict=True)).values()]
+
     def pictures(self) -> Iterator[np.ndarray]:
         """The tiles uint8 (T, size, size, 3) of each, of which the whole may be the only one."""
         config, depth = self.checkpoint.config, self.checkpoint.depth
@@ -49,17 +57,22 @@ class HeldOut:
             except (ImageError, OSError) as exc:
                 raise _missed(file, f"cannot be read: {exc}") from exc
 
-    def sample(self, images: int) -> np.ndarray:
-        """So many at most, each a picture or a tile of another, uint8 (N, size, size, 3)."""
-        return np.stack([*islice(self._drawn(self.files), images)])
+    def sample(self, images: int) -> tuple[np.ndarray, list[int]]:
+        """So many at most, each a picture or a tile of another, and the group of each.
 
-    def others(self, images: int) -> np.ndarray:
-        """The same of what the run was fitted on; raises ExportError where nothing of it is left.
-
-        A copy of a picture that was held out does not count.
+        The images are uint8 (N, size, size, 3).
         """
-        held_out = {*self.files.values()}
-        found = [*islice(self._drawn(self.fitted, held_out), images)]
+        known = dict(zip(self.files, self.groups, strict=True))
+        drawn = [*islice(self._drawn(self.files), images)]
+        return np.stack([tile for _, tile in drawn]), [known[file] for file, _ in drawn]
+
+    def fitted_on(self, images: int) -> np.ndarray:
+        """So many at most of what the run was fitted on; raises ExportError if nothing is left.
+
+        A copy of a picture that was held out does not count, unless all were fitted on.
+        """
+        but = () if self.checkpoint.evidence.leaves_one_out else {*self.files.values()}
+        found = [tile for _, tile in islice(self._drawn(self.fitted, but), images)]
         if not found:
             raise ExportError(
                 f"{self.folder} has none of the images that the run was fitted on, which int8 is "
@@ -67,15 +80,17 @@ class HeldOut:
             )
         return np.stack(found)
 
-    def _drawn(self, files: Iterable[Path], but: Container[str] = ()) -> Iterator[np.ndarray]:
-        """A tile of each readable file, both in random order, but for those of such content."""
+    def _drawn(
+        self, files: Iterable[Path], but: Container[str] = ()
+    ) -> Iterator[tuple[Path, np.ndarray]]:
+        """Readable files, but those of such content, and a tile of each, all in random order."""
         rng, listed = np.random.default_rng(0), [*files]
         config, depth = self.checkpoint.config, self.checkpoint.depth
         for place in rng.permutation(len(listed)):
             file = listed[place]
             for _, picture in readable([file], config.image_size, config.tiling, depth):
                 if isinstance(picture, Picture) and picture.digest not in but:
-                    yield picture.pixels[rng.integers(len(picture))]
+                    yield file, picture.pixels[rng.integers(len(picture))]
 
 
 def _missed(file: Path, why: str) -> ExportError:

@@ -41,24 +41,28 @@ class Effect:
 
 @dataclass(frozen=True)
 class Sample:
-    """Images uint8 (N, H, W, 3), none of which the run was fitted on."""
+    """Images uint8 (N, H, W, 3) that the run was calibrated on."""
 
     normal: np.ndarray
     anomalous: np.ndarray  # the same with a synthetic anomaly each
+    groups: list[int]  # of the parts that they show, which they must not be compared with
 
 
 def sample_of(held_out: HeldOut) -> Sample:
-    """Images, or tiles, of pictures that the run was not fitted on."""
+    """Images, or tiles of pictures, that the run was calibrated on."""
     rng = np.random.default_rng(0)
-    normal = held_out.sample(NORMAL_IMAGES)
-    return Sample(normal, np.stack([add_anomaly(image, rng) for image in normal]))
+    normal, groups = held_out.sample(NORMAL_IMAGES)
+    return Sample(normal, np.stack([add_anomaly(image, rng) for image in normal]), groups)
 
 
 def measure_effect(full: Path, smaller: Path, sample: Sample, allowance: Allowance) -> Effect:
     """Compare two files on a sample; raises VerificationError beyond the allowance."""
     images = np.concatenate([sample.normal, sample.anomalous])
+    pictures, groups = images[:, np.newaxis], 2 * sample.groups
     labels = np.repeat([0, 1], [len(sample.normal), len(sample.anomalous)])
-    (score, novelty), (found, found_novelty) = (judged(f, [images]) for f in (full, smaller))
+    (score, novelty), (found, found_novelty) = (
+        judged(file, pictures, groups) for file in (full, smaller)
+    )
     flipped = 0
     for name, before, after in (("score", score, found), ("novelty", novelty, found_novelty)):
         changed = (before >= 1) != (after >= 1)

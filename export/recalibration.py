@@ -1,13 +1,12 @@
 """A graph whose networks were changed, calibrated on its own scores of the pictures held out.
 
-Those pictures are exchangeable with new ones, as nothing in the graph depends on them, int8's
-scales included. So it is the graph itself that keeps the promise of split conformal calibration,
-whatever its precision does to scores, and to novelty.
+Each is scored as a new one, beside references of other groups alone. So the graph keeps the promise
+by what it says itself, whatever its precision does to scores, and to novelty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +15,30 @@ import torch
 from onnx import numpy_helper
 
 from onegauge.export.errors import VerificationError
+from onegauge.export.held_out import HeldOut
 from onegauge.export.session import Session
-from onegauge.training.checkpoint import Checkpoint
+from onegauge.export.to_onnx import OWN, leaving_out
+from onegauge.service.model.contract import IMAGE
 from onegauge.training.gauge.calibration import Calibration
 from onegauge.training.gauge.gauge import Gauge
 
 BATCH = 8
 
 
-def recalibrate(
-    model: Path, gauge: Gauge, checkpoint: Checkpoint, pictures: Iterable[np.ndarray]
-) -> None:
+def recalibrate(model: Path, gauge: Gauge, held_out: HeldOut) -> None:
     """Calibrate a graph, and the gauge with it, by the graph's scores of all held-out pictures.
 
-    `pictures` are uint8 (T, size, size, 3) each. What an uncalibrated graph gives is what it
-    calibrates later, to the last bit. Raises DataError where the scores do not differ.
+    What an uncalibrated graph gives is what it calibrates later, to the last bit. Raises DataError
+    where the scores do not differ.
     """
     gauge.calibration = Calibration(len(gauge.calibration.scores))
     gauge.novelty.threshold.fill_(1)
     store_calibration(model, gauge)
-    aligned, distances = map(torch.from_numpy, judged(model, pictures))
-    evidence = checkpoint.evidence
-    pictures_of = evidence.pictures[evidence.held_out]
-    gauge.calibrate(aligned, distances, pictures_of, checkpoint.config)
+    found = judged(model, held_out.pictures(), held_out.groups)
+    aligned, distances = map(torch.from_numpy, found)
+    evidence = held_out.checkpoint.evidence
+    pictures = evidence.pictures[evidence.held_out]
+    gauge.calibrate(aligned, distances, pictures, held_out.checkpoint.config)
     store_calibration(model, gauge)
 
 
@@ -51,15 +51,26 @@ def store_calibration(model: Path, gauge: Gauge) -> None:
     onnx.save(graph, model)
 
 
-def judged(model: Path, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def judged(
+    model: Path, pictures: Iterable[np.ndarray], groups: Iterable[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores and novelties (N,) that a graph gives all tiles of pictures uint8 (T, H, W, 3).
 
-    Raises VerificationError where they are no numbers.
+    It compares none with references of the picture's own group. Raises VerificationError where they
+    are no numbers.
     """
-    batches = (
-        tiles[start : start + BATCH] for tiles in pictures for start in range(0, len(tiles), BATCH)
-    )
-    score, novelty = Session(model).outputs(("score", "novelty"), batches)
+    session = Session(leaving_out(model))
+    score, novelty = session.outputs(("score", "novelty"), _batches(pictures, groups))
     if not (np.isfinite(score).all() and np.isfinite(novelty).all()):
         raise VerificationError(f"{model.name} gives values that are not finite numbers")
     return score, novelty
+
+
+def _batches(
+    pictures: Iterable[np.ndarray], groups: Iterable[int]
+) -> Iterator[dict[str, np.ndarray]]:
+    """The inputs of a graph that leaves out what is of a picture's group, which its tiles share."""
+    for tiles, group in zip(pictures, groups, strict=True):
+        own = np.array([group])
+        for start in range(0, len(tiles), BATCH):
+            yield {IMAGE: tiles[start : start + BATCH], OWN: own}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onegauge.export.errors import VerificationError
 from onegauge.export.session import Session
+from onegauge.service.model.contract import IMAGE
 from onegauge.training.gauge.gauge import Gauge, Reading
 
 SCORE_TOLERANCE = 2e-3  # in score units, the threshold being 1
@@ -58,7 +59,7 @@ def _run(session: Session, images: Tensor, size: int) -> Reading:
     """All images in batches of `size`, wrapping around so that every batch is full."""
     total = len(images)
     rows = torch.arange(-(-total // size) * size) % total
-    batches = (images[part].numpy() for part in torch.split(rows, size))
+    batches = ({IMAGE: images[part].numpy()} for part in torch.split(rows, size))
     outputs = session.outputs(Reading._fields, batches)
     return Reading(*(torch.from_numpy(output[:total]) for output in outputs))
 

@@ -109,7 +109,10 @@ def product_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A gallery of `product_tree`; a test must not change it."""
+    """The default detector on `product_tree`, calibrated leave-one-out; a test must not change it.
+
+    60 images, each of which is a reference and held out.
+    """
     from onegauge.training.config import TrainConfig
     from onegauge.training.train import train
 

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from onegauge.export.export_run import Flavour, export_run
 from onegauge.export.session import Session
-from onegauge.service.model.contract import ANOMALY_MAP, SCALARS
+from onegauge.service.model.contract import ANOMALY_MAP, IMAGE, SCALARS
 from onegauge.training.checkpoint import load_verification_images
 from onegauge.training.config import TrainConfig
 from onegauge.training.train import train
@@ -47,8 +47,8 @@ def test_it_trains_and_its_graph_is_verified(detector, on, transformer, product_
     model = tmp_path / "models" / "parts" / str(version) / "model.onnx"
     session = Session(model)
     images = load_verification_images(run)[:3].numpy()
-    three = session.outputs([ANOMALY_MAP, *SCALARS], [images])
-    one = session.outputs([ANOMALY_MAP, *SCALARS], [images[:1]])
+    three = session.outputs([ANOMALY_MAP, *SCALARS], [{IMAGE: images}])
+    one = session.outputs([ANOMALY_MAP, *SCALARS], [{IMAGE: images[:1]}])
     assert all(np.isfinite(array).all() for array in three)
     for alone, together in zip(one, three, strict=True):
         np.testing.assert_allclose(alone[0], together[0], rtol=1e-2, atol=1e-2)

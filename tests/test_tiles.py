@@ -22,7 +22,7 @@ from rig.pictures import encode
 from tests.service.served import in_process
 
 TILE, OVERLAP = 128, 32
-SIZE = (400, 300)
+SIZE, TILES = (400, 300), 12
 
 
 def part(seed: int, *, scratched: bool = False) -> Image.Image:
@@ -57,7 +57,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tiled") / "run"
-    options = {"image_size": 128, "bank_size": 2000, "false_alarm_rate": 0.1, "device": "cpu"}
+    options = {"image_size": 128, "false_alarm_rate": 0.1, "device": "cpu"}
     train(TrainConfig(tree, out, tile=TILE, overlap=OVERLAP, **options))
     return out
 
@@ -77,22 +77,23 @@ def gateway(repository: Path) -> Iterator[TestClient]:
 
 def test_calibration_counts_pictures_and_not_tiles(run):
     checkpoint = load(run)
-    assert checkpoint.images + checkpoint.calibration_images == 40
-    assert len(checkpoint.evidence.maps) == 12 * checkpoint.images
+    assert checkpoint.images == checkpoint.calibration_images == 40
+    assert len(checkpoint.evidence.maps) == TILES * checkpoint.images
     gauge = checkpoint.gauge()
     assert len(gauge.calibration.scores) == checkpoint.calibration_images
     assert checkpoint.false_alarm_rate == 0.1
 
 
 def test_graph_calibrated_anew_counts_pictures_by_their_highest_tile(run, repository, tmp_path):
-    checkpoint, pictures = load(run), [*HeldOut.of(load(run), None).pictures()]
+    held_out = HeldOut.of(load(run), None)
     model = tmp_path / "model.onnx"
     shutil.copy(repository / "onegauge" / "1" / "model.onnx", model)
-    recalibrate(model, checkpoint.gauge(), checkpoint, pictures)
-    highest = np.array([judged(model, [tiles])[0].max() for tiles in pictures])
-    assert len(highest) == checkpoint.calibration_images == 9
-    assert (highest >= 1).sum() == 9 - math.ceil(10 * 0.9)
-    assert np.median(highest) == 0
+    recalibrate(model, load(run).gauge(), held_out)
+    score, _ = judged(model, held_out.pictures(), held_out.groups)
+    highest = score.reshape(-1, TILES).max(1)
+    assert len(highest) == load(run).calibration_images == 40
+    assert (highest >= 1).sum() == 40 - math.ceil(41 * 0.9)
+    assert np.sort(highest)[19] == 0  # the median
 
 
 def test_a_defect_is_found_where_it_is_at_the_original_resolution(gateway):

@@ -6,8 +6,10 @@ import pytest
 from torch import Tensor
 
 from onegauge.export.to_onnx import trace
-from onegauge.training.checkpoint import load, load_verification_images
+from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
+from onegauge.training.config import TrainConfig
 from onegauge.training.gauge.gauge import Gauge
+from onegauge.training.train import train
 
 SIZE = 128
 
@@ -29,3 +31,11 @@ def traced(gauge: Gauge, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("traced") / "model.onnx"
     trace(gauge, SIZE, file)
     return file
+
+
+@pytest.fixture(scope="session")
+def split_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """PatchCore with a tiny memory bank, fitted on 41 of the images and calibrated on 19 others."""
+    options = {"image_size": 64, "bank_size": 200, "false_alarm_rate": 0.05, "device": "cpu"}
+    out = tmp_path_factory.mktemp("split")
+    return train(TrainConfig(product_tree, out, "patchcore", **options, calibration="split"))

@@ -13,18 +13,18 @@ import torch
 
 from onegauge.export import export_run as module
 from onegauge.export.errors import ExportError, RepositoryError, VerificationError
-from onegauge.export.export_run import Flavour, export_run
+from onegauge.export.export_run import Flavour, export_run, provenance
 from onegauge.export.held_out import HeldOut
 from onegauge.export.precision_effect import ALLOWANCES, Allowance
 from onegauge.export.session import Session
-from onegauge.export.to_onnx import trace
+from onegauge.export.to_onnx import leaving_out, trace
 from onegauge.service.model.contract import Contract, parse_config
 from onegauge.service.model.criterion import Criterion, p_values
 from onegauge.service.model.repository import StoredVersion
 from onegauge.training.checkpoint import load, load_verification_images, save
 from onegauge.training.errors import CheckpointError
-from onegauge.training.gauge.alignments import Look
 from onegauge.training.gauge.calibration import Calibration
+from onegauge.training.gauge.gauge import look_of
 
 
 def tree(folder):
@@ -48,14 +48,14 @@ def contract(repository):
 def test_the_configuration_is_that_of_the_graph(contract):
     assert contract.name == "parts"
     assert (contract.height, contract.width) == (128, 128)
-    assert (contract.map_height, contract.map_width) == (32, 32)
+    assert (contract.map_height, contract.map_width) == (16, 16)
     assert contract.max_batch_size == 3
 
 
 def test_a_part_of_a_map_can_be_scored_by_the_parameters(contract, trained_run):
     gauge = load(trained_run).gauge()
     pixels, scores = contract.rescoring
-    assert pixels == gauge.scoring.pixels(torch.zeros(1, 32, 32)) == 20
+    assert pixels == gauge.scoring.pixels(torch.zeros(1, 16, 16)) == 3
     np.testing.assert_array_equal(scores, gauge.calibration.scores.numpy())
 
 
@@ -63,26 +63,33 @@ def test_the_provenance_tells_where_the_model_comes_from(contract, repository, t
     checkpoint = load(trained_run)
     graph = (repository / "parts" / "1" / "model.onnx").read_bytes()
     record = (trained_run / "checkpoint.json").read_bytes()
-    calibrated = len(checkpoint.evidence.calibration_products)
     rates = {
         name: float(contract.parameters[name]) for name in ("false_alarm_rate", "novelty_rate")
     }
-    assert rates == {"false_alarm_rate": 0.05, "novelty_rate": 1 / (calibrated + 1)}
+    assert rates == {"false_alarm_rate": 0.05, "novelty_rate": 1 / 61}
     Criterion(max_false_alarm_rate=rates["novelty_rate"]).check(contract)  # as it is told
     rescoring = {"score_pixels", "calibration_scores"}
     assert {k: v for k, v in contract.parameters.items() if k not in {*rates, *rescoring}} == {
         "alignment": "cada",
         "backbone": "starter",
         "calibrated_at": str(checkpoint.calibrated_at),
-        "calibration_images": str(calibrated),
+        "calibration": "leave-one-out",
+        "calibration_images": "60",
         "checkpoint_digest": sha256(record).hexdigest(),
-        "detector": "patchcore",
+        "detector": "gallery",
         "model_digest": sha256(graph).hexdigest(),
         "onegauge_version": version("onegauge"),
         "precision": "fp32",
+        "references": "60",
         "training_digest": checkpoint.training_digest,
-        "training_images": str(60 - calibrated),
+        "training_images": "60",
     }
+
+
+def test_the_provenance_of_a_split_tells_what_was_held_out(split_run):
+    told = provenance(split_run, split_run.config.out)
+    names = ("calibration", "calibration_images", "references", "training_images")
+    assert [told[name] for name in names] == ["split", "19", "41", "41"]
 
 
 def test_a_wrong_graph_is_not_published_and_the_repository_untouched(
@@ -139,7 +146,15 @@ def copier_of(traced: Path):
 
 def read_by(folder: Path, images: np.ndarray, *outputs: str) -> list[np.ndarray]:
     """What the graph of a version says of images uint8 (N, H, W, 3)."""
-    return Session(folder / "model.onnx").outputs(outputs, np.split(images, len(images)))
+    batches = ({"image": image[np.newaxis]} for image in images)
+    return Session(folder / "model.onnx").outputs(outputs, batches)
+
+
+def read_apart(folder: Path, held_out: HeldOut, *outputs: str) -> list[np.ndarray]:
+    """The same of held-out pictures, none compared with its own group."""
+    asked = zip(held_out.pictures(), held_out.groups, strict=True)
+    batches = ({"image": tiles, "own": np.array([group])} for tiles, group in asked)
+    return Session(leaving_out(folder / "model.onnx")).outputs(outputs, batches)
 
 
 def contract_of(folder: Path) -> Contract:
@@ -148,14 +163,13 @@ def contract_of(folder: Path) -> Contract:
 
 def test_smaller_precision_keeps_the_promise_by_its_own_scores(smaller, trained_run, repository):
     _, folder, _ = smaller
-    checkpoint = load(trained_run)
-    images = np.concatenate([*HeldOut.of(checkpoint, None).pictures()])
-    score, p_value = read_by(folder, images, "score", "p_value")
+    held_out = HeldOut.of(load(trained_run), None)
+    score, p_value = read_apart(folder, held_out, "score", "p_value")
     contract = contract_of(folder)
     np.testing.assert_array_equal(p_values(score, contract.rescoring[1]), p_value)
-    assert contract.calibration_images == len(score) == 19
+    assert contract.calibration_images == len(score) == 60
     reached = (score[np.newaxis] >= score[:, np.newaxis]).sum(1)
-    np.testing.assert_array_equal(p_value, ((1 + reached) / 20).astype(np.float32))
+    np.testing.assert_array_equal(p_value, ((1 + reached) / 61).astype(np.float32))
     np.testing.assert_array_equal(score >= 1, p_value <= np.float32(0.05))
     before = contract_of(repository / "parts" / "1").rescoring[1]
     assert not np.array_equal(contract.rescoring[1], before)
@@ -163,7 +177,7 @@ def test_smaller_precision_keeps_the_promise_by_its_own_scores(smaller, trained_
 
 def test_smaller_precision_decides_much_as_fp32_does(smaller, repository, trained_run):
     precision, folder, said = smaller
-    assert re.search(rf"{precision} on 38 images.*\n?.*AUROC", said, re.DOTALL)
+    assert re.search(rf"{precision} on 120 images.*\n?.*AUROC", said, re.DOTALL)
     assert contract_of(folder).parameters["precision"] == precision
     images = load_verification_images(trained_run).numpy()
     (found,) = read_by(folder, images, "score")
@@ -213,13 +227,14 @@ def test_full_precision_needs_no_images(trained_run, tmp_path):
 
 def test_class_aware_model_is_calibrated_as_it_will_be_used(trained_run, tmp_path, monkeypatch):
     """A graph is told no products, so that what is known of the held-out ones must not count."""
-    run = load(trained_run)
-    products = tuple(reversed(run.evidence.calibration_products))
-    told = {
-        "config": replace(run.config, out=tmp_path, alignment="class-aware"),
-        "evidence": replace(run.evidence, calibration_products=products),
-    }
-    save(replace(run, **told), load_verification_images(trained_run))
+    known = load(trained_run)
+    first, *others, last = known.evidence.products
+    run = replace(
+        known,
+        config=replace(known.config, out=tmp_path, alignment="class-aware"),
+        evidence=replace(known.evidence, products=(last, *others, first)),  # which look otherwise
+    )
+    save(run, load_verification_images(trained_run))
 
     def stop(gauge, _size, _path):
         raise Traced(gauge.calibration)
@@ -228,10 +243,8 @@ def test_class_aware_model_is_calibrated_as_it_will_be_used(trained_run, tmp_pat
     with pytest.raises(Traced) as end:
         export_run(tmp_path, tmp_path / "repository", "parts")
     evidence, gauge = run.evidence, run.gauge("class-aware")
-    look = Look(
-        gauge.embedding(evidence.calibration_deviations), evidence.calibration_places.float()
-    )
-    inferred = gauge.scoring(gauge.alignment(evidence.calibration_maps.float(), look).maps)
+    look = look_of(evidence, evidence.held_out, gauge.retrieval)
+    inferred = gauge.scoring(gauge.alignment(evidence.maps.float(), look).maps)
     expected = Calibration.of(inferred, run.config.false_alarm_rate).scores
     torch.testing.assert_close(end.value.args[0].scores, expected, rtol=1e-4, atol=1e-4)
 

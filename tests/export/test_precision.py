@@ -20,26 +20,17 @@ SCALED = ("QuantizeLinear", "DequantizeLinear")
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
 TENSORRT = {
     *("Add", "ArgMin", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
-    *("DequantizeLinear", "Erf", "Exp", "Expand", "Gather", "GatherElements", "GatherND", "Gemm"),
-    *(
-        "GreaterOrEqual",
-        "LayerNormalization",
-        "MatMul",
-        "Max",
-        "MaxPool",
-        "Min",
-        "Mul",
-        "Pad",
-        "Pow",
-    ),
-    *("QuantizeLinear", "ReduceL2", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape"),
+    *("DequantizeLinear", "Equal", "Erf", "Exp", "Expand", "Gather", "GatherElements", "GatherND"),
+    *("Gemm", "GreaterOrEqual", "LayerNormalization", "MatMul", "Max", "MaxPool", "Min", "Mul"),
+    *("Neg", "Pad", "Pow", "QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"),
+    *("ReduceSum", "Relu", "Reshape"),
     *("Resize", "Shape", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "TopK"),
     *("Transpose", "Unsqueeze", "Where"),
 }
 
 
 def layers_of(gauge: Gauge) -> int:
-    """The convolutions of the backbone, as PatchCore has no layers of its own."""
+    """The convolutions of the backbone, as the detector has no layers of its own."""
     return sum(isinstance(module, nn.Conv2d) for module in gauge.backbone.modules())
 
 

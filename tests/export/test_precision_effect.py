@@ -14,16 +14,23 @@ WIDE = Allowance(margin=10, auroc_loss=1)
 
 
 def scorer(file: Path, *, factor: float = 1.0, offset: float = 0.0) -> Path:
-    """A graph whose score is the mean grey level, of 128, and changed so."""
+    """A graph whose score is the mean grey level, of 128, and changed so.
+
+    It knows all images: one whose own group is not left out has a very low score.
+    """
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float"], ["grey"], axes=[1, 2, 3], keepdims=0),
         helper.make_node("Mul", ["grey", "factor"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "offset"], ["score"]),
+        helper.make_node("Add", ["scaled", "offset"], ["apart"]),
+        helper.make_node("Cast", ["own"], ["group"], to=TensorProto.FLOAT),
+        helper.make_node("Min", ["group", "zero"], ["itself"]),
+        helper.make_node("Add", ["apart", "itself"], ["score"]),
         helper.make_node("Mul", ["score", "zero"], ["novelty"]),
     ]
     numbers = {"factor": factor / 128, "offset": offset, "zero": 0.0}
     constants = [helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in numbers.items()]
+    constants.append(helper.make_tensor("own", TensorProto.INT64, [1], [-1]))
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["B", 4, 4, 3])
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B"])
@@ -39,7 +46,7 @@ def greys(*levels: int) -> np.ndarray:
     return np.stack([np.full((4, 4, 3), level, np.uint8) for level in levels])
 
 
-SAMPLE = Sample(greys(20, 60, 120), greys(100, 140, 250))
+SAMPLE = Sample(greys(20, 60, 120), greys(100, 140, 250), [0, 1, 1])
 
 
 def test_what_changes_is_told(tmp_path):
@@ -72,10 +79,11 @@ def test_values_that_are_no_numbers_are_refused(tmp_path):
         measure_effect(full, other, SAMPLE, WIDE)
 
 
-def test_sample_is_of_pictures_that_nothing_was_fitted_on(trained_run):
+def test_sample_is_of_pictures_that_were_held_out_and_tells_their_groups(trained_run):
     held_out = HeldOut.of(load(trained_run), None)
     sample = sample_of(held_out)
-    known = {tiles.tobytes() for tiles in held_out.pictures()}
-    assert {image.tobytes() for image in sample.normal} == known
-    assert sample.normal.shape == sample.anomalous.shape == (19, 128, 128, 3)
+    tiles = (picture.tobytes() for picture in held_out.pictures())
+    known = dict(zip(tiles, held_out.groups, strict=True))
+    assert [known[image.tobytes()] for image in sample.normal] == sample.groups
+    assert sample.normal.shape == sample.anomalous.shape == (60, 128, 128, 3)
     assert (sample.normal != sample.anomalous).any(axis=(1, 2, 3)).all()

@@ -11,8 +11,9 @@ import torch
 from onnx import TensorProto, helper
 
 from onegauge.export.held_out import HeldOut
-from onegauge.export.recalibration import judged, recalibrate, store_calibration
+from onegauge.export.recalibration import recalibrate, store_calibration
 from onegauge.export.session import Session
+from onegauge.export.to_onnx import leaving_out
 from onegauge.export.verify import verify
 from onegauge.training.checkpoint import Checkpoint, load
 from onegauge.training.errors import DataError
@@ -41,8 +42,11 @@ def distort(source: Path, target: Path, factor: float, offset: float) -> Path:
     return target
 
 
-def read(model: Path, images: np.ndarray) -> Reading:
-    return Reading(*Session(model).outputs(Reading._fields, np.split(images, len(images))))
+def read(model: Path, held_out: HeldOut) -> Reading:
+    """What a graph says of the pictures, none compared with its own group."""
+    asked = zip(held_out.pictures(), held_out.groups, strict=True)
+    batches = ({"image": tiles, "own": np.array([group])} for tiles, group in asked)
+    return Reading(*Session(leaving_out(model)).outputs(Reading._fields, batches))
 
 
 class World(NamedTuple):
@@ -64,26 +68,26 @@ def checkpoint(trained_run) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def pictures(checkpoint) -> list[np.ndarray]:
-    return [*HeldOut.of(checkpoint, None).pictures()]
+def held_out(checkpoint) -> HeldOut:
+    return HeldOut.of(checkpoint, None)
 
 
 @pytest.fixture(scope="module")
-def world(traced, checkpoint, pictures, tmp_path_factory) -> World:
-    folder, images = tmp_path_factory.mktemp("distorted"), np.concatenate(pictures)
+def world(traced, checkpoint, held_out, tmp_path_factory) -> World:
+    folder = tmp_path_factory.mktemp("distorted")
     gauge, exact = checkpoint.gauge(), shutil.copy(traced, folder / "exact.onnx")
     store_calibration(exact, gauge)
     model = distort(exact, folder / "model.onnx", 5.0, 0.4)
-    before = read(model, images)
-    recalibrate(model, gauge, checkpoint, pictures)
-    return World(model, gauge, read(exact, images), before, read(model, images))
+    before = read(model, held_out)
+    recalibrate(model, gauge, held_out)
+    return World(model, gauge, read(exact, held_out), before, read(model, held_out))
 
 
 def test_as_many_are_flagged_as_the_rule_says(world, checkpoint):
     images, rate = checkpoint.calibration_images, checkpoint.config.false_alarm_rate
     allowed = images - math.ceil((images + 1) * (1 - rate))
     assert (world.before.score >= 1).sum() > allowed
-    assert (world.since.score >= 1).sum() == allowed == 3
+    assert (world.since.score >= 1).sum() == allowed == 11
 
 
 def test_p_values_count_the_scores_of_the_graph_itself(world):
@@ -112,21 +116,27 @@ def test_gauge_has_the_calibration_of_its_graph(world, traced, images, tmp_path)
     assert verify(world.gauge, Path(other), images, 4).score < 2e-3  # raises where they differ
 
 
-def test_picture_counts_by_the_highest_of_its_tiles(checkpoint, traced, pictures, tmp_path):
-    pairs = torch.arange(len(pictures)) // 2
-    cut = replace(checkpoint, evidence=replace(checkpoint.evidence, calibration_pictures=pairs))
-    tiles = np.concatenate(pictures)
-    gauge, model = cut.gauge("none"), Path(shutil.copy(traced, tmp_path / "model.onnx"))
-    recalibrate(model, gauge, cut, [tiles[:1], tiles[1:12], tiles[12:]])
-    score, _ = judged(model, [tiles])
-    highest = np.array([score[at : at + 2].max() for at in range(0, len(score), 2)])
-    assert len(highest) == len(gauge.calibration.scores) == 10
-    assert (highest >= 1).sum() == 10 - math.ceil(11 * 0.8)
-    ranks = gauge.calibration.p_value(torch.from_numpy(highest)) * 11 - 1
-    np.testing.assert_allclose(ranks, (highest[np.newaxis] >= highest[:, np.newaxis]).sum(1))
+def test_exact_graph_is_calibrated_as_the_run_was(checkpoint, held_out, traced, tmp_path):
+    """By what torch says of the pictures; the run went by maps and features kept in fp16."""
+    run, exact, gauge = (checkpoint.gauge() for _ in range(3))
+    with torch.inference_mode():
+        told = [
+            run(torch.from_numpy(tiles), torch.tensor([group]))
+            for tiles, group in zip(held_out.pictures(), held_out.groups, strict=True)
+        ]
+    score = torch.cat([reading.score for reading in told])
+    distances = torch.cat([reading.novelty for reading in told]) * run.novelty.threshold
+    aligned = score * run.calibration.span + run.calibration.origin
+    exact.novelty.threshold.fill_(1)
+    exact.calibrate(aligned, distances, torch.arange(len(told)), checkpoint.config)
+    recalibrate(Path(shutil.copy(traced, tmp_path / "model.onnx")), gauge, held_out)
+    for expected, apart in ((exact, 1e-4), (run, 5e-3)):
+        for name in ("calibration.origin", "calibration.span", "novelty.threshold"):
+            found = gauge.decided[name]
+            torch.testing.assert_close(found, expected.decided[name], rtol=apart, atol=apart)
 
 
-def test_scores_that_do_not_differ_are_no_calibration(checkpoint, traced, pictures, tmp_path):
+def test_scores_that_do_not_differ_are_no_calibration(checkpoint, held_out, traced, tmp_path):
     flat = distort(traced, tmp_path / "model.onnx", 0.0, 1.0)
     with pytest.raises(DataError, match="do not differ"):
-        recalibrate(flat, checkpoint.gauge(), checkpoint, pictures)
+        recalibrate(flat, checkpoint.gauge(), held_out)

@@ -1,3 +1,4 @@
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,10 @@ import onnxruntime
 import pytest
 import torch
 
+from onegauge.export.held_out import HeldOut
+from onegauge.export.to_onnx import leaving_out
 from onegauge.service.model.contract import ANOMALY_MAP, SCALARS
+from onegauge.training.checkpoint import load
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +47,18 @@ def test_every_batch_reads_as_in_torch(session, gauge, images, size):
     for (name, tensor), array in zip(expected.items(), found, strict=True):
         assert array.shape == tuple(tensor.shape), name
         np.testing.assert_allclose(array, tensor.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
+
+
+def test_copy_of_a_graph_finds_no_image_among_what_it_knows(traced, gauge, trained_run):
+    """A reference is asked about with its own group left out, as torch does it."""
+    session = onnxruntime.InferenceSession(leaving_out(traced), providers=["CPUExecutionProvider"])
+    held_out = HeldOut.of(load(trained_run), None)
+    for tiles, group in zip(islice(held_out.pictures(), 3), held_out.groups[:3], strict=True):
+        image, own = torch.from_numpy(tiles), torch.tensor([group])
+        with torch.inference_mode():
+            expected, itself = gauge(image, own)._asdict(), gauge(image)
+        found = session.run(list(expected), {"image": tiles, "own": own.numpy()})
+        for (name, tensor), array in zip(expected.items(), found, strict=True):
+            np.testing.assert_allclose(array, tensor.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
+        assert itself.score < expected["score"] - 0.5
+        assert itself.novelty < expected["novelty"]

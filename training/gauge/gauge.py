@@ -48,8 +48,6 @@ class Reading(NamedTuple):
 class Gauge(nn.Module):
     """Backbone, detector, alignment, calibration and novelty in one module."""
 
-    own: Tensor
-
     def __init__(
         self,
         config: TrainConfig,
@@ -62,8 +60,6 @@ class Gauge(nn.Module):
         self.backbone = backbone
         self.detector = detector
         known, alignment = evidence.references, ALIGNMENTS[config.alignment]
-        # (1, 2) as `Retrieval` takes it; (B, 2) to score references as if they were new
-        self.register_buffer("own", torch.tensor([NEW]))
         self.retrieval = Retrieval(evidence.deviations[known], evidence.groups[known])
         self.scoring = Scoring(config.score_share, evidence.inspected)
         references = References(
@@ -76,11 +72,16 @@ class Gauge(nn.Module):
         self.calibration = Calibration(evidence.calibration_images)
         self.novelty = Novelty(evidence.quarters[known], evidence.groups[known])
 
-    def forward(self, image: Tensor) -> Reading:
-        """Inspect uint8 RGB images (B, H, W, 3)."""
+    def forward(self, image: Tensor, own: Tensor | None = None) -> Reading:
+        """Inspect uint8 RGB images (B, H, W, 3): new ones, or of the groups `own` (B,) or (1,).
+
+        An image is compared with no reference of its own group.
+        """
+        if own is None:
+            own = torch.tensor([NEW], device=image.device)
         features = self.backbone(image)
         embedding = self.retrieval.embedding(deviations(features))
-        look = Look(embedding, self.retrieval(embedding, self.own))
+        look = Look(embedding, self.retrieval(embedding, own))
         raw = self.detector(Seen(image, features, look.neighbours))  # (B, h, w)
         aligned = self.alignment(raw, look)
         score = self.calibration(self.scoring(aligned.maps))
@@ -91,7 +92,7 @@ class Gauge(nn.Module):
             raw_score=self.scoring(raw),
             normal_location=aligned.location,
             normal_scale=aligned.scale,
-            novelty=self.novelty(quarters(features), self.own),
+            novelty=self.novelty(quarters(features), own),
         )
 
     def calibrate(
