@@ -49,7 +49,7 @@ def deep_run(trained_run, tmp_path_factory) -> Path:
 
 
 def test_training_finds_the_depth_keeps_it_and_sees_what_8_bits_would_show(tmp_path):
-    options = {"image_size": 64, "bank_size": 50, "false_alarm_rate": 0.1, "device": "cpu"}
+    options = {"image_size": 64, "false_alarm_rate": 0.1, "device": "cpu"}
     seen = {}
     for name, encoded in (
         ("plain", lambda x: encode(Image.fromarray(x))),

@@ -43,8 +43,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_threshold_holds_for_real_products_better_with_cada_than_without(line, tmp_path):
-    options = ["--backbone", "resnet18", "--backbone-weights", WEIGHTS, "--bank-size", 3000]
-    options += ["--false-alarm-rate", 0.05, "--calibration-fraction", 0.3]
+    options = ["--backbone", "resnet18", "--backbone-weights", WEIGHTS, "--false-alarm-rate", 0.05]
     for command in (
         ["train", "--data", line, "--out", tmp_path / "run", *options],
         ["evaluate", tmp_path / "run", "--data", line, "--json", tmp_path / "figures.json"],

@@ -39,7 +39,7 @@ def folder(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A run, its figures and a model repository, made by the command line."""
     folder = tmp_path_factory.mktemp("line")
     out = folder / "run"
-    options = ["--image-size", SIZE, "--bank-size", 1000, "--false-alarm-rate", 0.05]
+    options = ["--image-size", SIZE, "--false-alarm-rate", 0.05]
     assert run("train", "--data", product_tree, "--out", out, *options) == 0
     assert run("evaluate", out, "--data", product_tree, "--json", folder / "figures.json") == 0
     repository = folder / "repository"
