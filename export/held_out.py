@@ -41,12 +41,13 @@ class HeldOut:
         return cls(checkpoint, folder, files, fitted)
 
     @property
-    def groups(self) -> list[int]:
-        """The group of each picture, in their order."""
+    def own(self) -> list[tuple[int, int]]:
+        """The first and the last group that must not tell of each picture, in their order."""
         evidence = self.checkpoint.evidence
         rows = evidence.held_out
-        pictures, groups = evidence.pictures[rows].tolist(), evidence.groups[rows].tolist()
-        return [*dict(zip(pictures, groups, strict=True)).values()]
+        pictures, own = evidence.pictures[rows].tolist(), evidence.own[rows].tolist()
+        of_each = dict(zip(pictures, own, strict=True))
+        return [(first, last) for first, last in of_each.values()]
 
     def pictures(self) -> Iterator[np.ndarray]:
         """The tiles uint8 (T, size, size, 3) of each, of which the whole may be the only one."""
@@ -57,12 +58,12 @@ class HeldOut:
             except (ImageError, OSError) as exc:
                 raise _missed(file, f"cannot be read: {exc}") from exc
 
-    def sample(self, images: int) -> tuple[np.ndarray, list[int]]:
-        """So many at most, each a picture or a tile of another, and the group of each.
+    def sample(self, images: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """So many at most, each a picture or a tile of another, and what is `own` to each.
 
         The images are uint8 (N, size, size, 3).
         """
-        known = dict(zip(self.files, self.groups, strict=True))
+        known = dict(zip(self.files, self.own, strict=True))
         drawn = [*islice(self._drawn(self.files), images)]
         return np.stack([tile for _, tile in drawn]), [known[file] for file, _ in drawn]
 

@@ -45,23 +45,23 @@ class Sample:
 
     normal: np.ndarray
     anomalous: np.ndarray  # the same with a synthetic anomaly each
-    groups: list[int]  # of the parts that they show, which they must not be compared with
+    own: list[tuple[int, int]]  # first and last group that each must not be compared with
 
 
 def sample_of(held_out: HeldOut) -> Sample:
     """Images, or tiles of pictures, that the run was calibrated on."""
     rng = np.random.default_rng(0)
-    normal, groups = held_out.sample(NORMAL_IMAGES)
-    return Sample(normal, np.stack([add_anomaly(image, rng) for image in normal]), groups)
+    normal, own = held_out.sample(NORMAL_IMAGES)
+    return Sample(normal, np.stack([add_anomaly(image, rng) for image in normal]), own)
 
 
 def measure_effect(full: Path, smaller: Path, sample: Sample, allowance: Allowance) -> Effect:
     """Compare two files on a sample; raises VerificationError beyond the allowance."""
     images = np.concatenate([sample.normal, sample.anomalous])
-    pictures, groups = images[:, np.newaxis], 2 * sample.groups
+    pictures, own = images[:, np.newaxis], 2 * sample.own
     labels = np.repeat([0, 1], [len(sample.normal), len(sample.anomalous)])
     (score, novelty), (found, found_novelty) = (
-        judged(file, pictures, groups) for file in (full, smaller)
+        judged(file, pictures, own) for file in (full, smaller)
     )
     flipped = 0
     for name, before, after in (("score", score, found), ("novelty", novelty, found_novelty)):

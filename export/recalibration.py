@@ -6,7 +6,7 @@ by what it says itself, whatever its precision does to scores, and to novelty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ def recalibrate(model: Path, gauge: Gauge, held_out: HeldOut) -> None:
     gauge.calibration = Calibration(len(gauge.calibration.scores))
     gauge.novelty.threshold.fill_(1)
     store_calibration(model, gauge)
-    found = judged(model, held_out.pictures(), held_out.groups)
+    found = judged(model, held_out.pictures(), held_out.own)
     aligned, distances = map(torch.from_numpy, found)
     evidence = held_out.checkpoint.evidence
     pictures = evidence.pictures[evidence.held_out]
@@ -52,25 +52,25 @@ def store_calibration(model: Path, gauge: Gauge) -> None:
 
 
 def judged(
-    model: Path, pictures: Iterable[np.ndarray], groups: Iterable[int]
+    model: Path, pictures: Iterable[np.ndarray], own: Iterable[Sequence[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores and novelties (N,) that a graph gives all tiles of pictures uint8 (T, H, W, 3).
 
-    It compares none with references of the picture's own group. Raises VerificationError where they
-    are no numbers.
+    It compares none with references of the picture's `own` groups, first to last. Raises
+    VerificationError where they are no numbers.
     """
     session = Session(leaving_out(model))
-    score, novelty = session.outputs(("score", "novelty"), _batches(pictures, groups))
+    score, novelty = session.outputs(("score", "novelty"), _batches(pictures, own))
     if not (np.isfinite(score).all() and np.isfinite(novelty).all()):
         raise VerificationError(f"{model.name} gives values that are not finite numbers")
     return score, novelty
 
 
 def _batches(
-    pictures: Iterable[np.ndarray], groups: Iterable[int]
+    pictures: Iterable[np.ndarray], own: Iterable[Sequence[int]]
 ) -> Iterator[dict[str, np.ndarray]]:
     """The inputs of a graph that leaves out what is of a picture's group, which its tiles share."""
-    for tiles, group in zip(pictures, groups, strict=True):
-        own = np.array([group])
+    for tiles, span in zip(pictures, own, strict=True):
+        groups = np.array([span])
         for start in range(0, len(tiles), BATCH):
-            yield {IMAGE: tiles[start : start + BATCH], OWN: own}
+            yield {IMAGE: tiles[start : start + BATCH], OWN: groups}

@@ -23,7 +23,7 @@ from onegauge.service.model.contract import IMAGE
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.gauge.gauge import Gauge, Reading
 
-OWN = "own"  # (1,) the group of a batch, none of whose references it is compared with
+OWN = "own"  # (1, 2) first and last group whose references a batch is not compared with
 OPSET = 20
 TRACED_BATCH = 2  # a batch of 1 would be baked into the graph
 
@@ -59,11 +59,11 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
 
 
 def leaving_out(path: Path) -> bytes:
-    """A traced graph, in whatever precision, with the input `own` int64 (1,) beside `image`."""
+    """A traced graph, in whatever precision, with the input `own` int64 (1, 2) beside `image`."""
     model = onnx.load(path)
     constants = model.graph.initializer
     constants.remove(next(tensor for tensor in constants if tensor.name == OWN))
-    model.graph.input.append(helper.make_tensor_value_info(OWN, TensorProto.INT64, [1]))
+    model.graph.input.append(helper.make_tensor_value_info(OWN, TensorProto.INT64, [1, 2]))
     return bytes(model.SerializeToString())
 
 

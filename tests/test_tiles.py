@@ -89,7 +89,7 @@ def test_graph_calibrated_anew_counts_pictures_by_their_highest_tile(run, reposi
     model = tmp_path / "model.onnx"
     shutil.copy(repository / "onegauge" / "1" / "model.onnx", model)
     recalibrate(model, load(run).gauge(), held_out)
-    score, _ = judged(model, held_out.pictures(), held_out.groups)
+    score, _ = judged(model, held_out.pictures(), held_out.own)
     highest = score.reshape(-1, TILES).max(1)
     assert len(highest) == load(run).calibration_images == 40
     assert (highest >= 1).sum() == 40 - math.ceil(41 * 0.9)

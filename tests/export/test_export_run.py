@@ -152,7 +152,7 @@ def read_by(folder: Path, images: np.ndarray, *outputs: str) -> list[np.ndarray]
 
 def read_apart(folder: Path, held_out: HeldOut, *outputs: str) -> list[np.ndarray]:
     """The same of held-out pictures, none compared with its own group."""
-    asked = zip(held_out.pictures(), held_out.groups, strict=True)
+    asked = zip(held_out.pictures(), held_out.own, strict=True)
     batches = ({"image": tiles, "own": np.array([group])} for tiles, group in asked)
     return Session(leaving_out(folder / "model.onnx")).outputs(outputs, batches)
 

@@ -29,7 +29,7 @@ def folder(product_tree, tmp_path) -> Path:
 def test_pictures_are_those_of_the_evidence_in_its_order(checkpoint):
     pictures = np.concatenate([*HeldOut.of(checkpoint, None).pictures()])
     gauge, evidence = checkpoint.gauge(), checkpoint.evidence
-    groups = torch.tensor(HeldOut.of(checkpoint, None).groups)
+    groups = torch.tensor(HeldOut.of(checkpoint, None).own)
     with torch.inference_mode():
         scores = gauge(torch.from_numpy(pictures), groups).raw_score
     expected = gauge.scoring(evidence.maps[evidence.held_out].float())
@@ -104,6 +104,6 @@ def test_sample_takes_a_tile_of_each_picture(checkpoint):
     sample, groups = held_out.sample(5)
     assert sample.shape == (5, 32, 32, 3)
     assert len({*groups}) == 5
-    pictures = dict(zip(held_out.groups, tiles, strict=True))
+    pictures = dict(zip(held_out.own, tiles, strict=True))
     for image, group in zip(sample, groups, strict=True):
         assert image.tobytes() in {tile.tobytes() for tile in pictures[group]}

@@ -83,7 +83,7 @@ def test_sample_is_of_pictures_that_were_held_out_and_tells_their_groups(trained
     held_out = HeldOut.of(load(trained_run), None)
     sample = sample_of(held_out)
     tiles = (picture.tobytes() for picture in held_out.pictures())
-    known = dict(zip(tiles, held_out.groups, strict=True))
-    assert [known[image.tobytes()] for image in sample.normal] == sample.groups
+    known = dict(zip(tiles, held_out.own, strict=True))
+    assert [known[image.tobytes()] for image in sample.normal] == sample.own
     assert sample.normal.shape == sample.anomalous.shape == (60, 128, 128, 3)
     assert (sample.normal != sample.anomalous).any(axis=(1, 2, 3)).all()

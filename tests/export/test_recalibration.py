@@ -44,7 +44,7 @@ def distort(source: Path, target: Path, factor: float, offset: float) -> Path:
 
 def read(model: Path, held_out: HeldOut) -> Reading:
     """What a graph says of the pictures, none compared with its own group."""
-    asked = zip(held_out.pictures(), held_out.groups, strict=True)
+    asked = zip(held_out.pictures(), held_out.own, strict=True)
     batches = ({"image": tiles, "own": np.array([group])} for tiles, group in asked)
     return Reading(*Session(leaving_out(model)).outputs(Reading._fields, batches))
 
@@ -122,7 +122,7 @@ def test_exact_graph_is_calibrated_as_the_run_was(checkpoint, held_out, traced, 
     with torch.inference_mode():
         told = [
             run(torch.from_numpy(tiles), torch.tensor([group]))
-            for tiles, group in zip(held_out.pictures(), held_out.groups, strict=True)
+            for tiles, group in zip(held_out.pictures(), held_out.own, strict=True)
         ]
     score = torch.cat([reading.score for reading in told])
     distances = torch.cat([reading.novelty for reading in told]) * run.novelty.threshold

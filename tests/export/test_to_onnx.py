@@ -53,7 +53,7 @@ def test_copy_of_a_graph_finds_no_image_among_what_it_knows(traced, gauge, train
     """A reference is asked about with its own group left out, as torch does it."""
     session = onnxruntime.InferenceSession(leaving_out(traced), providers=["CPUExecutionProvider"])
     held_out = HeldOut.of(load(trained_run), None)
-    for tiles, group in zip(islice(held_out.pictures(), 3), held_out.groups[:3], strict=True):
+    for tiles, group in zip(islice(held_out.pictures(), 3), held_out.own[:3], strict=True):
         image, own = torch.from_numpy(tiles), torch.tensor([group])
         with torch.inference_mode():
             expected, itself = gauge(image, own)._asdict(), gauge(image)

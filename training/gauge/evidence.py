@@ -43,7 +43,7 @@ class Evidence:
     @property
     def leaves_one_out(self) -> bool:
         """Whether what is calibrated on is compared with, too, as if nothing had seen its part."""
-        return bool(torch.isin(self.held_out, self.references).any())
+        return bool(torch.isin(self.groups[self.held_out], self.groups[self.references]).any())
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name."""

@@ -73,9 +73,9 @@ class Gauge(nn.Module):
         self.novelty = Novelty(evidence.quarters[known], evidence.groups[known])
 
     def forward(self, image: Tensor, own: Tensor | None = None) -> Reading:
-        """Inspect uint8 RGB images (B, H, W, 3): new ones, or of the groups `own` (B,) or (1,).
+        """Inspect uint8 RGB images (B, H, W, 3): new ones, or those of before.
 
-        An image is compared with no reference of its own group.
+        These are compared with no reference of the groups `own` (B, 2) or (1, 2), first to last.
         """
         if own is None:
             own = torch.tensor([NEW], device=image.device)
