@@ -19,9 +19,30 @@ from onegauge.training.gauge.gauge import Gauge
 SCALED = ("QuantizeLinear", "DequantizeLinear")
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
 TENSORRT = {
-    *("Add", "ArgMin", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
+    *(
+        "Add",
+        "And",
+        "ArgMin",
+        "AveragePool",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Conv",
+        "ConvTranspose",
+        "Div",
+    ),
     *("DequantizeLinear", "Equal", "Erf", "Exp", "Expand", "Gather", "GatherElements", "GatherND"),
-    *("Gemm", "GreaterOrEqual", "LayerNormalization", "MatMul", "Max", "MaxPool", "Min", "Mul"),
+    *(
+        "Gemm",
+        "GreaterOrEqual",
+        "LayerNormalization",
+        "LessOrEqual",
+        "MatMul",
+        "Max",
+        "MaxPool",
+        "Min",
+        "Mul",
+    ),
     *("Neg", "Pad", "Pow", "QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"),
     *("ReduceSum", "Relu", "Reshape"),
     *("Resize", "Shape", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "TopK"),

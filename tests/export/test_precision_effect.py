@@ -23,14 +23,15 @@ def scorer(file: Path, *, factor: float = 1.0, offset: float = 0.0) -> Path:
         helper.make_node("ReduceMean", ["float"], ["grey"], axes=[1, 2, 3], keepdims=0),
         helper.make_node("Mul", ["grey", "factor"], ["scaled"]),
         helper.make_node("Add", ["scaled", "offset"], ["apart"]),
-        helper.make_node("Cast", ["own"], ["group"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["own"], ["groups"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMin", ["groups"], ["group"], axes=[0, 1], keepdims=0),
         helper.make_node("Min", ["group", "zero"], ["itself"]),
         helper.make_node("Add", ["apart", "itself"], ["score"]),
         helper.make_node("Mul", ["score", "zero"], ["novelty"]),
     ]
     numbers = {"factor": factor / 128, "offset": offset, "zero": 0.0}
     constants = [helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in numbers.items()]
-    constants.append(helper.make_tensor("own", TensorProto.INT64, [1], [-1]))
+    constants.append(helper.make_tensor("own", TensorProto.INT64, [1, 2], [-1, -1]))
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["B", 4, 4, 3])
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B"])
@@ -46,7 +47,7 @@ def greys(*levels: int) -> np.ndarray:
     return np.stack([np.full((4, 4, 3), level, np.uint8) for level in levels])
 
 
-SAMPLE = Sample(greys(20, 60, 120), greys(100, 140, 250), [0, 1, 1])
+SAMPLE = Sample(greys(20, 60, 120), greys(100, 140, 250), [(0, 0), (1, 1), (1, 1)])
 
 
 def test_what_changes_is_told(tmp_path):
