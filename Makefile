@@ -53,7 +53,7 @@ check: lint types ## Check style and types
 .PHONY: demo-model
 demo-model: .venv-dev/installed ## Render products, train the bundled model on them, test and publish it
 	rm -rf runs/demo
-	$(DEV)/python -m demo.products --out runs/demo/products --train 100 --test-good 0 \
+	$(DEV)/python -m demo.products --out runs/demo/products --train 80 --test-good 0 \
 		--test-defective 0
 	$(DEV)/python -m demo.products --out runs/demo/fresh --train 0 --seed 1
 	$(DEV)/onegauge train --data runs/demo/products --out runs/demo/run

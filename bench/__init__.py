@@ -15,6 +15,7 @@ of models
     coreset         choosing PatchCore's memory bank
     anomalib        the same detectors in anomalib and here
 of the method
+    promise         false alarms in random divisions of a run's own normal images
     robustness      false alarms where training images are not as they should be
     pixel_metrics   time and memory of the metrics by pixel
 and
