@@ -3,9 +3,9 @@
     python -m bench.promise RUN
 
 Of the run's own normal images four fifths are references and calibrate, and the others are
-inspected as new ones. Each has the map that it has beside all images that may tell of it. Prints
-false alarms in %, as their mean over the divisions, with the spread, and those of the product that
-has most on average.
+inspected as new ones. Each has the map that it has beside all images but its group's. Prints false
+alarms in %, as their mean over the divisions, with the spread, and those of the product that has
+most on average.
 """
 
 from __future__ import annotations

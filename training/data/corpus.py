@@ -44,13 +44,14 @@ class Corpus:
     copies: int  # files left out, as another has the same pixels
 
     def beside(self, references: np.ndarray) -> Corpus:
-        """The same images, and which references (rows) look most like each.
+        """The same images, and which references (rows) of other groups look most like each."""
+        return self._beside(references, self.features.own)
 
-        None is of the image's own group, nor, where the folder's order tells, of those around it.
-        """
-        alone = self._beside(references, self.features.own)
+    def apart(self, references: np.ndarray) -> Corpus:
+        """The same, where the folder's order tells without the groups around each image, too."""
+        near = self.beside(references).features.neighbours
         folders = [self.paths[picture].parent for picture in self.pictures]
-        alike = references[alone.features.neighbours.rows.numpy()]
+        alike = references[near.rows.numpy()]
         return self._beside(references, spans(folders, self.features.sources, alike))
 
     def _beside(self, references: np.ndarray, own: np.ndarray) -> Corpus:

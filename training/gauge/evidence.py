@@ -20,7 +20,8 @@ from onegauge.training.progress import Progress
 class Evidence:
     """Raw maps and descriptors of T normal images: the references, and those calibrated on.
 
-    Where each image is scored as if nothing had seen its part, the same images are both.
+    Where each image is scored as if nothing had seen its part, the same images are both; those of
+    which the folder's order tells are there a second time, as they score apart from those around.
     """
 
     maps: Tensor  # (T, h, w) fp16, out of fold
@@ -69,17 +70,21 @@ def gather(
 
     Raises DataError for an image that can be compared with no other one.
     """
-    known = split.references
-    kept = np.concatenate([known, np.setdiff1d(split.held_out, known)])  # rows of the corpus
-    features = corpus.features.subset(kept)
-    place = np.empty(len(corpus.features), int)
-    place[kept] = np.arange(len(kept))
+    known, apart = split.references, corpus.apart(split.references)
+    others = (apart.features.own != corpus.features.own).any(1)  # around them, order tells
+    again = split.held_out[others[split.held_out] | ~np.isin(split.held_out, known)]
+    sides = (corpus.features, known), (apart.features, again)
+    maps = [detector.out_of_fold(side.subset(rows), progress) for side, rows in sides if len(rows)]
+    kept = np.concatenate([known, again])  # rows of the corpus
+    place = np.empty(len(others), int)
+    place[known] = np.arange(len(known))
+    place[again] = len(known) + np.arange(len(again))
     evidence = Evidence(
-        maps=detector.out_of_fold(features, progress),
+        maps=torch.cat(maps),
         deviations=corpus.deviations[kept],
         quarters=corpus.quarters[kept],
-        groups=torch.from_numpy(features.sources),
-        own=torch.from_numpy(features.own[kept]),
+        groups=torch.from_numpy(corpus.features.sources[kept]),
+        own=torch.from_numpy(np.concatenate([side.own[rows] for side, rows in sides])),
         pictures=torch.from_numpy(corpus.pictures[kept]),
         products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
         references=torch.arange(len(known)),
