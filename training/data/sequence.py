@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-REACH, FARTHEST = 0.05, 10  # of a folder's parts that go with a part, on each side; so many at most
+REACH, FARTHEST = 0.025, 5  # of a folder's parts that go with a part, on each side; so many at most
 FEWEST = 20  # parts of a folder of which order can tell anything
 EVIDENT = 10.0  # standard deviations beyond chance
 MOST = 0.5  # of an image's neighbours that are near in order by chance
