@@ -57,4 +57,4 @@ def test_one_threshold_holds_for_real_products_better_with_cada_than_without(lin
     assert cada["pooled"]["image_auroc"] > none["pooled"]["image_auroc"] + 0.01
     assert cada["pooled"]["image_auroc"] > 0.85
     assert cada["at_threshold"]["false_alarm_rate"] < 0.12
-    assert cada["at_threshold"]["miss_rate"] < 0.5
+    assert cada["at_threshold"]["miss_rate"] < 0.65
