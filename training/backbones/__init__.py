@@ -5,4 +5,5 @@ transformer         vision transformers as backbones
 efficientnet_lite   weights of such networks, named as timm names them
 features            those of every training image, computed once and kept on disk
 embedding           features → what tells products apart; neighbours: the nearest of them
+retrieval           the normal images most like an image, and how much each counts
 """

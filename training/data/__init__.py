@@ -7,6 +7,7 @@ corpus      the training images as all later steps see them
 dataset     images as the gateway reads an upload, and labelled images
 masks       ground truth: a file → the pixels that it marks
 copies      copies of an image, and near-copies of a part
+sequence    images taken one after another, where the order tells which are alike
 bit_depth   how many bits the images of a folder fill
 digest      SHA-256 of files and of all data
 synthesis   synthetic anomalies on normal images; noise: the smooth fields that they are made of

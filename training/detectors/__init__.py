@@ -1,8 +1,9 @@
-"""Detectors: one file, one published method; features in, raw anomaly map out.
+"""Detectors: one file, one method; features in, raw anomaly map out.
 
 detector                                         what every detector is
 gallery, patchcore, revdist, recontrast, uniad,
 dinomaly                                         the methods
+coreset                                          few points that stand for many
 bottleneck                                       networks that revdist and recontrast train
 engine                                           the loop that trains; stable_adamw: an optimizer
 """

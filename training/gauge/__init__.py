@@ -3,9 +3,8 @@
 gauge         all of it together, as trained, evaluated and exported
 split         which images a detector is fitted on, and which the gauge is calibrated on
 evidence      what a run keeps of normal images
-places        what an image shows place by place
 alignments    raw maps → maps that compare across products
 scoring       maps → image scores
-calibration   held-out normal scores → the one threshold, and p-values
+calibration   scores of normal images → the one threshold, and p-values
 novelty       whether the product is known at all
 """

@@ -1,4 +1,4 @@
-"""Split conformal calibration: from held-out normal scores to one threshold with a promise."""
+"""Conformal calibration: from scores of normal images, left out or held out, to one threshold."""
 
 from __future__ import annotations
 
