@@ -52,6 +52,8 @@ _CHANNEL_OPTIONS = [
     # gRPC's own backoff grows to two minutes, far longer than a restarted server takes
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # nor does a new backend wait out the backoff of another one's connection to the address
+    ("grpc.use_local_subchannel_pool", 1),
     # a server that vanished without a word, as a machine without power, is given up
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),

@@ -1,6 +1,7 @@
 """The Triton backend against a gRPC server that answers as it is told."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -213,6 +214,32 @@ def test_every_call_has_a_deadline(server, call, monkeypatch):
     server.asleep = True
     with pytest.raises(BackendTimeout, match="before the deadline"):
         session(server, call)
+
+
+def test_server_that_came_up_is_reached_at_once_by_a_new_backend(server):
+    async def scenario() -> None:
+        with socket.socket() as reserved:
+            reserved.bind(("127.0.0.1", 0))
+            url = f"127.0.0.1:{reserved.getsockname()[1]}"
+        waiting, new = (
+            TritonBackend(Settings(backend="triton", triton_url=url)) for _ in range(2)
+        )
+        await waiting.start()
+        with pytest.raises(BackendUnavailable, match="refused"):
+            await infer(waiting)
+        listener = grpc.aio.server()
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(server, listener)
+        listener.add_insecure_port(url)
+        await listener.start()
+        await new.start()
+        try:
+            assert len((await infer(new)).score) == len(IMAGES)
+        finally:
+            await new.stop()
+            await waiting.stop()
+            await listener.stop(None)
+
+    asyncio.run(scenario())
 
 
 def test_call_that_comes_too_late_is_not_made(server):
