@@ -31,6 +31,7 @@ from onegauge.export.recalibration import judged, recalibrate, store_calibration
 from onegauge.export.tensorrt import accelerate, build_plan
 from onegauge.export.to_onnx import trace
 from onegauge.export.verify import verify
+from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.model.repository import MODEL, Verification
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, load_verification_images
@@ -86,6 +87,7 @@ def export_run(
         max_batch_size=flavour.max_batch_size,
         triton_backend=flavour.triton_backend,
         provenance=provenance(checkpoint, run) | {"precision": flavour.precision},
+        explained_by=_explained_by(checkpoint),
         every_batch_warmed=flavour.tensorrt,
     )
     require_compatible(repository, model_config(spec))
@@ -103,7 +105,8 @@ def export_run(
             plan = Path(folder) / PLAN
             build_plan(model, plan, config)
         verification = _verification(model, load_verification_images(run))
-        version = add_version(repository, config, model, verification, plan)
+        library = checkpoint.library() if checkpoint.keeps_library else None
+        version = add_version(repository, config, model, verification, plan, library)
     if not candidate:
         publish(repository, name, version)
     return version
@@ -179,6 +182,14 @@ def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
         packed = np.packbits(gauge.scoring.inspected.numpy())
         told["inspected"] = b64encode(packed.tobytes()).decode()
     return told
+
+
+def _explained_by(checkpoint: Checkpoint) -> tuple[int, int] | None:
+    """Neighbours and axes of what explains an answer, None where no normal images are kept."""
+    if not checkpoint.keeps_library:
+        return None
+    library = checkpoint.library()
+    return min(NEIGHBOURS, len(library)), library.memories.shape[2]
 
 
 def _verification(model: Path, images: Tensor) -> Verification:

@@ -24,8 +24,10 @@ from tritonclient.grpc.model_config_pb2 import (
 )
 
 from onegauge.export.errors import RepositoryError
+from onegauge.library.library import FILE as LIBRARY
+from onegauge.library.library import Library
 from onegauge.service.errors import ContractError
-from onegauge.service.model.contract import ANOMALY_MAP, IMAGE, SCALARS
+from onegauge.service.model.contract import ANOMALY_MAP, EXPLAINING, IMAGE, SCALARS
 from onegauge.service.model.repository import (
     CONFIG,
     MODEL,
@@ -61,6 +63,7 @@ class ModelSpec:
     max_batch_size: int
     triton_backend: TritonBackend
     provenance: dict[str, str]
+    explained_by: tuple[int, int] | None = None  # neighbours, and axes of patches; None: nothing
     every_batch_warmed: bool = False  # where a batch that is new costs an engine
 
     def __post_init__(self) -> None:
@@ -82,7 +85,7 @@ def model_config(spec: ModelSpec) -> ModelConfig:
         backend=spec.triton_backend,
         max_batch_size=spec.max_batch_size,
         input=[ModelInput(name=IMAGE, data_type="TYPE_UINT8", dims=(*spec.image_size, 3))],
-        output=_outputs(spec.map_size),
+        output=[*_outputs(spec.map_size), *_explaining(spec)],
         dynamic_batching=_dynamic_batching(spec.max_batch_size),
         instance_group=[ModelInstanceGroup(kind="KIND_AUTO", count=1)],
         model_warmup=[_warmup(spec, size) for size in sorted(sizes)],
@@ -96,10 +99,11 @@ def add_version(
     model_file: Path,
     verification: Verification | None = None,
     plan: Path | None = None,
+    library: Library | None = None,
 ) -> int:
     """Add `model_file` as the next version of the model and return its number; not served yet.
 
-    A TensorRT `plan` of it goes beside it.
+    A TensorRT `plan` of it goes beside it, and the `library` of its normal images.
     The version folder is filled beside its place and renamed into it; on any failure the
     repository is left as it was. Older versions are never touched.
     Raises RepositoryError for an incompatible model of that name or when writing fails.
@@ -115,6 +119,8 @@ def add_version(
                 verification.save(staging / VERIFICATION)
             if plan is not None:
                 shutil.copyfile(plan, staging / PLAN)
+            if library is not None:
+                library.save(staging / LIBRARY)
             if config.backend == "python":
                 shutil.copyfile(PYTHON_MODEL, staging / "model.py")
             version = 1 + max(stored_versions(folder), default=0)
@@ -174,6 +180,19 @@ def _outputs(map_size: tuple[int, int]) -> list[ModelOutput]:
         for name in SCALARS
     ]
     return [*scalars, anomaly_map]
+
+
+def _explaining(spec: ModelSpec) -> list[ModelOutput]:
+    """What a model with a library tells of the normal images behind its answer."""
+    if spec.explained_by is None:
+        return []
+    neighbours, axes = spec.explained_by
+    types = ("TYPE_INT32", "TYPE_FP32", "TYPE_FP32")
+    shapes = (neighbours,), (neighbours,), (*spec.map_size, axes)
+    return [
+        ModelOutput(name=name, data_type=data_type, dims=shape)
+        for name, data_type, shape in zip(EXPLAINING, types, shapes, strict=True)
+    ]
 
 
 def _dynamic_batching(max_batch_size: int) -> ModelDynamicBatching:

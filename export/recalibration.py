@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 
 from onegauge.export.errors import VerificationError
+from onegauge.export.graph import OWN, leaving_out, replace_constants
 from onegauge.export.held_out import HeldOut
 from onegauge.export.session import Session
-from onegauge.export.to_onnx import OWN, leaving_out
 from onegauge.service.model.contract import IMAGE
 from onegauge.training.gauge.calibration import Calibration
 from onegauge.training.gauge.gauge import Gauge
@@ -45,9 +44,7 @@ def recalibrate(model: Path, gauge: Gauge, held_out: HeldOut) -> None:
 def store_calibration(model: Path, gauge: Gauge) -> None:
     """Give a graph of the gauge, in whatever precision, its calibration as it is now."""
     graph = onnx.load(model)
-    constants = {tensor.name: tensor for tensor in graph.graph.initializer}
-    for name, value in gauge.decided.items():
-        constants[name].CopyFrom(numpy_helper.from_array(value.numpy(), name))
+    replace_constants(graph, {name: value.numpy() for name, value in gauge.decided.items()})
     onnx.save(graph, model)
 
 

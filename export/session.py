@@ -17,6 +17,11 @@ class Session:
         providers = ["CPUExecutionProvider"]
         self._session = onnxruntime.InferenceSession(model, providers=providers)
 
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs."""
+        return frozenset(tensor.name for tensor in self._session.get_inputs())
+
     def outputs(
         self, names: Sequence[str], batches: Iterable[Mapping[str, np.ndarray]]
     ) -> list[np.ndarray[Any, Any]]:

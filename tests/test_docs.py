@@ -34,6 +34,9 @@ HOMES = {
     "publish": "operations",
     "rollback": "operations",
     "watch": "clients",
+    "add": "teaching",
+    "remove": "teaching",
+    "references": "teaching",
 }
 MODULES = {
     "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,
@@ -190,7 +193,8 @@ def test_constants_of_the_method_are_those_of_the_code():
     rows = re.findall(r"^\| `([\w.]+)\.([A-Z]+(?:_[A-Z]+)*)` \| `(.+?)` \|", page, re.MULTILINE)
     assert rows
     for module, name, value in rows:
-        assert str(getattr(import_module(f"onegauge.training.{module}"), name)) == value, name
+        package = "onegauge" if module.startswith("library.") else "onegauge.training"
+        assert str(getattr(import_module(f"{package}.{module}"), name)) == value, name
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ FLOORS = (
     {"cores", "files", "schemas"},
     {"client", "service.errors", "service.settings"},
     {"service.imaging", "service.threads"},
-    {"service.model"},
+    {"service.model", "library"},
     {"service.observe"},
     {"service.inspection"},
     {"service.http"},
@@ -32,6 +32,7 @@ FLOORS = (
     {"training.evaluation"},
     {"training.benchmark", "training.report"},
     {"export"},
+    {"teach"},
     {"cli"},
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
@@ -40,12 +41,14 @@ READING = {"service.errors", "service.imaging"}  # images as the gateway reads t
 # Of what lies below, what a part of the house may use at all
 MAY_USE = {
     "client": GROUND,
-    "service": GROUND | {"service"},
-    "training": GROUND | READING | {"training"},
-    "training.evaluation": GROUND | READING | {"training", "client", "service.model"},
-    "export": GROUND | READING | {"export", "training", "service.model"},
+    "library": {"library"},
+    "service": GROUND | {"library", "service"},
+    "training": GROUND | READING | {"library", "training"},
+    "training.evaluation": GROUND | READING | {"library", "training", "client", "service.model"},
+    "export": GROUND | READING | {"export", "library", "training", "service.model"},
+    "teach": GROUND | READING | {"export", "library", "teach", "training", "service.model"},
 }
-WITHOUT_TORCH = ("onegauge.cli", "onegauge.client", "onegauge.service")
+WITHOUT_TORCH = ("onegauge.cli", "onegauge.client", "onegauge.library", "onegauge.service")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

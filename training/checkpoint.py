@@ -13,23 +13,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from onegauge.library.conformal import carried
+from onegauge.library.library import Library, Origin, Rates, packed, unpacked
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.config import TrainConfig
-from onegauge.training.data.digest import file_digest
+from onegauge.training.data.digest import data_digest, file_digest
 from onegauge.training.detectors import DETECTORS, Detector
 from onegauge.training.errors import CheckpointError
 from onegauge.training.gauge.alignments import ALIGNMENTS
-from onegauge.training.gauge.calibration import carried
 from onegauge.training.gauge.evidence import Evidence
 from onegauge.training.gauge.gauge import DECIDED, Gauge, build_gauge
 from onegauge.training.resume import whole
@@ -54,9 +56,8 @@ class Checkpoint:
     images: int  # pictures that the detector was fitted on
     calibrated_at: int  # seconds since 1970
     depth: Depth  # of training files of more than 8 bits
-    # SHA-256 of each held-out file by its name below `config.data`, in the order of the evidence
-    calibration_files: Mapping[str, str]
-    fitted_files: tuple[str, ...]  # likewise, by their names alone
+    origins: tuple[Origin, ...]  # of the evidence's pictures, with names below `config.data`
+    fitted_files: tuple[str, ...]  # what the detector was fitted on, by these names
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph as the run decided, or calibrated for another alignment or target rate.
@@ -70,6 +71,52 @@ class Checkpoint:
         config = replace(self.config, alignment=name, false_alarm_rate=rate)
         decided = self.decided if config == self.config else None
         return build_gauge(config, self.backbone, self.detector, self.evidence, decided)
+
+    @property
+    def keeps_library(self) -> bool:
+        """Whether images can be added and removed without training: of the default form."""
+        return self.config.detector == "gallery" and self.config.alignment == "cada"
+
+    def library(self) -> Library:
+        """The normal images of the run, of which it `keeps_library`."""
+        evidence, detector = self.evidence, self.detector
+        arrays = {name: tensor.numpy() for name, tensor in evidence.tensors().items()}
+        for name in ("memories", "usual", "places"):
+            arrays[name] = getattr(detector, name).numpy()
+        config = self.config
+        rates = Rates(config.false_alarm_rate, config.novelty_rate, config.score_share)
+        return Library(
+            thumbnails=unpacked(arrays),
+            products=evidence.products,
+            origins=self.origins,
+            rates=rates,
+            **arrays,
+        )
+
+    def with_library(self, library: Library) -> Checkpoint:
+        """The same run with other normal images."""
+        arrays = {field.name: getattr(library, field.name) for field in fields(library)}
+        arrays |= packed(library.thumbnails)
+        tensors = {n: torch.from_numpy(a) for n, a in arrays.items() if isinstance(a, np.ndarray)}
+        state = self.detector.state_dict()
+        own = {name: tensors.pop(name) for name in ("memories", "usual", "places")}
+        pictures = sorted({*library.pictures[library.references].tolist()})
+        used = [library.origins[picture] for picture in pictures]
+        return replace(
+            self,
+            detector=restore_detector(self.config.detector, self.backbone, {**state, **own}),
+            evidence=Evidence(**tensors, products=library.products),
+            origins=library.origins,
+            images=len(used),
+            fitted_files=tuple(origin.name for origin in used),
+            training_digest=data_digest((origin.name, origin.digest) for origin in used),
+        )
+
+    @property
+    def calibration_files(self) -> dict[str, str]:
+        """SHA-256 of each held-out file by its name, in the order of the evidence."""
+        pictures = self.evidence.pictures[self.evidence.held_out].unique().tolist()
+        return {self.origins[picture].name: self.origins[picture].digest for picture in pictures}
 
     @property
     def calibration_images(self) -> int:
@@ -87,12 +134,13 @@ class Checkpoint:
         return carried(self.config.novelty_rate, self.calibration_images)
 
 
-def save(checkpoint: Checkpoint, verification: Tensor) -> None:
+def save(checkpoint: Checkpoint, verification: Tensor, folder: Path | None = None) -> None:
     """Write the run into its folder, `checkpoint.json` last: where it is, the run is whole.
 
-    `verification` are uint8 images (V, H, W, 3) for the export to prove itself on.
+    `verification` are uint8 images (V, H, W, 3) for the export to prove itself on. Another `folder`
+    may take its place later.
     """
-    out, evidence = checkpoint.config.out, checkpoint.evidence
+    out, evidence = folder or checkpoint.config.out, checkpoint.evidence
     tensors = {**checkpoint.decided}
     for name in ("backbone", "detector"):
         state = getattr(checkpoint, name).state_dict()
@@ -107,7 +155,7 @@ def save(checkpoint: Checkpoint, verification: Tensor) -> None:
         "images": checkpoint.images,
         "calibrated_at": checkpoint.calibrated_at,
         "bit_depth": checkpoint.depth.bits,
-        "calibration_files": dict(checkpoint.calibration_files),
+        "origins": checkpoint.origins,
         "fitted_files": checkpoint.fitted_files,
         "products": evidence.products,
         "digests": {name: file_digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
@@ -162,7 +210,7 @@ def _restored(
         images=record["images"],
         calibrated_at=record["calibrated_at"],
         depth=Depth(record["bit_depth"]),
-        calibration_files=record["calibration_files"],
+        origins=tuple(Origin(*origin) for origin in record["origins"]),
         fitted_files=tuple(record["fitted_files"]),
     )
 

@@ -86,7 +86,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     except (BackboneError, DataError):
         discard(state)
         raise
-    fitted, held_out = (np.unique(corpus.pictures[rows]) for rows in (split.fit, split.held_out))
+    fitted = np.unique(corpus.pictures[split.fit])
     checkpoint = Checkpoint(
         config=config,
         backbone=backbone,
@@ -97,8 +97,8 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         images=len(fitted),
         calibrated_at=int(time.time()),
         depth=corpus.depth,
-        calibration_files=dict(corpus.contents[picture] for picture in held_out),
-        fitted_files=tuple(corpus.contents[picture][0] for picture in fitted),
+        origins=corpus.origins,
+        fitted_files=tuple(corpus.origins[picture].name for picture in fitted),
     )
     save(checkpoint, _verification_images(corpus.features, split.held_out, config))
     shutil.rmtree(state)

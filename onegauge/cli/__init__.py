@@ -2,6 +2,7 @@
 
 training     a folder of images → a run, and how good it is
 models       a run → the version of a model that is served
+teaching     what changes a gauge after its training: images come and go
 gateway      what runs a gateway, and makes its keys
 inspection   what sends images to a gateway
 options      what several commands share
@@ -16,13 +17,14 @@ from io import TextIOWrapper
 
 import typer
 
-from onegauge.cli import gateway, inspection, models, training
+from onegauge.cli import gateway, inspection, models, teaching, training
 from onegauge.cli.inspection import AnomaliesFound
 
+EXTRAS = {"serve": "cpu", "add": "teach", "remove": "teach", "references": "teach"}
 ON_WINDOWS = ("inspect", "watch", "key")  # the commands that run there
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (training, models, gateway, inspection):
+for group in (training, models, teaching, gateway, inspection):
     app.add_typer(group.app)
 
 
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.partition(".")[0] == "onegauge":
             raise
-        extras = "cpu" if "serve" in (arguments or sys.argv) else "cpu,train"
+        extras = next((e for c, e in EXTRAS.items() if c in (arguments or sys.argv)), "cpu,train")
         hint = f"{exc.name} is not installed: pip install 'onegauge[{extras}]'"
         typer.echo(f"onegauge: {hint}", err=True)
         sys.exit(1)
@@ -53,11 +55,14 @@ def _our_errors() -> tuple[type[Exception], ...]:
     """What the packages raise for the user to read; imported only when something was raised."""
     from onegauge.client import ClientError
     from onegauge.export.errors import ExportError
+    from onegauge.library.errors import LibraryError
     from onegauge.service.errors import Problem
     from onegauge.service.http.keys import KeyFileError
+    from onegauge.teach.errors import TeachingError
     from onegauge.training.errors import TrainingError
 
-    return ClientError, ExportError, KeyFileError, OSError, Problem, TrainingError
+    ours = ClientError, ExportError, KeyFileError, LibraryError, TeachingError, TrainingError
+    return *ours, OSError, Problem
 
 
 @app.callback()

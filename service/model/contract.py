@@ -22,6 +22,9 @@ from onegauge.service.imaging.tiles import Tiling
 IMAGE = "image"
 ANOMALY_MAP = "anomaly_map"
 _DATA = {"calibration_scores", "inspected"}  # parameters in base64
+# Of a model with a library of normal images: the references most like each image (B, k), how much
+# each counts, and the patches of the image (B, h, w, A)
+EXPLAINING = ("neighbours", "weights", "points")
 SCALARS = ("score", "p_value", "raw_score", "normal_location", "normal_scale", "novelty")
 
 

@@ -14,10 +14,11 @@ import torch
 from onegauge.export import export_run as module
 from onegauge.export.errors import ExportError, RepositoryError, VerificationError
 from onegauge.export.export_run import Flavour, export_run, provenance
+from onegauge.export.graph import leaving_out
 from onegauge.export.held_out import HeldOut
 from onegauge.export.precision_effect import ALLOWANCES, Allowance
 from onegauge.export.session import Session
-from onegauge.export.to_onnx import leaving_out, trace
+from onegauge.export.to_onnx import trace
 from onegauge.service.model.contract import Contract, parse_config
 from onegauge.service.model.criterion import Criterion, p_values
 from onegauge.service.model.repository import StoredVersion

@@ -10,10 +10,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from onegauge.export.graph import leaving_out
 from onegauge.export.held_out import HeldOut
 from onegauge.export.recalibration import recalibrate, store_calibration
 from onegauge.export.session import Session
-from onegauge.export.to_onnx import leaving_out
 from onegauge.export.verify import verify
 from onegauge.training.checkpoint import Checkpoint, load
 from onegauge.training.errors import DataError

@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 import torch
 
+from onegauge.export.graph import leaving_out
 from onegauge.export.held_out import HeldOut
-from onegauge.export.to_onnx import leaving_out
 from onegauge.service.model.contract import ANOMALY_MAP, SCALARS
 from onegauge.training.checkpoint import load
 

@@ -7,13 +7,14 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from onegauge.library.conformal import carried
 from onegauge.training.backbones.neighbours import distances
 from onegauge.training.backbones.retrieval import nearest
 from onegauge.training.checkpoint import load
 from onegauge.training.config import TrainConfig
 from onegauge.training.errors import ConfigError, DataError
 from onegauge.training.gauge.alignments import Cada, Look, References
-from onegauge.training.gauge.calibration import Calibration, carried
+from onegauge.training.gauge.calibration import Calibration
 from onegauge.training.gauge.scoring import Scoring
 from onegauge.training.groups import numbered, one_of_each, parts_by_name, require_expression
 from onegauge.training.train import train

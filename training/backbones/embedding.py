@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-COMPONENTS = 64
+from onegauge.library import likeness
 
 
 def deviations(features: list[Tensor]) -> Tensor:
@@ -44,12 +44,9 @@ class Embedding(nn.Module):
     def __init__(self, descriptors: Tensor) -> None:
         """Fit on the descriptors (N, D) of normal images."""
         super().__init__()
-        scale = descriptors.std(0).clamp_min(1e-6)
-        standard = ((descriptors - descriptors.mean(0)) / scale).double()
-        _, _, basis = torch.linalg.svd(standard, full_matrices=False)
-        kept = basis[: min(COMPONENTS, len(descriptors) - 1)].T.float()  # (D, E)
-        self.register_buffer("mean", descriptors.mean(0))
-        self.register_buffer("projection", kept / scale[:, None])
+        found = likeness.Embedding.of(descriptors.numpy())
+        self.register_buffer("mean", torch.from_numpy(found.mean))
+        self.register_buffer("projection", torch.from_numpy(found.projection))
 
     def forward(self, descriptors: Tensor) -> Tensor:
         """Descriptors (B, D) → embeddings (B, E)."""

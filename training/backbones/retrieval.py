@@ -10,11 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onegauge.library.likeness import LIKE, NEIGHBOURS
 from onegauge.training.backbones.embedding import Embedding
 from onegauge.training.backbones.neighbours import distances
 
-NEIGHBOURS = 40
-LIKE = 5  # the nearest, the last of which tells how near images of this kind are
 NEW = (-1, -1)  # what is apart from an image that none of the references is of one group with
 AT_A_TIME = 1024  # images whose distances to all references are in memory together
 

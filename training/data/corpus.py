@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from onegauge.library.library import Origin
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.features import Features, reopen
@@ -32,7 +33,7 @@ class Corpus:
     """The P readable pictures of a training folder in sorted order, and their N tiles."""
 
     paths: tuple[Path, ...]  # of the pictures
-    contents: tuple[tuple[str, str], ...]  # of the pictures: name below the folder, and SHA-256
+    origins: tuple[Origin, ...]  # of the pictures
     groups: np.ndarray  # (P,) of pictures that show one part
     products: np.ndarray  # (P,) of the pictures: for class-aware alignment alone
     pictures: np.ndarray  # (N,) that each image is, or is a tile of
@@ -87,21 +88,21 @@ def read_corpus(
 def _reopened(
     record: Mapping[str, Any], selection: Selection, backbone: Backbone, state: Path
 ) -> Corpus:
-    contents = tuple((name, digest) for name, digest in record["contents"])
-    paths = tuple(selection.root / name for name, _ in contents)
+    origins = tuple(Origin(*origin) for origin in record["origins"])
+    paths = tuple(selection.root / origin.name for origin in origins)
     pictures = np.repeat(np.arange(len(paths)), record["tiles"])
     groups = np.array(record["groups"])
     descriptors = load_file(state / DESCRIPTORS)
     return Corpus(
         paths=paths,
-        contents=contents,
+        origins=origins,
         groups=groups,
         products=np.array([selection.layout.product_of(path) for path in paths]),
         pictures=pictures,
         features=reopen(state, groups[pictures], backbone.mean.device),
         deviations=descriptors["deviations"],
         quarters=descriptors["quarters"],
-        digest=data_digest(contents),
+        digest=data_digest((origin.name, origin.digest) for origin in origins),
         depth=Depth(record["bit_depth"]),
         copies=record["copies"],
     )

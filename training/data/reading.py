@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from onegauge.library.library import Origin
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.embedding import Embedding, deviations, quarters
@@ -33,8 +35,7 @@ PICTURES_OF_TILES = 2  # in memory at a time
 class _Original:
     """What is kept in memory of a picture."""
 
-    name: str
-    digest: str
+    origin: Origin
     tiles: int
     print: np.ndarray
 
@@ -56,12 +57,12 @@ def write_corpus(
     originals, copies, descriptors = _read(paths, depth, config, backbone, state, progress)
     require_difference(np.stack([original.print for original in originals]))
     if parts is not None:
-        groups = numbered([parts[original.name] for original in originals])
+        groups = numbered([parts[original.origin.name] for original in originals])
     else:
         groups = _found_groups(originals, descriptors["deviations"], progress)
     save_file(descriptors, state / DESCRIPTORS)
     record = {
-        "contents": [(original.name, original.digest) for original in originals],
+        "origins": [original.origin for original in originals],
         "tiles": [original.tiles for original in originals],
         "groups": groups.tolist(),
         "copies": copies,
@@ -97,8 +98,9 @@ def _read(
                 part = images[start : start + config.batch_size]
                 described.append(_describe(part, backbone, writer))
             for path, picture in good:
-                name = str(path.relative_to(config.data))
-                kept.append(_Original(name, picture.digest, len(picture), print_of(picture)))
+                name, sides = str(path.relative_to(config.data)), (picture.width, picture.height)
+                origin = Origin(name, picture.digest, *sides, int(time.time()))
+                kept.append(_Original(origin, len(picture), print_of(picture)))
             step.advance(len(batch), f"{len(unreadable)} unreadable" if unreadable else "")
     _judge(unreadable, len(paths), config, progress)
     originals.tell(len(paths), progress)

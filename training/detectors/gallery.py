@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onegauge.library.memories import FLOOR, MEMORIES, SHARPNESS
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.detectors.coreset import farthest_points_of_each
@@ -24,11 +25,8 @@ from onegauge.training.progress import Progress
 AXES = 64  # principal axes in which patches are compared
 EVENING = 0.25  # of an axis's variance that is taken out, as an exponent: weak axes tell, too
 LEAST = 1e-6  # of the first axis's variance, that no axis's is under: patches may be few
-MEMORIES = 64  # patches that are kept of an image
 SAMPLE = 200  # images in which the axes are found
 RANGE = 6.0  # standard deviations of the first axis that int8 covers to either side
-SHARPNESS = 0.6  # exponent of what is usual: 0 takes distances as they are, 1 their ratio to it
-FLOOR = 0.05  # of the mean, that nothing usual is under: images may be copies
 
 
 class Gallery(Detector):
@@ -42,6 +40,7 @@ class Gallery(Detector):
     origin: Tensor
     memories: Tensor
     usual: Tensor
+    places: Tensor
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
@@ -51,6 +50,8 @@ class Gallery(Detector):
         # (N, M, A) of N references, and what a distance to each is divided by (N, M)
         self.register_buffer("memories", torch.empty(0, MEMORIES, 0, dtype=torch.int8))
         self.register_buffer("usual", torch.empty(0, MEMORIES, dtype=torch.half))
+        # (N, M) pixels of the map, row by row, that memories were seen at; inspection needs none
+        self.register_buffer("places", torch.empty(0, MEMORIES, dtype=torch.int32))
 
     @staticmethod
     def stride_of(backbone: Backbone) -> int:
@@ -59,14 +60,19 @@ class Gallery(Detector):
 
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w): distance to the nearest memory of any neighbour, smoothed."""
-        return self.compare(self.points(seen.stages), seen)
+        return self.with_points(seen)[0]
+
+    def with_points(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """The raw map, and the patches (B, h, w, A) that are compared for it."""
+        points = self.points(seen.stages)
+        return self.compare(points, seen), points
 
     @torch.inference_mode()
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:  # noqa: ARG002
         """Remember the images, each of which is its own reference of the same number."""
         self._find_axes(features)
         memories, places = self._remember(features, progress)
-        self.memories = memories
+        self.memories, self.places = memories, places.int()
         self.usual = torch.ones(memories.shape[:2], device=memories.device)
         maps = torch.cat([self(seen) for seen in _steps(features, "usual", progress)])
         around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)

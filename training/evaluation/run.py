@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onegauge.library.conformal import carried, images_needed
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.features import Seen
 from onegauge.training.backbones.retrieval import NEW, Neighbours, Retrieval, nearest
@@ -26,7 +27,6 @@ from onegauge.training.evaluation.readings import (
     whole_pictures,
 )
 from onegauge.training.gauge.alignments import ALIGNMENTS, ByProduct, Look, aligned_maps
-from onegauge.training.gauge.calibration import carried, images_needed
 from onegauge.training.progress import Progress
 from onegauge.training.train import choose_device
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onegauge.library.library import packed
+from onegauge.library.thumbnails import thumbnail
 from onegauge.training.data.corpus import Corpus
 from onegauge.training.detectors import Detector
 from onegauge.training.errors import DataError
@@ -33,6 +35,8 @@ class Evidence:
     products: tuple[str, ...]  # (T,) from the folders' names
     references: Tensor  # (N,) rows of what new images are compared with
     held_out: Tensor  # (n,) rows of what is calibrated on, of one picture of a part each
+    thumbnails: Tensor  # uint8, JPEG files of the references one after another
+    thumbnail_ends: Tensor  # (N,) where each ends
     inspected: Tensor | None = None  # (h, w) bool, the pixels of maps that count; None: all
 
     @property
@@ -89,10 +93,17 @@ def gather(
         products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
         references=torch.arange(len(known)),
         held_out=torch.from_numpy(place[split.held_out]),
+        **_thumbnails(corpus.features.images, known),
         inspected=inspected,
     )
     _require_numbers(evidence.maps, corpus, kept)
     return evidence
+
+
+def _thumbnails(images: np.ndarray, rows: np.ndarray) -> dict[str, Tensor]:
+    """Small pictures of some of the images uint8 (N, H, W, 3), for who looks at them later."""
+    files = packed([thumbnail(images[row]) for row in rows])
+    return {name: torch.from_numpy(array) for name, array in files.items()}
 
 
 def _require_numbers(maps: Tensor, corpus: Corpus, rows: np.ndarray) -> None:

@@ -79,10 +79,18 @@ class Gauge(nn.Module):
         """
         if own is None:
             own = torch.tensor([NEW], device=image.device)
+        seen, look = self.see(image, own)
+        return self.read(seen, look, self.detector(seen), own)
+
+    def see(self, image: Tensor, own: Tensor) -> tuple[Seen, Look]:
+        """The images as the detector sees them, and how they look beside the references."""
         features = self.backbone(image)
         embedding = self.retrieval.embedding(deviations(features))
         look = Look(embedding, self.retrieval(embedding, own))
-        raw = self.detector(Seen(image, features, look.neighbours))  # (B, h, w)
+        return Seen(image, features, look.neighbours), look
+
+    def read(self, seen: Seen, look: Look, raw: Tensor, own: Tensor) -> Reading:
+        """What follows from their raw maps (B, h, w)."""
         aligned = self.alignment(raw, look)
         score = self.calibration(self.scoring(aligned.maps))
         return Reading(
@@ -92,7 +100,7 @@ class Gauge(nn.Module):
             raw_score=self.scoring(raw),
             normal_location=aligned.location,
             normal_scale=aligned.scale,
-            novelty=self.novelty(quarters(features), own),
+            novelty=self.novelty(quarters(seen.stages), own),
         )
 
     def calibrate(

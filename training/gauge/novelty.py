@@ -5,14 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from onegauge.library import novelty
+from onegauge.library.novelty import NEIGHBOURS
 from onegauge.training.backbones.embedding import Embedding
-from onegauge.training.backbones.neighbours import comparable, distances, nearest_others
+from onegauge.training.backbones.neighbours import comparable, distances
 from onegauge.training.backbones.retrieval import within
-from onegauge.training.gauge.calibration import conformal_threshold, highest_of
-
-NEIGHBOURS = 5
-FLOOR = 0.05  # of the mean, that no reference is nearer to its others: images may be copies
-SHRINKAGE = 0.15  # of the logarithm, towards the mean: some products hardly vary but by defects
+from onegauge.training.gauge.calibration import highest_of
 
 
 class Novelty(nn.Module):
@@ -34,13 +32,10 @@ class Novelty(nn.Module):
         """Set the threshold by the distances (n,) of held-out images, found while it is 1.
 
         `pictures` (n,) are those that the images are tiles of: the highest counts. `rate` of normal
-        images may be called unknown, or 1/(n + 1) where n is too small. So few images seldom show
-        the tail: where a log-normal fit to their novelty reaches further than the conformal
-        threshold, it holds.
+        images may be called unknown, or 1/(n + 1) where n is too small.
         """
         held_out = highest_of(distances, pictures)
-        fitted = float(_log_normal_quantile(held_out, 1 - rate))
-        self.threshold.fill_(max(conformal_threshold(held_out, rate), fitted))
+        self.threshold.fill_(novelty.threshold(held_out.numpy(), rate))
 
     def forward(self, quarters: Tensor, own: Tensor) -> Tensor:
         """Novelty (B,) of descriptors (B, 4, D), beside references of none of the groups `own`."""
@@ -64,14 +59,10 @@ class Neighbourhood(nn.Module):
         super().__init__()
         self.register_buffer("groups", groups)
         self.k = comparable(groups, NEIGHBOURS)
+        found = novelty.Neighbourhood.of(references.numpy(), groups.numpy())
         self.embedding = Embedding(references)
-        self.register_buffer("bank", self.embedding(references))  # (N, E)
-        others = nearest_others(self.bank, self.k, groups)  # (N, k)
-        apart = (self.bank[:, None] - self.bank[others]).norm(dim=2).mean(1)  # (N,)
-        mean = apart.mean() + 1e-6
-        self.register_buffer(
-            "usual", apart.clamp_min(FLOOR * mean) ** (1 - SHRINKAGE) * mean**SHRINKAGE
-        )
+        self.register_buffer("bank", torch.from_numpy(found.bank))  # (N, E)
+        self.register_buffer("usual", torch.from_numpy(found.usual))  # (N,)
 
     def forward(self, descriptors: Tensor, own: Tensor) -> Tensor:
         """The ratio (B,) of descriptors (B, D), as `Retrieval` takes the groups `own` (B, 2)."""
@@ -79,9 +70,3 @@ class Neighbourhood(nn.Module):
         apart = apart.masked_fill(within(self.groups, own), torch.inf)
         near = apart.topk(self.k, 1, largest=False)
         return near.values.mean(1) / self.usual[near.indices].mean(1)
-
-
-def _log_normal_quantile(values: Tensor, share: float) -> Tensor:
-    """The value that `share` of images keep within, were their logarithms normal."""
-    logs = values.clamp_min(1e-6).log()
-    return (logs.mean() + torch.special.ndtri(torch.tensor(share)) * logs.std()).exp()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from onegauge.library.conformal import images_needed
 from onegauge.training.backbones.neighbours import comparable
 from onegauge.training.config import LEAVE_ONE_OUT, TrainConfig
 from onegauge.training.data.corpus import Corpus
 from onegauge.training.detectors import DETECTORS
 from onegauge.training.errors import ConfigError, DataError
-from onegauge.training.gauge.calibration import images_needed
 from onegauge.training.groups import one_of_each
 from onegauge.training.progress import Progress
 

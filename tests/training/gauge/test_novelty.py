@@ -1,8 +1,9 @@
 import torch
 
+from onegauge.library.novelty import SHRINKAGE
 from onegauge.training.backbones.embedding import Embedding
 from onegauge.training.backbones.retrieval import NEW
-from onegauge.training.gauge.novelty import SHRINKAGE, Novelty
+from onegauge.training.gauge.novelty import Novelty
 
 
 def cloud(count: int, seed: int, spread: float = 1.0, at: float = 0.0) -> torch.Tensor:

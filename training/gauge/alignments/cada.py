@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from onegauge.library.views import SHARED_LOCATION, SHARED_SCALE
 from onegauge.training.backbones.retrieval import Neighbours
 from onegauge.training.gauge.alignments.alignment import (
     Aligned,
@@ -20,9 +21,6 @@ from onegauge.training.gauge.alignments.alignment import (
     normalised,
 )
 from onegauge.training.gauge.alignments.views import TwoViews, moments
-
-SHARED_LOCATION = 0.1  # weight of what is common to all in an image's location: a kind may be rare
-SHARED_SCALE = 0.3  # and in its scale, of which few values tell little
 
 
 class Cada(Alignment):

@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onegauge.library.views import (
+    FLOOR,
+    LEAST_LEFT,
+    PLACE_LOCATION,
+    PLACE_SCALE,
+    STORED_SIDE,
+)
 from onegauge.training.backbones.retrieval import Neighbours
 from onegauge.training.gauge.alignments.alignment import AT_A_TIME, References
-
-SHARED_LOCATION = 0.25  # weight of the map's mean in a place's location: poses differ
-SHARED_SCALE = 0.6  # weight of the map's mean deviation in a place's scale
-FLOOR = 0.01  # of the deviation of all maps, that no place's scale is under: images may be copies
-STORED_SIDE = 32  # pixels at most of a stored map: maps are smooth
-LEAST_LEFT = 0.05  # of the weights, beside that of one neighbour: a spread of one is none
 
 
 class TwoViews(nn.Module):
@@ -75,7 +76,7 @@ class ByPlace(nn.Module):
         statistics = torch.stack(moments(normal, neighbours.weights), dim=1)  # (B, 2, h'·w')
         statistics = statistics.unflatten(2, self.maps.shape[1:])
         shared = statistics.mean((2, 3), keepdim=True)
-        weight = torch.tensor([SHARED_LOCATION, SHARED_SCALE], device=maps.device).view(1, 2, 1, 1)
+        weight = torch.tensor([PLACE_LOCATION, PLACE_SCALE], device=maps.device).view(1, 2, 1, 1)
         statistics = statistics + weight * (shared - statistics)
         if statistics.shape[-2:] != maps.shape[-2:]:
             statistics = F.interpolate(statistics, maps.shape[-2:], mode="bilinear")

@@ -221,9 +221,7 @@ def test_server_that_came_up_is_reached_at_once_by_a_new_backend(server):
         with socket.socket() as reserved:
             reserved.bind(("127.0.0.1", 0))
             url = f"127.0.0.1:{reserved.getsockname()[1]}"
-        waiting, new = (
-            TritonBackend(Settings(backend="triton", triton_url=url)) for _ in range(2)
-        )
+        waiting, new = (TritonBackend(Settings(backend="triton", triton_url=url)) for _ in range(2))
         await waiting.start()
         with pytest.raises(BackendUnavailable, match="refused"):
             await infer(waiting)

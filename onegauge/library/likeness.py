@@ -1,0 +1,75 @@
+"""Which normal images look most like an image, and how much each of them counts.
+
+The same as `training.backbones.embedding` and `retrieval` have in the graph.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+COMPONENTS = 64
+NEIGHBOURS = 40
+LIKE = 5  # the nearest, the last of which tells how near images of this kind are
+
+Array = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+class Embedding(NamedTuple):
+    """Standardised descriptors projected on the principal components of normal images."""
+
+    mean: Array  # (D,)
+    projection: Array  # (D, E)
+
+    @classmethod
+    def of(cls, descriptors: Array) -> Embedding:
+        """Fit on the descriptors (N, D) of normal images."""
+        mean = descriptors.mean(0)
+        scale = descriptors.std(0, ddof=1).clip(min=1e-6)
+        standard = ((descriptors - mean) / scale).astype(np.float64)
+        _, _, basis = np.linalg.svd(standard, full_matrices=False)
+        kept = basis[: min(COMPONENTS, len(descriptors) - 1)].T.astype(np.float32)
+        return cls(mean, (kept / scale[:, None]).astype(np.float32))
+
+    def __call__(self, descriptors: Array) -> Array:
+        """Descriptors (B, D) → embeddings (B, E)."""
+        return np.asarray((descriptors - self.mean) @ self.projection, np.float32)
+
+
+class Neighbours(NamedTuple):
+    """The references nearest to B images, the nearest first."""
+
+    rows: Rows  # (B, k)
+    weights: Array  # (B, k) in falling order, that add up to 1; 0 for what must not be compared
+
+
+def distances(queries: Array, bank: Array) -> Array:
+    """Euclidean distances (B, N) between the rows of (B, E) and (N, E)."""
+    squared = (queries**2).sum(1, keepdims=True) - 2 * queries @ bank.T + (bank**2).sum(1)
+    apart: Array = np.sqrt(squared.clip(min=0))
+    return apart
+
+
+def within(groups: Rows, own: Rows) -> NDArray[np.bool_]:
+    """Whether each of the groups (N,) lies in the spans (B, 2): bool (B, N)."""
+    return (groups >= own[:, :1]) & (groups <= own[:, 1:])
+
+
+def nearest(apart: Array) -> Neighbours:
+    """The neighbours of images by their distances (B, N), infinite to what must not be compared."""
+    rows, found = lowest(apart, min(NEIGHBOURS, apart.shape[1]))
+    barred = np.isinf(found)
+    unit = np.where(barred, 0, found)[:, :LIKE].max(1, keepdims=True).clip(min=1e-6)
+    weights = np.exp(-((found / unit) ** 2))
+    return Neighbours(rows, weights / weights.sum(1, keepdims=True))
+
+
+def lowest(apart: Array, k: int) -> tuple[Rows, Array]:
+    """Columns (B, k) of the k lowest of each row (B, N), in rising order, and their values."""
+    some = np.argpartition(apart, k - 1, axis=1)[:, :k]
+    order = np.take_along_axis(apart, some, 1).argsort(1, kind="stable")
+    columns = np.take_along_axis(some, order, 1)
+    return columns, np.take_along_axis(apart, columns, 1)

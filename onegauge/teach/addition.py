@@ -1,0 +1,126 @@
+"""New normal images → what a library keeps of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onegauge.library.fit import MEMORIES, USUAL, find_embedding, retrieval_constants
+from onegauge.library.library import Added, Library, Origin
+from onegauge.library.memories import remembered, usual_at
+from onegauge.library.thumbnails import thumbnail
+from onegauge.teach.errors import TeachingError
+from onegauge.teach.observer import Constants, Observer
+from onegauge.teach.target import Target
+from onegauge.training.choice import Choice
+from onegauge.training.data.dataset import (
+    MAX_UNREADABLE,
+    Picture,
+    Unreadable,
+    readable,
+    training_selection,
+)
+from onegauge.training.groups import numbered, parts_by_name
+from onegauge.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Q new pictures with their R images, whole ones or tiles."""
+
+    origins: tuple[Origin, ...]  # (Q,)
+    products: tuple[str, ...]  # (Q,) from the folders' names
+    groups: NDArray[np.int64]  # (Q,)
+    images: NDArray[np.uint8]  # (R, H, W, 3)
+    numbers: NDArray[np.int64]  # (R,) the picture of each
+
+
+def read_pictures(
+    target: Target, data: Path, group_by: str | None, choice: Choice, progress: Progress
+) -> Pictures:
+    """What below `data` is normal, by the rules of training, and not in the library yet.
+
+    Raises DataError for a folder that is no good, and TeachingError where nothing is new.
+    """
+    selection = training_selection(data, choice)
+    paths = selection.show()
+    names = [str(path.relative_to(data)) for path in paths]
+    parts = parts_by_name(names, group_by) if group_by else {name: name for name in names}
+    found = _new_ones(target, paths, progress)
+    if not found:
+        raise TeachingError(f"all {len(paths)} images in {data} are in the library already")
+    now = int(time.time())
+    origins = [
+        Origin(str(path.relative_to(data)), p.digest, p.width, p.height, now) for path, p in found
+    ]
+    return Pictures(
+        origins=tuple(origins),
+        products=tuple(selection.layout.product_of(path) for path, _ in found),
+        groups=numbered([parts[origin.name] for origin in origins]),
+        images=np.concatenate([picture.pixels for _, picture in found]),
+        numbers=np.repeat(np.arange(len(found)), [len(picture) for _, picture in found]),
+    )
+
+
+def _new_ones(
+    target: Target, paths: Sequence[Path], progress: Progress
+) -> list[tuple[Path, Picture]]:
+    """The pictures that can be read and are not known, each once."""
+    known, seen, bad = target.library.known, set[bytes](), 0
+    found = []
+    for path, picture in readable(paths, target.image_size, target.tiling, target.depth):
+        if isinstance(picture, Unreadable):
+            progress.say(f"warning: skipped {path}: {picture.reason}")
+            bad += 1
+        elif picture.digest not in known and (pixels := picture.pixels.tobytes()) not in seen:
+            seen.add(pixels)
+            found.append((path, picture))
+    if bad > MAX_UNREADABLE * len(paths):
+        raise TeachingError(
+            f"{bad} of {len(paths)} images cannot be read, more than {MAX_UNREADABLE:.0%}: is this "
+            "the right folder?"
+        )
+    if skipped := len(paths) - bad - len(found):
+        progress.say(f"{skipped} of {len(paths)} images are in the library already")
+    return found
+
+
+def grown(library: Library, pictures: Pictures, observer: Observer) -> Library:
+    """The library with the pictures, each scored as if it were not there.
+
+    What was known is not looked at again: it keeps its maps, and what is usual at its patches.
+    """
+    seen, points = observer.see(pictures.images)
+    memories, places = remembered(points)
+    added = Added(
+        maps=seen.raw_map.astype(np.float16),  # for its size alone: it is found below
+        deviations=seen.deviations,
+        quarters=seen.quarters,
+        memories=memories,
+        usual=np.ones(places.shape, np.float16),
+        places=places.astype(np.int32),
+        thumbnails=tuple(thumbnail(image) for image in pictures.images),
+        pictures=pictures.numbers,
+        groups=pictures.groups,
+        products=pictures.products,
+        origins=pictures.origins,
+    )
+    larger = library.with_pictures(added)
+    new = slice(len(library.maps), None)
+    plain = {**_given(larger), USUAL: np.ones_like(larger.usual)}
+    maps = observer.maps(pictures.images, larger.own[new], plain)
+    larger.usual[len(library) :] = usual_at(maps, places, library.usual)
+    larger.maps[new] = observer.maps(pictures.images, larger.own[new], _given(larger))
+    return larger
+
+
+def _given(library: Library) -> Constants:
+    """What the graph needs for raw maps beside a library."""
+    embedding, bank = find_embedding(library)
+    patches: Constants = {MEMORIES: library.memories, USUAL: library.usual}
+    return {**patches, **retrieval_constants(library, embedding, bank)}

@@ -1,0 +1,222 @@
+"""What is taught: a run, or a model in a repository, whose next version is made."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from onegauge.export.graph import constants_of
+from onegauge.export.publish import PLAN, add_version, publish
+from onegauge.library.fit import Fit
+from onegauge.library.library import FILE, Library, load
+from onegauge.service.errors import ContractError
+from onegauge.service.imaging.depth import Depth
+from onegauge.service.imaging.tiles import Tiling
+from onegauge.service.model.contract import Contract
+from onegauge.service.model.repository import (
+    CONFIG,
+    MODEL,
+    StoredVersion,
+    Verification,
+    read_config,
+    served_version,
+)
+from onegauge.teach.errors import TeachingError
+from onegauge.training.data.digest import file_digest
+
+if TYPE_CHECKING:
+    from onegauge.training.checkpoint import Checkpoint
+
+RECORD = "checkpoint.json"  # where it is, a folder is a run
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Another state of a gauge, verified."""
+
+    model: ModelProto
+    verification: Verification
+    parameters: Mapping[str, str]  # of the configuration, that are others now
+    fit: Fit | None = None  # None: the normal images are as they were
+
+
+class Target(ABC):
+    """A gauge that is taught."""
+
+    library: Library
+    image_size: int  # pixels, square
+    tiling: Tiling | None
+    depth: Depth
+
+    @abstractmethod
+    def graph(self) -> ModelProto:
+        """Its graph, anew at each call: callers change it."""
+
+    @abstractmethod
+    def verification(self) -> Verification:
+        """A few images that it is verified by."""
+
+    @abstractmethod
+    def keep(self, taught: Taught, *, candidate: bool) -> str:
+        """Keep another state, a candidate without having it served; tells where."""
+
+
+def target_of(folder: Path, name: str) -> Target:
+    """A run, or the served version of model `name` in a repository.
+
+    Raises TeachingError where it is neither.
+    """
+    if (folder / RECORD).is_file():
+        return Run(folder)
+    try:
+        return Published(folder, served_version(folder / name))
+    except ContractError as exc:
+        raise TeachingError(
+            f"{folder} is neither a run nor a repository with a model {name!r}: {exc.detail}"
+        ) from exc
+
+
+class Published(Target):
+    """The version of a model that is served."""
+
+    def __init__(self, repository: Path, stored: StoredVersion) -> None:
+        """Raises TeachingError for a version that cannot be taught."""
+        self.repository, self.stored = repository, stored
+        contract = stored.contract
+        precision = contract.parameters.get("precision", "fp32")
+        if precision != "fp32" or (stored.folder / PLAN).exists():
+            raise TeachingError(
+                f"version {contract.version} of {contract.name} is {precision} and for "
+                f"{contract.backend}: teach the run that it came from, and export it anew"
+            )
+        self.image_size, self.tiling, self.depth = contract.height, contract.tiling, contract.depth
+
+    @property
+    def contract(self) -> Contract:
+        """What the version takes and promises."""
+        return self.stored.contract
+
+    @cached_property
+    def library(self) -> Library:  # type: ignore[override]
+        """Its normal images; raises LibraryError."""
+        return load(self.stored.folder / FILE)
+
+    def graph(self) -> ModelProto:
+        """Its graph."""
+        return onnx.load(self.stored.model_file())
+
+    def verification(self) -> Verification:
+        """The images of the version."""
+        found = self.stored.verification()
+        if found is None:
+            raise TeachingError(f"{self.stored.folder} has no images to verify a next version by")
+        return found
+
+    def keep(self, taught: Taught, *, candidate: bool) -> str:
+        """Add the next version."""
+        folder = self.repository / self.contract.name
+        config = read_config(folder, f"{self.contract.version}/{CONFIG}")
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / MODEL
+            onnx.save(taught.model, file)
+            told = {**taught.parameters, "model_digest": file_digest(file)}
+            told["parent_version"] = self.contract.version
+            for name, value in told.items():
+                config.parameters[name].string_value = value
+            library = self.library if taught.fit is None else taught.fit.library
+            version = add_version(
+                self.repository, config, file, taught.verification, library=library
+            )
+        if not candidate:
+            publish(self.repository, config.name, version)
+        return f"{'added' if candidate else 'published'} {folder / str(version)}"
+
+
+class Run(Target):
+    """A run, which torch reads: it is changed in its place."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises CheckpointError, and TeachingError for a run that keeps no library."""
+        from onegauge.training.checkpoint import load as load_run
+
+        self.folder, self.checkpoint = folder, load_run(folder)
+        config = self.checkpoint.config
+        self.image_size, self.tiling = config.image_size, config.tiling
+        self.depth = self.checkpoint.depth
+
+    @cached_property
+    def library(self) -> Library:  # type: ignore[override]
+        """Its normal images; raises TeachingError where it compares with none."""
+        config = self.checkpoint.config
+        if not self.checkpoint.keeps_library:
+            raise TeachingError(
+                f"{self.folder} has the detector {config.detector} and the alignment "
+                f"{config.alignment}: images come and go without training in runs of gallery and "
+                "cada; train it anew with all images"
+            )
+        return self.checkpoint.library()
+
+    def graph(self) -> ModelProto:
+        """Its graph, traced once."""
+        return onnx.load_model_from_string(self._traced)
+
+    @cached_property
+    def _traced(self) -> bytes:
+        from onegauge.export.to_onnx import trace
+
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / MODEL
+            trace(self.checkpoint.gauge(), self.image_size, file)
+            return file.read_bytes()
+
+    def verification(self) -> Verification:
+        """The images that its export is verified on; what they score is not kept."""
+        from onegauge.training.checkpoint import load_verification_images
+
+        images = load_verification_images(self.folder).numpy()
+        return Verification(images, *(np.zeros(len(images), np.float32) for _ in range(2)))
+
+    def keep(self, taught: Taught, *, candidate: bool) -> str:
+        """Write the run anew; candidates are there in repositories alone."""
+        if candidate:
+            raise TeachingError(
+                f"{self.folder} is a run, of which there are no candidates: export it with "
+                "--candidate"
+            )
+        changed = self._changed(taught)
+        rewrite(changed)
+        return f"changed {self.folder}"
+
+    def _changed(self, taught: Taught) -> Checkpoint:
+        import torch
+
+        from onegauge.training.gauge.gauge import DECIDED
+
+        values = constants_of(taught.model, DECIDED)
+        decided = {name: torch.from_numpy(value.copy()) for name, value in values.items()}
+        changed = replace(self.checkpoint, decided=decided, calibrated_at=int(time.time()))
+        return changed if taught.fit is None else changed.with_library(taught.fit.library)
+
+
+def rewrite(checkpoint: Checkpoint) -> None:
+    """Write a run anew beside its folder, and have it take the folder's place."""
+    from onegauge.training.checkpoint import load_verification_images, save
+
+    folder = checkpoint.config.out
+    images = load_verification_images(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir()
+        save(checkpoint, images, new)
+        folder.rename(old)
+        new.rename(folder)
