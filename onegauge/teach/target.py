@@ -16,7 +16,7 @@ import onnx
 from onnx import ModelProto
 
 from onegauge.export.graph import constants_of
-from onegauge.export.publish import PLAN, add_version, publish
+from onegauge.export.publish import add_version, publish
 from onegauge.library.fit import Fit
 from onegauge.library.library import FILE, Library, load
 from onegauge.service.errors import ContractError
@@ -94,10 +94,11 @@ class Published(Target):
         self.repository, self.stored = repository, stored
         contract = stored.contract
         precision = contract.parameters.get("precision", "fp32")
-        if precision != "fp32" or (stored.folder / PLAN).exists():
+        config = read_config(stored.folder, CONFIG)
+        if precision != "fp32" or config.HasField("optimization") or config.backend == "tensorrt":
             raise TeachingError(
-                f"version {contract.version} of {contract.name} is {precision} and for "
-                f"{contract.backend}: teach the run that it came from, and export it anew"
+                f"version {contract.version} of {contract.name} is made for one kind of processor "
+                f"({config.backend}, {precision}): teach its run, and export that anew"
             )
         self.image_size, self.tiling, self.depth = contract.height, contract.tiling, contract.depth
 
