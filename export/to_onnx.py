@@ -23,6 +23,7 @@ from torch.func import functional_call
 
 from onegauge.export.graph import HIDDEN, OWN
 from onegauge.export.precision import CLASSES
+from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.model.contract import EXPLAINING, IMAGE
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.retrieval import NEW
@@ -75,7 +76,8 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
 
 def keeps_library(gauge: Gauge) -> bool:
     """Whether all that the gauge knows of its normal images can be had anew without training."""
-    return isinstance(gauge.detector, Gallery) and isinstance(gauge.alignment, Cada)
+    of_default_form = isinstance(gauge.detector, Gallery) and isinstance(gauge.alignment, Cada)
+    return of_default_form and len(gauge.retrieval.references) >= NEIGHBOURS
 
 
 class _Traced(nn.Module):
@@ -122,7 +124,7 @@ def _library_constants(gauge: Gauge) -> dict[str, Tensor]:
 
 def _sides(constants: dict[str, Tensor]) -> list[dict[int, Any]]:
     """The sides of each constant that change with the library: images, and what depends on them."""
-    images = torch.export.Dim("references", min=2, max=MOST)
+    images = torch.export.Dim("references", min=NEIGHBOURS, max=MOST)
     scores = torch.export.Dim("calibrated", min=2, max=MOST)
     width = torch.export.Dim("components", min=2, max=MOST)
     found: list[dict[int, Any]] = []

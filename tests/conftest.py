@@ -123,6 +123,16 @@ def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def trained_repository(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with `trained_run` as version 1 of `parts`; a test must not change it."""
+    from onegauge.export.export_run import Flavour, export_run
+
+    repository = tmp_path_factory.mktemp("published")
+    export_run(trained_run, repository, "parts", Flavour(max_batch_size=4))
+    return repository
+
+
+@pytest.fixture(scope="session")
 def normal() -> bytes:
     """A dark part of 96 x 64 pixels."""
     return encode(Image.new("RGB", (96, 64), (40, 40, 40)))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from onegauge.library.conformal import carried
 from onegauge.library.library import Library, Origin, Rates, packed, unpacked
+from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.config import TrainConfig
@@ -75,7 +76,8 @@ class Checkpoint:
     @property
     def keeps_library(self) -> bool:
         """Whether images can be added and removed without training: of the default form."""
-        return self.config.detector == "gallery" and self.config.alignment == "cada"
+        of_default_form = self.config.detector == "gallery" and self.config.alignment == "cada"
+        return of_default_form and len(self.evidence.references) >= NEIGHBOURS
 
     def library(self) -> Library:
         """The normal images of the run, of which it `keeps_library`."""

@@ -19,6 +19,7 @@ from onegauge.export.graph import constants_of
 from onegauge.export.publish import add_version, publish
 from onegauge.library.fit import Fit
 from onegauge.library.library import FILE, Library, load
+from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.errors import ContractError
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.imaging.tiles import Tiling
@@ -161,9 +162,10 @@ class Run(Target):
         config = self.checkpoint.config
         if not self.checkpoint.keeps_library:
             raise TeachingError(
-                f"{self.folder} has the detector {config.detector} and the alignment "
-                f"{config.alignment}: images come and go without training in runs of gallery and "
-                "cada; train it anew with all images"
+                f"{self.folder} has the detector {config.detector}, the alignment "
+                f"{config.alignment} and {len(self.checkpoint.evidence.references)} references: "
+                f"images come and go without training in runs of gallery and cada with {NEIGHBOURS}"
+                " references at least; train it anew with all images"
             )
         return self.checkpoint.library()
 

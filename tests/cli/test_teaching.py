@@ -1,10 +1,10 @@
 """Teaching by the command line, where torch is not installed."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from onegauge.export.export_run import export_run
 from onegauge.service.model.repository import served_version
 
 WITHOUT_TORCH = (
@@ -20,9 +20,10 @@ def onegauge(*arguments: object) -> str:
     return done.stdout + done.stderr
 
 
-def test_images_come_and_go_without_torch(trained_run: Path, product_tree: Path, tmp_path: Path):
-    repository = tmp_path / "repository"
-    export_run(trained_run, repository, "parts")
+def test_images_come_and_go_without_torch(
+    trained_repository: Path, product_tree: Path, tmp_path: Path
+):
+    repository = Path(shutil.copytree(trained_repository, tmp_path / "repository"))
     data = product_tree / "cloth" / "test" / "good"
     told = onegauge("add", repository, "--name", "parts", "--data", data, "--include", "*")
     assert "6 images become references, 66 in all" in " ".join(told.split())

@@ -6,23 +6,14 @@ from pathlib import Path
 import pytest
 
 from demo.products.tree import write_tree
-from onegauge.export.export_run import export_run
 
 NAME = "parts"
 
 
-@pytest.fixture(scope="session")
-def published(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with `trained_run`; a test must not change it."""
-    repository = tmp_path_factory.mktemp("published")
-    export_run(trained_run, repository, NAME)
-    return repository
-
-
 @pytest.fixture
-def repository(published: Path, tmp_path: Path) -> Path:
-    """One to change."""
-    return Path(shutil.copytree(published, tmp_path / "repository"))
+def repository(trained_repository: Path, tmp_path: Path) -> Path:
+    """`trained_repository`, to change."""
+    return Path(shutil.copytree(trained_repository, tmp_path / "repository"))
 
 
 @pytest.fixture(scope="session")

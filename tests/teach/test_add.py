@@ -38,6 +38,9 @@ def test_a_new_product_is_known_and_its_defects_are_found(repository, rings, cap
     assert (after.novelty < 1).mean() >= 0.9
     assert (after.score[~after.anomalous] < 1).mean() >= 0.8
     assert (after.score[after.anomalous] >= 1).mean() >= 0.8
+    ranks = after.p_value * (80 + 1)  # among 80 images now
+    assert np.allclose(ranks, ranks.round(), atol=1e-3)
+    assert ((after.p_value <= 0.05) == (after.score >= 1)).all()
     told = " ".join(capsys.readouterr().err.split())
     assert "20 images become references, 80 in all; before, 20 of them were flagged and 20" in told
 

@@ -7,8 +7,8 @@ from onegauge.training.data.digest import file_digest
 from tests.teach.conftest import NAME
 
 
-def test_every_picture_is_listed_once_with_its_like(published, product_tree, tmp_path):
-    rows = listed(Fit.of(load(published / NAME / "1" / FILE)))
+def test_every_picture_is_listed_once_with_its_like(trained_repository, product_tree, tmp_path):
+    rows = listed(Fit.of(load(trained_repository / NAME / "1" / FILE)))
     write_csv(tmp_path / "list.csv", COLUMNS, rows)
     with (tmp_path / "list.csv").open(newline="") as file:
         read = [*csv.DictReader(file)]

@@ -59,4 +59,4 @@ class Calibration(nn.Module):
     def p_value(self, score: Tensor) -> Tensor:
         """Conformal p-values (B,) of calibrated scores (B,)."""
         reached = (self.scores >= score.unsqueeze(1)).float().sum(1)
-        return (1 + reached) / (len(self.scores) + 1)
+        return (1 + reached) / (self.scores.shape[0] + 1)  # not len(), which a trace would fix

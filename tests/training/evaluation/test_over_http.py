@@ -13,13 +13,9 @@ from tests.service.served import served
 ABSENT = "http://127.0.0.1:9"  # the port "discard", where nothing listens
 
 
-@pytest.fixture(scope="module")
-def repository(trained_run, tmp_path_factory):
-    from onegauge.export.export_run import Flavour, export_run
-
-    folder = tmp_path_factory.mktemp("served")
-    export_run(trained_run, folder, "parts", Flavour(max_batch_size=4))
-    return folder
+@pytest.fixture
+def repository(trained_repository):
+    return trained_repository
 
 
 def asked(repository, images, **options):

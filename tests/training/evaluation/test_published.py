@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from onegauge.export.export_run import Flavour, export_run
 from onegauge.export.publish import publish
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.imaging.image import read_original
@@ -16,11 +15,9 @@ from onegauge.training.progress import Progress
 from rig.pictures import png_of_12_bits
 
 
-@pytest.fixture(scope="module")
-def repository(trained_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("published")
-    export_run(trained_run, folder, "parts", Flavour(max_batch_size=4))
-    return folder
+@pytest.fixture
+def repository(trained_repository):
+    return trained_repository
 
 
 def test_a_model_is_found_by_its_folder_and_as_the_only_one_of_a_repository(repository):
