@@ -46,22 +46,27 @@ class TritonPythonModel:
         inputs = (pb_utils.get_input_tensor_by_name(r, self.input) for r in requests)
         parts = [np.from_dlpack(tensor) for tensor in inputs]
         images = parts[0] if len(parts) == 1 else np.concatenate(parts)  # (B, H, W, 3)
+        asked = {name for r in requests for name in r.requested_output_names()}
+        names = [name for name in self.outputs if name in asked]
         try:
-            outputs = self.session.run(self.outputs, {self.input: images})
+            outputs = self.session.run(names, {self.input: images})
         except (Fail, InvalidArgument, RuntimeException) as exc:
             if len(requests) > 1:  # one bad request must not fail its neighbours
                 return [response for r in requests for response in self.execute([r])]
             error = pb_utils.TritonError(f"onnxruntime failed on {len(images)} images: {exc}")
             return [pb_utils.InferenceResponse(error=error)]
-        return self._split(outputs, [len(part) for part in parts])
+        return self._split(dict(zip(names, outputs, strict=True)), [len(part) for part in parts])
 
-    def _split(self, outputs: list[Any], sizes: list[int]) -> list[Any]:
-        """Cut the outputs of the batch, each (B, ...), into one response per request."""
+    def _split(self, outputs: dict[str, Any], sizes: list[int]) -> list[Any]:
+        """Cut the outputs of the batch, each (B, ...), into one response per request.
+
+        Triton leaves out of each what its request has not asked for.
+        """
         responses, start = [], 0
         for size in sizes:
             tensors = [
                 pb_utils.Tensor.from_dlpack(name, values[start : start + size])
-                for name, values in zip(self.outputs, outputs, strict=True)
+                for name, values in outputs.items()
             ]
             responses.append(pb_utils.InferenceResponse(tensors))
             start += size

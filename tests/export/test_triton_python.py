@@ -124,6 +124,17 @@ def test_concurrent_requests_become_one_run_and_each_gets_its_own_scores(triton)
     ]
 
 
+def test_a_request_gets_what_it_asks_for_whatever_is_batched_with_it(triton):
+    wanted = [tritonclient.grpc.InferRequestedOutput("score")]
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(triton.infer, "lookup", images(10, 20, 30), outputs=wanted)
+        all_of_it = threads.submit(triton.infer, "lookup", images(40))
+    assert [tensor.name for tensor in one.result().get_response().outputs] == ["score"]
+    assert one.result().as_numpy("score").ravel().tolist() == [5, 10, 15]
+    assert all_of_it.result().as_numpy("score").ravel().tolist() == [20]
+    assert all_of_it.result().as_numpy("batch_size").ravel().tolist() == [4]
+
+
 def test_a_request_that_fails_does_not_fail_those_batched_with_it(triton):
     good, bad, other = infer_together(triton, images(10), images(200), images(20, 30))
     assert (good["score"], other["score"]) == ([5.0], [10.0, 15.0])
