@@ -31,6 +31,9 @@ class Options(BaseModel):
     contours: Annotated[
         bool, Field(description="Whether regions have their outlines as polygons")
     ] = False
+    explain: Annotated[
+        bool, Field(description="Whether to tell which normal images the answer rests on")
+    ] = False
     threshold: Annotated[
         float | None,
         Field(allow_inf_nan=False, description="Least score of an anomalous image"),
@@ -97,6 +100,14 @@ class Normal(BaseModel):
     scale: float
 
 
+class NormalPatch(BaseModel):
+    """The place in a normal image that is most like the peak of a region."""
+
+    reference: Annotated[str, Field(description="Id of the normal image")]
+    origin: Annotated[str, Field(description="Its name below the folder that it was added from")]
+    box: Annotated[Box, Field(description="x, y, width, height in its own pixels")]
+
+
 class RegionAnswer(BaseModel):
     """A connected anomalous region in the pixels of the original image."""
 
@@ -107,6 +118,25 @@ class RegionAnswer(BaseModel):
     contours: Annotated[
         list[Polygon],
         Field(description="Closed outlines as x, y; of holes too; empty unless asked"),
+    ]
+    normal: Annotated[NormalPatch | None, Field(description="Null unless asked")] = None
+
+
+class ReferenceAnswer(BaseModel):
+    """A normal image that looks like the inspected one."""
+
+    id: Annotated[str, Field(description="The first 12 digits of its file's SHA-256")]
+    origin: Annotated[str, Field(description="Its name below the folder that it was added from")]
+    similarity: Annotated[
+        float, Field(description="exp(-(d / d5)²), d its distance, d5 that of the fifth nearest")
+    ]
+
+
+class Explanation(BaseModel):
+    """What a decision rests on."""
+
+    references: Annotated[
+        list[ReferenceAnswer], Field(description="The nearest five, the nearest first")
     ]
 
 
@@ -163,6 +193,7 @@ class Decision(BaseModel):
     raw_score: float
     normal: Normal
     regions: list[RegionAnswer]
+    explanation: Annotated[Explanation | None, Field(description="Null unless asked")] = None
     anomaly_map: MapAnswer | None
     timing_ms: dict[str, float]
 

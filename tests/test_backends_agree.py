@@ -97,9 +97,11 @@ def part(seed: int) -> bytes:
     return file.getvalue()
 
 
-def inspect(client: TestClient, images: list[bytes]) -> list[dict[str, Any]]:
+def inspect(
+    client: TestClient, images: list[bytes], *, explain: bool = False
+) -> list[dict[str, Any]]:
     files = [("image", (f"{index}.png", image)) for index, image in enumerate(images)]
-    response = client.post("/inspect", params={"map": "npy"}, files=files)
+    response = client.post("/inspect", params={"map": "npy", "explain": explain}, files=files)
     assert response.status_code == 200, response.text
     return response.json()["results"]
 
@@ -144,6 +146,28 @@ def test_both_backends_describe_the_same_model(embedded_client, triton_client):
     assert mine["parameters"]
     ran_by = ("backend", "version")
     assert [theirs | dict.fromkeys(ran_by)] == [mine | dict.fromkeys(ran_by)]
+
+
+def ids(result: dict[str, Any]) -> list[str]:
+    return [reference["id"] for reference in result["explanation"]["references"]]
+
+
+def test_both_backends_explain_alike(trained_repository, product_tree, tmp_path):
+    files = sorted(product_tree.glob("*/test/*/*.jpg"))
+    images, address = [file.read_bytes() for file in files], free_address()
+    embedded = Settings(repository=trained_repository, model=MODEL)
+    triton = embedded.model_copy(update={"backend": "triton", "triton_url": address})
+    answers = []
+    with tritonserver(python_repository(trained_repository, tmp_path), tmp_path / "log", address):
+        for settings in (embedded, triton):
+            with TestClient(create_app(settings, load_backend(settings))) as client:
+                answers.append(inspect(client, images, explain=True))
+                assert all(found["explanation"] is None for found in inspect(client, images))
+    assert any(found["regions"] for found in answers[0])
+    for mine, theirs in zip(*answers, strict=True):
+        assert numbers(theirs) == pytest.approx(numbers(mine), abs=TOLERANCE)
+        assert ids(theirs) == ids(mine)
+        assert [r["normal"] for r in theirs["regions"]] == [r["normal"] for r in mine["regions"]]
 
 
 def test_triton_keeps_the_queue_policy_and_the_warmup_of_the_config(triton, repository):

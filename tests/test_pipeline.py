@@ -136,9 +136,9 @@ class RecordingBackend(EmbeddedBackend):
         super().__init__(settings, compile_model)
         self.images: list[np.ndarray] = []
 
-    def run(self, compiled: Compiled, images: np.ndarray) -> Outputs:
+    def run(self, compiled: Compiled, images: np.ndarray, *, explain: bool) -> Outputs:
         self.images += list(images)
-        return super().run(compiled, images)
+        return super().run(compiled, images, explain=explain)
 
 
 def odd_files(folder: Path) -> list[Path]:

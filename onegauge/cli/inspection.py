@@ -23,11 +23,14 @@ def inspect(
     jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
     overlays: Annotated[Path | None, typer.Option(help="Folder for overlay pictures")] = None,
     mask: Annotated[Path | None, typer.Option(help="A picture, white where to inspect")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Have --jsonl tell the normal images behind answers")
+    ] = False,
 ) -> None:
     """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
     from onegauge.client.inspect import ANOMALOUS, run
 
-    options = asked(line, threshold)
+    options = asked(line, threshold).model_copy(update={"explain": explain})
     status = run(paths, url, options, mask=mask, jsonl=jsonl, overlays=overlays)
     if status == ANOMALOUS:
         raise AnomaliesFound

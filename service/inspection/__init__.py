@@ -6,6 +6,7 @@ inspection           the way of the images: read, infer, decide
 judge                how a request wants its images decided and its maps encoded
 mask                 the part of the picture that counts
 regions              the parts of a map that speak for a decision
+explainer, libraries the normal images that an answer rests on; where they are read
 anomaly_map          a map as a file: PNG, JPEG, .npy
 versions, shadow     the version that answers and how another takes its place; one beside it
 background           tasks beside the requests

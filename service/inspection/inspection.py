@@ -16,6 +16,7 @@ from onegauge.schemas import (
     MapAnswer,
     ModelVersion,
     Normal,
+    NormalPatch,
     Options,
     ProblemDetails,
     RegionAnswer,
@@ -28,8 +29,9 @@ from onegauge.service.imaging.tiles import Mosaic, TiledPicture, Tiling
 from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.judge import Judge
+from onegauge.service.inspection.libraries import Libraries
 from onegauge.service.inspection.mask import inspected_part
-from onegauge.service.inspection.regions import find_regions
+from onegauge.service.inspection.regions import Region, find_regions
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.criterion import (
     NOVELTY_THRESHOLD,
@@ -38,7 +40,7 @@ from onegauge.service.model.criterion import (
     decimal,
 )
 from onegauge.service.model.model import Infer, Model
-from onegauge.service.model.outputs import Outputs
+from onegauge.service.model.outputs import OUTPUTS, Outputs
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads, beside
@@ -62,6 +64,7 @@ class Inspection:
         self._settings = settings
         self._metrics = metrics
         self._threads = threads
+        self._libraries = Libraries(settings, threads)
 
     async def answer(self, inquiry: Inquiry, model: Model) -> Answer:
         """Inspect images; one that cannot be read gets its problem in its place.
@@ -73,7 +76,8 @@ class Inspection:
         criterion.check(contract)
         pixels = self._settings.max_map_pixels // len(inquiry.uploads)
         inspected = await self._read_mask(inquiry, contract)
-        judge = Judge(contract, criterion, options, pixels, inquiry.lossless, inspected)
+        explainer = await self._libraries.explainer(contract) if options.explain else None
+        judge = Judge(contract, criterion, options, pixels, inquiry.lossless, inspected, explainer)
         # a few at once, so that a large request alone cannot fill the model's queue; of tiles one
         # picture, so that memory is bounded by those of one batch
         together = 1 if contract.tiling else contract.max_batch_size
@@ -82,7 +86,8 @@ class Inspection:
             some = range(first, min(first + together, len(inquiry.uploads)))
             batches = (some[i : i + model.at_once] for i in range(0, len(some), model.at_once))
             jobs = (partial(self._inspect, inquiry, b, judge, perf_counter()) for b in batches)
-            for found in await beside(model.work(job, inquiry.deadline) for job in jobs):
+            works = (model.work(j, inquiry.deadline, explain=options.explain) for j in jobs)
+            for found in await beside(works):
                 results += found
         return Answer(
             model=ModelVersion(name=contract.name, version=contract.version), results=results
@@ -161,8 +166,9 @@ class Inspection:
         mosaic, coming = Mosaic(picture.width, picture.height, tiling, sides), iter(picture)
         while some := here(lambda: list(islice(coming, contract.max_batch_size))):
             outputs = infer(np.stack([pixels for _, pixels in some]))
-            here(partial(mosaic.add, [tile for tile, _ in some], vars(outputs)))
-        return Outputs(**here(mosaic.whole))
+            told = {name: getattr(outputs, name) for name in OUTPUTS}
+            here(partial(mosaic.add, [tile for tile, _ in some], told))
+        return Outputs.from_tensors(here(mosaic.whole), 1)
 
     def _decide(self, item: _Readable, outputs: Outputs, judge: Judge) -> Decision:
         score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])
@@ -173,6 +179,7 @@ class Inspection:
             anomaly_map = judge.shown(anomaly_map, level)
             size = (item.image.width, item.image.height)
             regions = find_regions(anomaly_map, level, size, contours=judge.options.contours)
+            explanation, normal = judge.reasons(outputs, regions)
         return Decision(
             index=item.index,
             filename=item.filename,
@@ -188,7 +195,8 @@ class Inspection:
                 location=decimal(outputs.normal_location[0]),
                 scale=decimal(outputs.normal_scale[0]),
             ),
-            regions=[RegionAnswer(**vars(region)) for region in regions],
+            regions=list(map(_told, regions, normal)),
+            explanation=explanation,
             anomaly_map=self._encode(item, anomaly_map, level, judge),
             timing_ms=item.timing_ms,
         )
@@ -216,6 +224,17 @@ class Inspection:
             scale=None if encoding in ("npy", "mask") else Scale(),
             content=encoded.data,
         )
+
+
+def _told(region: Region, normal: NormalPatch | None) -> RegionAnswer:
+    return RegionAnswer(
+        box=region.box,
+        area=region.area,
+        peak=region.peak,
+        mean=region.mean,
+        contours=region.contours,
+        normal=normal,
+    )
 
 
 def _rejection(index: int, filename: str | None, problem: ImageError) -> Rejection:

@@ -1,12 +1,15 @@
 """How one request wants its images decided and its maps encoded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onegauge.schemas import Options
+from onegauge.schemas import Explanation, NormalPatch, Options
+from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.mask import below_elsewhere, inspect_only
+from onegauge.service.inspection.regions import Region
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.criterion import Criterion
 from onegauge.service.model.outputs import Outputs
@@ -22,6 +25,7 @@ class Judge:
     map_pixels: int  # at most, for each image
     lossless: bool  # overlays as PNG
     inspected: NDArray[np.bool_] | None  # (h, w), the part of the map that counts; None: all
+    explainer: Explainer | None = None  # None: nobody asks why
 
     def looked_at(self, outputs: Outputs) -> Outputs:
         """What is to be decided on of the outputs: those of the part that counts."""
@@ -42,6 +46,15 @@ class Judge:
         if self._part is None:
             return anomaly_map
         return below_elsewhere(anomaly_map, self._part, level)
+
+    def reasons(
+        self, outputs: Outputs, regions: Sequence[Region]
+    ) -> tuple[Explanation | None, Sequence[NormalPatch | None]]:
+        """What the decision on an image and its regions rest on, None where nobody asks why."""
+        if self.explainer is None or outputs.insight is None:
+            return None, [None] * len(regions)
+        explained = self.explainer.explanation(outputs.insight)
+        return explained, self.explainer.normal_patches(outputs.insight, regions)
 
     @property
     def _part(self) -> NDArray[np.bool_] | None:

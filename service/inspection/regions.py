@@ -1,6 +1,6 @@
 """The parts of an anomaly map that speak for an anomalous decision, in original pixels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ class Region:
     area: int
     peak: float  # the map's maximum there, in score units
     mean: float
+    peak_at: tuple[int, int]  # y, x in the map
     contours: list[Polygon] = field(default_factory=list)  # closed, x and y; holes are among them
 
 
@@ -36,21 +37,33 @@ def find_regions(
     mask = anomaly_map >= np.float64(level)
     if not mask.any():
         return []  # as of every normal image
-    original, sides = np.array(size[::-1]), np.array(anomaly_map.shape)  # y, x
     regions = []
     for component in _components(mask):
-        top, left = (component.min(0) * original // sides).tolist()
-        bottom, right = (-(-(component.max(0) + 1) * original // sides)).tolist()  # rounded up
         values = anomaly_map[tuple(component.T)]
+        y, x = component[values.argmax()].tolist()
         region = Region(
-            box=(left, top, right - left, bottom - top),
-            area=max(1, round(len(component) * original.prod() / sides.prod())),
+            box=box_of(component.min(0), component.max(0), anomaly_map.shape, size),
+            area=max(1, round(len(component) * np.prod(size) / anomaly_map.size)),
             peak=decimal(values.max()),
             mean=decimal(values.mean()),
+            peak_at=(y, x),
             contours=_contours(anomaly_map, component, level, size) if contours else [],
         )
         regions.append(region)
     return sorted(regions, key=lambda region: -region.peak)
+
+
+def box_of(
+    first: NDArray[np.intp], last: NDArray[np.intp], sides: Sequence[int], size: tuple[int, int]
+) -> Box:
+    """The box, in a picture of `size` (width, height), of the pixels of a map with `sides` (h, w).
+
+    These are from `first` to `last`, both as y, x; of what they share with others none is left out.
+    """
+    original = np.array(size[::-1])  # y, x
+    top, left = (first * original // sides).tolist()
+    bottom, right = (-(-(last + 1) * original // sides)).tolist()  # rounded up
+    return left, top, right - left, bottom - top
 
 
 def _contours(

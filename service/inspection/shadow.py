@@ -44,7 +44,8 @@ class Shadow:
         await self._task.stop()
 
     async def _compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
-        options = inquiry.options.model_copy(update={"map": "none", "contours": False})
+        less = {"map": "none", "contours": False, "explain": False}
+        options = inquiry.options.model_copy(update=less)
         now = asyncio.get_running_loop().time
         for upload, said in zip(inquiry.uploads, answer.results, strict=True):
             if isinstance(said, Rejection):

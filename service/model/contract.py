@@ -41,6 +41,7 @@ class Contract:
     max_batch_size: int
     backend: str
     parameters: Mapping[str, str]
+    explains: bool = False  # whether its graph has the outputs EXPLAINING
 
     @classmethod
     def from_config(cls, config: ModelConfig, version: str) -> "Contract":
@@ -66,6 +67,7 @@ class Contract:
             max_batch_size=config.max_batch_size,
             backend=config.backend,
             parameters={key: value.string_value for key, value in config.parameters.items()},
+            explains={tensor.name for tensor in config.output}.issuperset(EXPLAINING),
         )
 
     @property

@@ -28,10 +28,12 @@ class Model(Protocol):
     def at_once(self) -> int:
         """How many images it takes best in one batch."""
 
-    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+    async def work(self, job: Callable[[Infer], T], deadline: float, *, explain: bool = False) -> T:
         """Do a job in a thread of the model, with the way to infer at hand.
 
-        `deadline` is in the event loop's time. Raises what the job raises, and BackendTimeout.
+        `deadline` is in the event loop's time. With `explain`, which only a contract that
+        `explains` allows, outputs have their insight. Raises what the job raises, and
+        BackendTimeout.
         """
 
 

@@ -3,7 +3,7 @@
     onegauge/             one model
     ├── config.pbtxt      of the version that is served, which its version policy names
     ├── 1/                one version, never changed: model.onnx, its own config.pbtxt,
-    │                     and verification.npz
+    │                     verification.npz and, where it keeps one, library.npz
     └── 2/
 
 One file says what is served, so that a version is changed, forth or back, by replacing it.

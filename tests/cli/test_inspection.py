@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,19 @@ def test_inspect_tells_by_its_exit_status(url, tmp_path, capsys):
     assert status("inspect", bright, str(tmp_path / "broken.png"), "--url", url) == 1
     assert status("inspect", bright, "--url", url, "--threshold", "1.9") == 0
     assert "bright.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_inspect_writes_what_explains_where_that_is_asked_for(
+    trained_repository, product_tree, tmp_path
+):
+    image = product_tree / "metal" / "train" / "good" / "0000.jpg"
+    told = []
+    with served(trained_repository) as url:
+        for option in ([], ["--explain"]):
+            status("inspect", str(image), "--url", url, "--jsonl", str(tmp_path / "found"), *option)
+            told.append(json.loads((tmp_path / "found").read_text())["explanation"])
+    assert told[0] is None
+    assert told[1]["references"][0]["origin"] == "metal/train/good/0000.jpg"
 
 
 @pytest.mark.parametrize("command", [["inspect"], ["watch", "--jsonl", "found.jsonl"]])

@@ -66,7 +66,8 @@ class FakeModel:
         self.at_once = contract.max_batch_size
         self.backend = backend
 
-    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+    async def work(self, job: Callable[[Infer], T], deadline: float, *, explain: bool = False) -> T:
+        assert not explain
         loop = asyncio.get_running_loop()
 
         def ask(images: np.ndarray) -> list[Future[Outputs]]:

@@ -1,7 +1,7 @@
 """Models of the repository, run in this process by a library such as ONNX Runtime."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from onegauge.service.model.backends.jobs import WaitingRoom, in_time
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.criterion import DeploymentCriterion
 from onegauge.service.model.model import Infer
-from onegauge.service.model.outputs import Outputs
+from onegauge.service.model.outputs import EXPLAINED, OUTPUTS, Outputs
 from onegauge.service.model.repository import (
     StoredVersion,
     Verification,
@@ -34,8 +34,14 @@ SCORE_TOLERANCE = 1e-2  # in score units, between this runtime and the one that 
 SMALLER_TOLERANCE = 0.1  # the same for smaller precisions, which machines round differently
 GPU_WORKERS = 2  # one batch on its way while another is computed
 T = TypeVar("T")
-Tensors: TypeAlias = Mapping[str, NDArray[np.float32]]
-Run: TypeAlias = Callable[[NDArray[np.uint8]], Tensors]
+Tensors: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+class Run(Protocol):
+    """Computes outputs of the graph for a batch (B, H, W, 3)."""
+
+    def __call__(self, images: NDArray[np.uint8], names: Sequence[str] = OUTPUTS, /) -> Tensors:
+        """The outputs by their names."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +120,20 @@ class EmbeddedBackend:
         """Have a worker do a job when its turn comes; raises BackendTimeout."""
         return await in_time(self._workers, partial(self._occupied, job), deadline)
 
-    def begin(self, compiled: Compiled, images: NDArray[np.uint8]) -> Future[Outputs]:
+    def begin(
+        self, compiled: Compiled, images: NDArray[np.uint8], *, explain: bool
+    ) -> Future[Outputs]:
         """Have a worker inspect a batch (B, H, W, 3) when its turn comes."""
-        task = partial(self.run, compiled, images)
+        task = partial(self.run, compiled, images, explain=explain)
         return self._workers.submit(copy_context().run, self._occupied, task)
 
-    def run(self, compiled: Compiled, images: NDArray[np.uint8]) -> Outputs:
+    def run(self, compiled: Compiled, images: NDArray[np.uint8], *, explain: bool) -> Outputs:
         """Inspect a batch (B, H, W, 3) in the worker that calls."""
         go_on()
         half_idle = 2 * len(self._begun) <= self._cores
         run = compiled.alone if half_idle else compiled.beside
-        return Outputs.from_tensors(run(images), len(images))
+        tensors = run(images, EXPLAINED) if explain else run(images)
+        return Outputs.from_tensors(tensors, len(images))
 
     def _occupied(self, task: Callable[[], T]) -> T:
         begun = monotonic()
@@ -160,19 +169,20 @@ class EmbeddedModel:
         self._backend = backend
         self._compiled = compiled
 
-    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+    async def work(self, job: Callable[[Infer], T], deadline: float, *, explain: bool = False) -> T:
         """Do a job, which may infer: one of an image in a worker, from its bytes to its answer.
 
         One of a batch, or of a picture of many tiles, waits beside the workers instead.
         """
         if self.at_once > 1 or self.contract.tiling:
-            return await self._backend.waiting.work(job, self._ask, deadline)
-        infer = partial(self._backend.run, self._compiled)
+            ask = partial(self._ask, explain=explain)
+            return await self._backend.waiting.work(job, ask, deadline)
+        infer = partial(self._backend.run, self._compiled, explain=explain)
         return await self._backend.work(partial(job, infer), deadline)
 
-    def _ask(self, images: NDArray[np.uint8]) -> list[Future[Outputs]]:
+    def _ask(self, images: NDArray[np.uint8], *, explain: bool) -> list[Future[Outputs]]:
         parts = (images[i : i + self.at_once] for i in range(0, len(images), self.at_once))
-        return [self._backend.begin(self._compiled, part) for part in parts]
+        return [self._backend.begin(self._compiled, part, explain=explain) for part in parts]
 
 
 def _verify(run: Run, expected: Verification, contract: Contract, *, full: bool) -> None:

@@ -1,6 +1,6 @@
 """ONNX Runtime in this process, on the GPU where onnxruntime-gpu finds one, else on the CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from onegauge.service.errors import BackendFailed, ContractError, for_clients
-from onegauge.service.model.backends.embedded import Compiled, Run
+from onegauge.service.model.backends.embedded import Compiled, Run, Tensors
 from onegauge.service.model.contract import IMAGE
 from onegauge.service.model.outputs import OUTPUTS
 
@@ -49,9 +49,9 @@ def _load(model_file: Path, threads: int, providers: list[str]) -> Run:
     except _ERRORS as exc:
         raise ContractError(f"ONNX Runtime cannot load the model: {for_clients(exc)}") from exc
 
-    def run(images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def run(images: NDArray[np.uint8], names: Sequence[str] = OUTPUTS, /) -> Tensors:
         try:
-            return dict(zip(OUTPUTS, session.run(OUTPUTS, {IMAGE: images}), strict=True))
+            return dict(zip(names, session.run(names, {IMAGE: images}), strict=True))
         except _ERRORS as exc:
             raise BackendFailed(f"ONNX Runtime failed: {for_clients(exc)}") from exc
 

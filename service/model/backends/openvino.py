@@ -1,6 +1,6 @@
 """OpenVINO in this process: the fastest embedded backend on many CPUs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onegauge.cores import cores
 from onegauge.service.errors import BackendFailed, ContractError, for_clients
-from onegauge.service.model.backends.embedded import Compiled, Run
+from onegauge.service.model.backends.embedded import Compiled, Run, Tensors
 from onegauge.service.model.contract import IMAGE
 from onegauge.service.model.outputs import OUTPUTS
 
@@ -46,12 +46,12 @@ def _compile(model_file: Path, threads: int) -> Compiled:
 def _run_of(model: openvino.CompiledModel) -> Run:
     own = local()  # what runs a batch can run one at a time
 
-    def run(images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def run(images: NDArray[np.uint8], names: Sequence[str] = OUTPUTS, /) -> Tensors:
         with _errors(BackendFailed):
             if not hasattr(own, "request"):
                 own.request = model.create_infer_request()
             tensors = own.request.infer({IMAGE: images})
-        return {name: tensors[name] for name in OUTPUTS}
+        return {name: tensors[name] for name in names}
 
     return run
 

@@ -32,7 +32,7 @@ from onegauge.service.model.backends.jobs import WaitingRoom
 from onegauge.service.model.backends.shared_memory import SharedMemory, in_message
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.model import Infer, Refusal
-from onegauge.service.model.outputs import OUTPUTS, Outputs
+from onegauge.service.model.outputs import EXPLAINED, OUTPUTS, Outputs
 from onegauge.service.model.repository import chosen_version
 from onegauge.service.settings import Settings
 
@@ -211,19 +211,22 @@ class TritonModel:
         self.at_once = contract.max_batch_size
         self._backend = backend
         self._shared = shared
-        self._wanted = [InferRequestedOutput(name) for name in OUTPUTS]
 
-    async def work(self, job: Callable[[Infer], T], deadline: float) -> T:
+    async def work(self, job: Callable[[Infer], T], deadline: float, *, explain: bool = False) -> T:
         """Do a job, which may infer, in a thread that waits for the server; raises as `infer`."""
         loop = asyncio.get_running_loop()
 
         def begin(images: NDArray[np.uint8]) -> list[Future[Outputs]]:
-            return [asyncio.run_coroutine_threadsafe(self.infer(images, deadline), loop)]
+            answer = self.infer(images, deadline, explain=explain)
+            return [asyncio.run_coroutine_threadsafe(answer, loop)]
 
         return await self._backend.waiting.work(job, begin, deadline)
 
-    async def infer(self, images: NDArray[np.uint8], deadline: float) -> Outputs:
+    async def infer(
+        self, images: NDArray[np.uint8], deadline: float, *, explain: bool = False
+    ) -> Outputs:
         """Inspect a batch (B, H, W, 3); raises subclasses of BackendError."""
+        names = EXPLAINED if explain else OUTPUTS
 
         async def ask(image: InferInput) -> InferResult:
             seconds = deadline - asyncio.get_running_loop().time()
@@ -234,7 +237,7 @@ class TritonModel:
                 [image],
                 self.contract.version,
                 headers=_trace_headers(),
-                outputs=self._wanted,
+                outputs=[InferRequestedOutput(name) for name in names],
                 timeout=max(1, int(seconds * 1e6)),  # microseconds that it may wait in the queue
                 client_timeout=seconds,
             )
@@ -244,4 +247,4 @@ class TritonModel:
                 result = await self._shared.infer(images, ask)
             else:
                 result = await ask(in_message(images))
-        return Outputs.from_tensors({name: result.as_numpy(name) for name in OUTPUTS}, len(images))
+        return Outputs.from_tensors({name: result.as_numpy(name) for name in names}, len(images))

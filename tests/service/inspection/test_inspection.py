@@ -168,7 +168,10 @@ class OfTiles:
         self.batches: list[int] = []
         self._at_batch = at_batch
 
-    async def work(self, job: Callable[[Infer], object], _deadline: float) -> object:
+    async def work(
+        self, job: Callable[[Infer], object], _deadline: float, *, explain: bool
+    ) -> object:
+        assert not explain
         return await asyncio.to_thread(job, self._infer)
 
     def _infer(self, images: np.ndarray) -> Outputs:

@@ -12,8 +12,8 @@ def test_regions_are_in_original_pixels_with_the_highest_peak_first():
     anomaly_map[6:8, 10:12] = 1.25
     anomaly_map[7, 11] = 1.5
     assert find_regions(anomaly_map, 1.0, (120, 40)) == [
-        Region(box=(100, 30, 20, 10), area=200, peak=1.5, mean=1.3125),
-        Region(box=(0, 0, 30, 5), area=150, peak=1.0, mean=1.0),
+        Region(box=(100, 30, 20, 10), area=200, peak=1.5, mean=1.3125, peak_at=(7, 11)),
+        Region(box=(0, 0, 30, 5), area=150, peak=1.0, mean=1.0, peak_at=(0, 0)),
     ]
 
 

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -18,6 +19,7 @@ from rig.publishing import add_and_publish
 from tests.service.fake_backend import FakeBackend, FakeModel
 from tests.service.inspection.masked import post as post_masked
 from tests.service.inspection.masked import white
+from tests.service.served import in_process
 
 COMPARED = "onegauge_shadow_score_difference_count "
 SKIPPED = "onegauge_shadow_skipped_total "
@@ -217,6 +219,16 @@ def test_under_a_mask_what_was_decided_is_compared(repository, gauge_model, defe
         post(client, defective)
         until(lambda: value(client, COMPARED) == 2)
         assert value(client, 'onegauge_shadow_score_difference_bucket{le="0.5"}') == 1
+
+
+def test_a_shadow_need_not_explain(trained_repository, product_tree, tmp_path):
+    repository = shutil.copytree(trained_repository, tmp_path / "repository")
+    second = shutil.copytree(repository / "onegauge" / "1", repository / "onegauge" / "2")
+    (second / "library.npz").unlink()
+    image = (product_tree / "metal" / "test" / "good" / "0000.jpg").read_bytes()
+    with in_process(repository, shadow_version="2", shadow_share=1.0) as client:
+        assert post(client, image, explain=True)["results"][0]["explanation"]
+        until(lambda: value(client, COMPARED) == 1)
 
 
 def test_a_shadow_that_takes_no_mask_is_left_out(gateway, backend, normal):

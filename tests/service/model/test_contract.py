@@ -24,6 +24,15 @@ def test_reads_sizes_and_provenance(config):
     assert contract.calibration_images == 99
 
 
+def test_a_model_explains_if_it_has_all_outputs_for_that(config):
+    assert not Contract.from_config(config, "1").explains
+    for name in ("neighbours", "weights"):
+        config.output.add(name=name)
+    assert not Contract.from_config(config, "1").explains
+    config.output.add(name="points")
+    assert Contract.from_config(config, "1").explains
+
+
 @pytest.mark.parametrize("text", [None, "", "many"])
 def test_calibration_images_may_be_unknown(config, text):
     del config.parameters["calibration_images"]

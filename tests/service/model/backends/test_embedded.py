@@ -21,10 +21,10 @@ from onegauge.service.imaging.tiles import Tiling
 from onegauge.service.model.backends import load_backend
 from onegauge.service.model.backends.embedded import Compile, Compiled, EmbeddedBackend, Run
 from onegauge.service.model.backends.openvino import compile_model as compile_by_openvino
-from onegauge.service.model.contract import parse_config
+from onegauge.service.model.contract import EXPLAINING, parse_config
 from onegauge.service.model.model import Backend, Infer, Model
-from onegauge.service.model.outputs import Outputs
-from onegauge.service.model.repository import Verification
+from onegauge.service.model.outputs import EXPLAINED, OUTPUTS, Outputs
+from onegauge.service.model.repository import StoredVersion, Verification
 from onegauge.service.settings import Settings
 
 T = TypeVar("T")
@@ -59,10 +59,12 @@ async def infer(backend: Backend, images: np.ndarray, timeout: float = 10) -> Ou
     return await ask(model, images, timeout)
 
 
-async def ask(model: Model, images: np.ndarray, timeout: float = 10) -> Outputs:
+async def ask(
+    model: Model, images: np.ndarray, timeout: float = 10, *, explain: bool = False
+) -> Outputs:
     """What a version says, asked by a job."""
     deadline = asyncio.get_running_loop().time() + timeout
-    return await model.work(lambda infer: infer(images), deadline)
+    return await model.work(lambda infer: infer(images), deadline, explain=explain)
 
 
 def compiling(alone: Run, beside: Run | None = None, *, batching: bool = True) -> Compile:
@@ -102,6 +104,46 @@ def test_runs_the_graph(settings):
     np.testing.assert_allclose(outputs.novelty, 0)
     assert outputs.anomaly_map.shape == (3, 8, 12)
     np.testing.assert_allclose(outputs.anomaly_map[2], 1.5, atol=1e-6)
+
+
+def test_explains_where_that_is_asked_for(settings, trained_repository):
+    async def both(backend: Backend) -> tuple[Outputs, Outputs]:
+        model = await backend.load(await backend.served())
+        verification = StoredVersion(model.contract, folder).verification()
+        image = verification.images[:1]
+        return await ask(model, image), await ask(model, image, explain=True)
+
+    folder = trained_repository / "onegauge" / "1"
+    chosen = settings.model_copy(update={"repository": trained_repository})
+    bare, told = running(load_backend(chosen), both)
+    assert bare.insight is None
+    assert told.score == pytest.approx(bare.score)
+    assert told.insight.neighbours.dtype == np.int32
+    assert told.insight.neighbours.shape == told.insight.weights.shape == (1, 40)
+    assert told.insight.weights.sum() == pytest.approx(1, abs=1e-5)
+    assert (np.diff(told.insight.weights[0]) <= 0).all()
+    assert told.insight.points.shape[:3] == told.anomaly_map.shape
+
+
+@pytest.mark.parametrize("batching", [True, False])
+@pytest.mark.parametrize("explain", [True, False])
+def test_what_explains_is_computed_only_where_it_is_asked_for(gauge_repository, batching, explain):
+    asked: list[tuple[str, ...]] = []
+
+    def run(images: np.ndarray, names: tuple[str, ...] = OUTPUTS) -> dict[str, np.ndarray]:
+        asked.append(names)
+        told = {name: np.zeros((len(images), 2), np.float32) for name in EXPLAINING}
+        return zeros(len(images)) | (told if names == EXPLAINED else {})
+
+    async def once(backend: Backend) -> Outputs:
+        model = await backend.load(await backend.served())
+        asked.clear()
+        return await ask(model, levels(9), explain=explain)
+
+    compile_model = compiling(run, batching=batching)
+    outputs = running(EmbeddedBackend(Settings(repository=gauge_repository), compile_model), once)
+    assert asked == [EXPLAINED if explain else OUTPUTS]
+    assert (outputs.insight is not None) == explain
 
 
 def test_outputs_stay_when_the_next_batch_runs(settings):

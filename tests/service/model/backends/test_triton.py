@@ -30,11 +30,12 @@ from onegauge.service.model.backends.triton import (
 )
 from onegauge.service.model.contract import Contract, parse_config
 from onegauge.service.model.model import Infer
-from onegauge.service.model.outputs import OUTPUTS, Outputs
+from onegauge.service.model.outputs import EXPLAINED, OUTPUTS, Outputs
 from onegauge.service.settings import Settings
 
 T = TypeVar("T")
 IMAGES = np.zeros((3, 32, 48, 3), np.uint8)
+SHAPES = {"anomaly_map": [8, 12], "neighbours": [5], "weights": [5], "points": [8, 12, 4]}
 
 
 class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -83,10 +84,12 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         batch = request.inputs[0].shape[0]
         response = pb.ModelInferResponse(model_name="onegauge", model_version=self.version)
         for output in request.outputs:
-            shape = [batch, 8, 12] if output.name == "anomaly_map" else [batch, 1]
-            response.outputs.add(name=output.name, datatype="FP32", shape=shape)
+            shape = [batch, *SHAPES.get(output.name, [1])]
+            datatype = "INT32" if output.name == "neighbours" else "FP32"
+            response.outputs.add(name=output.name, datatype=datatype, shape=shape)
             values = np.broadcast_to(np.arange(batch).reshape([-1] + [1] * (len(shape) - 1)), shape)
-            response.raw_output_contents.append(values.astype(np.float32).tobytes())
+            values = values.astype(np.int32 if datatype == "INT32" else np.float32)
+            response.raw_output_contents.append(values.tobytes())
         return response
 
 
@@ -118,10 +121,12 @@ def session(
     return asyncio.run(talk())
 
 
-async def work(backend: TritonBackend, job: Callable[[Infer], T], timeout: float = 10) -> T:
+async def work(
+    backend: TritonBackend, job: Callable[[Infer], T], timeout: float = 10, *, explain: bool = False
+) -> T:
     contract = Contract("onegauge", "1", 32, 48, 8, 12, 4, "onnxruntime", {})
     model = TritonModel(contract, backend)
-    return await model.work(job, asyncio.get_running_loop().time() + timeout)
+    return await model.work(job, asyncio.get_running_loop().time() + timeout, explain=explain)
 
 
 async def infer(backend: TritonBackend, timeout: float = 10) -> Outputs:
@@ -150,6 +155,18 @@ def test_infer_asks_for_our_outputs_alone_and_flattens_the_scalars(server):
     assert server.request.model_version == "1"
     np.testing.assert_array_equal(outputs.score, [0, 1, 2])
     assert outputs.anomaly_map.shape == (3, 8, 12)
+
+
+def test_infer_asks_for_what_explains_where_that_is_wanted(server):
+    def ask(backend: TritonBackend) -> Awaitable[Outputs]:
+        return work(backend, lambda infer: infer(IMAGES), explain=True)
+
+    outputs: Outputs = session(server, ask)
+    assert [output.name for output in server.request.outputs] == list(EXPLAINED)
+    assert outputs.insight is not None
+    neighbours, weights, points = outputs.insight
+    assert (neighbours.dtype, neighbours[:, 0].tolist()) == (np.int32, [0, 1, 2])
+    assert (weights.shape, points.shape) == ((3, 5), (3, 8, 12, 4))
 
 
 def test_trace_goes_on_in_the_server_from_the_span_of_the_job(server):
