@@ -3,7 +3,8 @@
 What is published takes all images for new ones. Asked about an image that it compares others with,
 such a graph would find the image itself. So the group that is left out is a constant of the file,
 of which a copy for that purpose makes an input. Where the gauge has a library of normal images, all
-that follows from it is such a constant: images come and go by other values.
+that follows from it is such a constant: images come and go by other values. Of every gauge so is
+what was calibrated.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.detectors import Gallery
 from onegauge.training.gauge.alignments.cada import Cada
-from onegauge.training.gauge.gauge import Gauge, Reading
+from onegauge.training.gauge.gauge import DECIDED, Gauge, Reading
 
 OPSET = 20
 TRACED_BATCH = 2  # a batch of 1 would be baked into the graph
@@ -47,7 +48,7 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     own = torch.tensor([NEW])
     told = keeps_library(gauge)
-    constants = _library_constants(gauge) if told else {}
+    constants = _constants(gauge)
     names = [*Reading._fields, *(EXPLAINING if told else ()), *(HIDDEN if told else ())]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
@@ -111,13 +112,14 @@ class _Telling(nn.Module):
         return (*reading, rows.int(), weights, points, *described, raw)
 
 
-def _library_constants(gauge: Gauge) -> dict[str, Tensor]:
-    """All that follows from the library, by its names in the graph."""
-    state = dict(gauge.named_buffers())
+def _constants(gauge: Gauge) -> dict[str, Tensor]:
+    """What is calibrated, and all that follows from a library, by the names in the graph."""
+    rooms = LIBRARY if keeps_library(gauge) else ()
     return {
         name: value
-        for name, value in state.items()
-        if name.partition(".")[0] in LIBRARY
+        for name, value in gauge.named_buffers()
+        if name in DECIDED
+        or name.partition(".")[0] in rooms
         and not name.startswith(("detector.backbone", "detector.places"))
     }
 
