@@ -35,7 +35,7 @@ from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.model.repository import MODEL, Verification
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, load_verification_images
-from onegauge.training.config import LEAVE_ONE_OUT, SPLIT
+from onegauge.training.config import FRESH, LEAVE_ONE_OUT, SPLIT
 from onegauge.training.data.digest import file_digest
 from onegauge.training.gauge.gauge import Gauge
 from onegauge.training.progress import Progress
@@ -79,6 +79,11 @@ def export_run(
     """
     progress = Progress()
     checkpoint = load(run)
+    if checkpoint.recalibrated and flavour.precision != "fp32":
+        raise ExportError(
+            f"{run} was recalibrated on images that it does not keep, and {flavour.precision} "
+            "needs calibration images: export it in fp32"
+        )
     height, width = checkpoint.evidence.maps.shape[1:]
     spec = ModelSpec(
         name=name,
@@ -200,6 +205,12 @@ def _verification(model: Path, images: Tensor) -> Verification:
     return Verification(images[chosen].numpy(), score[chosen], novelty[chosen])
 
 
+def _calibration(checkpoint: Checkpoint) -> str:
+    if checkpoint.recalibrated:
+        return FRESH
+    return LEAVE_ONE_OUT if checkpoint.evidence.leaves_one_out else SPLIT
+
+
 def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
     """Where a model comes from and what it promises, as strings for config.pbtxt."""
     config, evidence = checkpoint.config, checkpoint.evidence
@@ -207,7 +218,7 @@ def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
         "alignment": config.alignment,
         "backbone": config.backbone,
         "calibrated_at": str(checkpoint.calibrated_at),
-        "calibration": LEAVE_ONE_OUT if evidence.leaves_one_out else SPLIT,
+        "calibration": _calibration(checkpoint),
         "calibration_images": str(checkpoint.calibration_images),
         "checkpoint_digest": file_digest(run / RECORD),
         "detector": config.detector,

@@ -37,6 +37,8 @@ HOMES = {
     "add": "teaching",
     "remove": "teaching",
     "references": "teaching",
+    "recalibrate": "teaching",
+    "suspects": "teaching",
 }
 MODULES = {
     "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,

@@ -59,6 +59,7 @@ class Checkpoint:
     depth: Depth  # of training files of more than 8 bits
     origins: tuple[Origin, ...]  # of the evidence's pictures, with names below `config.data`
     fitted_files: tuple[str, ...]  # what the detector was fitted on, by these names
+    recalibrated: bool = False  # on fresh images, which are not kept
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
         """The whole graph as the run decided, or calibrated for another alignment or target rate.
@@ -123,7 +124,7 @@ class Checkpoint:
     @property
     def calibration_images(self) -> int:
         """How many pictures were calibrated on, each of another part."""
-        return self.evidence.calibration_images
+        return len(self.decided["calibration.scores"])
 
     @property
     def false_alarm_rate(self) -> float:
@@ -132,8 +133,8 @@ class Checkpoint:
 
     @property
     def novelty_rate(self) -> float:
-        """What the calibration images carry of the target novelty rate."""
-        return carried(self.config.novelty_rate, self.calibration_images)
+        """What the images that novelty is calibrated on carry of its target rate."""
+        return carried(self.config.novelty_rate, self.evidence.calibration_images)
 
 
 def save(checkpoint: Checkpoint, verification: Tensor, folder: Path | None = None) -> None:
@@ -159,6 +160,7 @@ def save(checkpoint: Checkpoint, verification: Tensor, folder: Path | None = Non
         "bit_depth": checkpoint.depth.bits,
         "origins": checkpoint.origins,
         "fitted_files": checkpoint.fitted_files,
+        "recalibrated": checkpoint.recalibrated,
         "products": evidence.products,
         "digests": {name: file_digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
     }
@@ -214,6 +216,7 @@ def _restored(
         depth=Depth(record["bit_depth"]),
         origins=tuple(Origin(*origin) for origin in record["origins"]),
         fitted_files=tuple(record["fitted_files"]),
+        recalibrated=record["recalibrated"],
     )
 
 

@@ -12,6 +12,7 @@ from onegauge.training.groups import require_expression
 
 RATES = ("false_alarm_rate", "novelty_rate", "calibration_fraction")
 LEAVE_ONE_OUT, SPLIT = "leave-one-out", "split"
+FRESH = "fresh"  # of a gauge that was recalibrated after its training
 COUNTS = ("bank_size", "batch_size", "image_size", "references")
 
 

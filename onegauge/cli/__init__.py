@@ -20,7 +20,8 @@ import typer
 from onegauge.cli import gateway, inspection, models, teaching, training
 from onegauge.cli.inspection import AnomaliesFound
 
-EXTRAS = {"serve": "cpu", "add": "teach", "remove": "teach", "references": "teach"}
+TEACHING = ("add", "recalibrate", "references", "remove", "suspects")
+EXTRAS = {"serve": "cpu", **dict.fromkeys(TEACHING, "teach")}
 ON_WINDOWS = ("inspect", "watch", "key")  # the commands that run there
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -14,6 +14,7 @@ Name = Annotated[str, typer.Option(help="Of the model in a repository")]
 Candidate = Annotated[
     bool, typer.Option("--as-candidate", help="Add the next version, but do not serve it")
 ]
+PageFolder = Annotated[Path | None, typer.Option(help="Folder for the page")]
 Csv = Annotated[Path | None, typer.Option(help="File for the list")]
 
 
@@ -72,3 +73,59 @@ def references(target: Target, name: Name = "onegauge", csv: Csv = None) -> None
     else:
         write_csv(csv, COLUMNS, rows)
         typer.echo(f"wrote {len(rows)} references to {csv}")
+
+
+@app.command()
+def recalibrate(
+    target: Target,
+    data: Data,
+    name: Name = "onegauge",
+    false_alarm_rate: Annotated[
+        float | None, typer.Option(help="To promise, instead of that of the training")
+    ] = None,
+    group_by: GroupBy = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    out: PageFolder = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell and show what it would do, change nothing")
+    ] = False,
+    candidate: Candidate = False,
+) -> None:
+    """Find the threshold by fresh normal images of the line; nothing else changes."""
+    from onegauge.teach.addition import read_pictures
+    from onegauge.teach.recalibrate import recalibrate as run
+    from onegauge.teach.recalibrate import recalibration_of
+    from onegauge.teach.recalibration_page import write
+    from onegauge.teach.target import target_of
+    from onegauge.training.choice import Choice
+    from onegauge.training.progress import Progress
+
+    choice, gauge = Choice(tuple(include or ()), tuple(exclude or ())), target_of(target, name)
+    pictures = read_pictures(gauge, data, group_by, choice, Progress())
+    found = recalibration_of(gauge, pictures, false_alarm_rate)
+    for sentence in found.told():
+        typer.echo(sentence)
+    if out is not None:
+        typer.echo(f"wrote {write(found, out)}")
+    if not dry_run:
+        typer.echo(run(gauge, found, candidate=candidate))
+
+
+@app.command()
+def suspects(
+    target: Target,
+    name: Name = "onegauge",
+    out: PageFolder = None,
+    csv: Csv = None,
+) -> None:
+    """Show the normal images that are least like their like: dirt among them."""
+    from onegauge.library.fit import Fit
+    from onegauge.teach.suspects import suspects as run
+    from onegauge.teach.target import target_of
+
+    if out is None and csv is None:
+        raise typer.BadParameter("name --out, --csv or both: what is to be written")
+    fit = Fit.of(target_of(target, name).library)
+    for file in run(fit, [str(target), "--name", name], out, csv):
+        typer.echo(f"wrote {file}")

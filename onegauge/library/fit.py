@@ -101,6 +101,13 @@ class Fit:
         maps = self.library.maps[rows]
         return self.calibrated(self.cada.scores(maps, self.neighbours(rows), self.scoring))
 
+    def maps(self, rows: Rows) -> Array:
+        """The calibrated maps (R, h, w) of some rows, likewise; 0 where nothing is inspected."""
+        aligned = self.cada.maps(self.library.maps[rows], self.neighbours(rows))
+        inspected = self.library.inspected
+        found = self.calibrated(aligned)
+        return found if inspected is None else np.where(inspected, found, np.float32(0))
+
     def judge(self, added: Seen, own: Rows) -> tuple[Array, Array]:
         """Scores and novelties (B,) of images, beside references of none of the groups `own`."""
         groups = self.library.groups[self.library.references]

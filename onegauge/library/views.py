@@ -109,9 +109,14 @@ class Cada(NamedTuple):
 
     def scores(self, maps: Maps, neighbours: Neighbours, scoring: Scoring) -> Array:
         """Aligned scores (B,) of raw maps (B, h, w)."""
+        return scoring(self.maps(maps, neighbours))
+
+    def maps(self, maps: Maps, neighbours: Neighbours) -> Array:
+        """Raw maps (B, h, w), aligned."""
         location, scale = self.joined(neighbours)
         joined = self.views.joined(maps, neighbours)
-        return scoring((joined - location[:, None, None]) / scale[:, None, None])
+        aligned: Array = (joined - location[:, None, None]) / scale[:, None, None]
+        return aligned
 
 
 def thinned(maps: Maps) -> Array:

@@ -7,5 +7,6 @@ change       what another library does to decisions, and its graph, verified
 add, remove  the two ways to another library
 references   the images of a library, listed
 suspects     those least like their like, shown
-recalibrate  the threshold from fresh images of the line
+recalibrate  the threshold from fresh images of the line; recalibration_page shows what it would do
+share        so many images of so many; page: how pages are made
 """

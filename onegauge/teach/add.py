@@ -8,7 +8,7 @@ import numpy as np
 
 from onegauge.library.fit import Fit
 from onegauge.teach.addition import Pictures, grown, read_pictures
-from onegauge.teach.change import Change, rows_of, taught
+from onegauge.teach.change import FORGOTTEN, Change, rows_of, taught
 from onegauge.teach.observer import NEW, Observer
 from onegauge.teach.target import Target
 from onegauge.training.choice import Choice
@@ -24,12 +24,14 @@ def add(
     LibraryError, TeachingError, VerificationError and RepositoryError.
     """
     progress = Progress()
-    before = Fit.of(target.library)
+    before = target.fit()
     pictures = read_pictures(target, data, group_by, choice, progress)
     observer = Observer(target.graph(), before.constants())
     after = Fit.of(grown(target.library, pictures, observer))
     progress.say(_of_new(pictures, observer, before, after))
     progress.say(Change(before, after).told())
+    if target.recalibrated:
+        progress.say(FORGOTTEN)
     return target.keep(taught(target, observer, after, pictures.images), candidate=candidate)
 
 

@@ -71,7 +71,7 @@ def _new_ones(
     target: Target, paths: Sequence[Path], progress: Progress
 ) -> list[tuple[Path, Picture]]:
     """The pictures that can be read and are not known, each once."""
-    known, seen, bad = target.library.known, set[bytes](), 0
+    known, seen, bad = target.known, set[bytes](), 0
     found = []
     for path, picture in readable(paths, target.image_size, target.tiling, target.depth):
         if isinstance(picture, Unreadable):

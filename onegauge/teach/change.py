@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onegauge.export.errors import VerificationError
 from onegauge.export.graph import replace_constants
 from onegauge.export.session import Session
+from onegauge.library.conformal import Calibrated
 from onegauge.library.fit import Fit
 from onegauge.library.library import Library
 from onegauge.library.likeness import Array, Rows
@@ -19,9 +20,14 @@ from onegauge.service.model.contract import IMAGE
 from onegauge.service.model.repository import Verification
 from onegauge.teach.observer import NEW, Observer
 from onegauge.teach.target import Target, Taught
+from onegauge.training.config import LEAVE_ONE_OUT, SPLIT
 
 TOLERANCE = 2e-3  # of a score, the threshold being 1
 SHOWN = 8  # new images at most that a graph is verified on
+FORGOTTEN = (
+    "warning: the gauge was recalibrated on fresh images, which it does not keep; its threshold is "
+    "that of all references again: recalibrate it anew"
+)
 
 
 @dataclass(frozen=True)
@@ -61,38 +67,56 @@ def taught(target: Target, observer: Observer, after: Fit, images: NDArray[np.ui
     shown = np.concatenate([known.images, images[:SHOWN]])
     said = Session(model.SerializeToString())
     batches = ({IMAGE: shown[i : i + 1]} for i in range(len(shown)))
-    score, novelty = said.outputs(("score", "novelty"), batches)
+    score, novelty, p_value = said.outputs(("score", "novelty", "p_value"), batches)
     seen, _ = observer.see(shown, constants)
-    _require_agreement(score, novelty, *after.judge(seen, np.repeat(NEW, len(shown), 0)))
+    require_agreement(score, novelty, *after.judge(seen, np.repeat(NEW, len(shown), 0)))
+    require_p_values(p_value, after.calibrated.p_value(score))
     count = len(known.images)
     verification = Verification(known.images, score[:count], novelty[:count])
     return Taught(model, verification, parameters_of(after), after)
 
 
-def _require_agreement(score: Array, novelty: Array, expected: Array, strange: Array) -> None:
-    """Raise VerificationError unless a graph says of images (R,) what its library says."""
+def require_agreement(score: Array, novelty: Array, expected: Array, strange: Array) -> None:
+    """Raise VerificationError unless a graph says of images (R,) what is expected of it."""
     error = float(np.abs(score - expected).max())
     flipped = ((score >= 1) != (expected >= 1)) | ((novelty >= 1) != (strange >= 1))
     if not error <= TOLERANCE or flipped.any():
         raise VerificationError(
-            f"the changed graph differs from its library by {error:.2g} in the score (at most "
-            f"{TOLERANCE} allowed), and in {int(flipped.sum())} decisions"
+            f"the changed graph differs from its library, or from what it was, by {error:.2g} in "
+            f"the score (at most {TOLERANCE} allowed), and in {int(flipped.sum())} decisions"
+        )
+
+
+def require_p_values(p_value: Array, expected: NDArray[np.float64]) -> None:
+    """Raise VerificationError unless a graph gives images (R,) the p-values that are expected."""
+    if not np.allclose(p_value, expected, rtol=0, atol=1e-5):
+        raise VerificationError(
+            "the changed graph gives p-values of another number of calibration images: it is of an "
+            "older onegauge; export its run anew"
         )
 
 
 def parameters_of(fit: Fit) -> dict[str, str]:
     """What a configuration says of a library."""
     library = fit.library
-    told = {
-        "calibrated_at": str(int(time.time())),
-        "calibration_images": str(fit.calibration_images),
-        "false_alarm_rate": str(fit.false_alarm_rate),
+    both = np.isin(library.groups[library.held_out], library.groups[library.references])
+    return {
+        **calibration_of(fit.calibrated, fit.false_alarm_rate),
+        "calibration": LEAVE_ONE_OUT if both.any() else SPLIT,
         "novelty_rate": str(fit.novelty_rate),
         "references": str(len(library)),
         "training_images": str(len(np.unique(library.pictures[library.references]))),
     }
-    scores = fit.calibrated.scores.astype("<f4").tobytes()
-    return told | {"calibration_scores": b64encode(scores).decode()}
+
+
+def calibration_of(calibrated: Calibrated, false_alarm_rate: float) -> dict[str, str]:
+    """What a configuration says of a threshold that was found now."""
+    return {
+        "calibrated_at": str(int(time.time())),
+        "calibration_images": str(len(calibrated.scores)),
+        "calibration_scores": b64encode(calibrated.scores.astype("<f4").tobytes()).decode(),
+        "false_alarm_rate": str(false_alarm_rate),
+    }
 
 
 def rows_of(library: Library, pictures: Rows) -> Rows:

@@ -12,7 +12,7 @@ from onegauge.files import is_image
 from onegauge.library.fit import Fit
 from onegauge.library.library import Library
 from onegauge.library.likeness import Rows
-from onegauge.teach.change import Change, taught
+from onegauge.teach.change import FORGOTTEN, Change, taught
 from onegauge.teach.errors import TeachingError
 from onegauge.teach.observer import Observer
 from onegauge.teach.target import Target
@@ -54,10 +54,12 @@ def remove(target: Target, unwanted: Unwanted, *, candidate: bool) -> str:
     """Have images leave the library, and keep the gauge; tells where. Raises as `add`."""
     progress, library = Progress(), target.library
     gone = unwanted.pictures(library)
-    before = Fit.of(library)
+    before = target.fit()
     after = Fit.of(library.without(gone))
     progress.say(f"{len(gone)} images leave, {len(after.library)} references stay")
     progress.say(Change(before, after).told())
+    if target.recalibrated:
+        progress.say(FORGOTTEN)
     observer = Observer(target.graph(), before.constants())
     none = target.verification().images[:0]
     return target.keep(taught(target, observer, after, none), candidate=candidate)

@@ -17,6 +17,7 @@ from onnx import ModelProto
 
 from onegauge.export.graph import constants_of
 from onegauge.export.publish import add_version, publish
+from onegauge.library.conformal import Calibrated
 from onegauge.library.fit import Fit
 from onegauge.library.library import FILE, Library, load
 from onegauge.library.likeness import NEIGHBOURS
@@ -33,12 +34,14 @@ from onegauge.service.model.repository import (
     served_version,
 )
 from onegauge.teach.errors import TeachingError
+from onegauge.training.config import FRESH
 from onegauge.training.data.digest import file_digest
 
 if TYPE_CHECKING:
     from onegauge.training.checkpoint import Checkpoint
 
 RECORD = "checkpoint.json"  # where it is, a folder is a run
+CALIBRATION = ("calibration.origin", "calibration.span", "calibration.scores")
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,33 @@ class Target(ABC):
     """A gauge that is taught."""
 
     library: Library
+    keeps_library: bool
+    known: frozenset[str]  # digests of the files that it was made of, as far as it tells
     image_size: int  # pixels, square
     tiling: Tiling | None
     depth: Depth
+    promised: float | None  # the false-alarm rate, None where it does not say
+    recalibrated: bool  # on fresh images, which it does not keep
 
     @abstractmethod
     def graph(self) -> ModelProto:
         """Its graph, anew at each call: callers change it."""
+
+    def calibrated(self) -> Calibrated:
+        """Its threshold; raises TeachingError for a graph that does not tell."""
+        try:
+            origin, span, scores = constants_of(self.graph(), CALIBRATION).values()
+        except KeyError as exc:
+            raise TeachingError(
+                f"the graph is of an older onegauge, without the constant {exc}: export its run "
+                "anew"
+            ) from exc
+        return Calibrated(np.float32(origin), np.float32(span), scores)
+
+    def fit(self) -> Fit:
+        """What follows from its library, at the threshold in force."""
+        fit = Fit.of(self.library)
+        return replace(fit, calibrated=self.calibrated()) if self.recalibrated else fit
 
     @abstractmethod
     def verification(self) -> Verification:
@@ -102,6 +125,14 @@ class Published(Target):
                 f"({config.backend}, {precision}): teach its run, and export that anew"
             )
         self.image_size, self.tiling, self.depth = contract.height, contract.tiling, contract.depth
+        self.promised = contract.false_alarm_rate
+        self.recalibrated = contract.parameters.get("calibration") == FRESH
+        self.keeps_library = (stored.folder / FILE).exists()
+
+    @property
+    def known(self) -> frozenset[str]:  # type: ignore[override]
+        """The digests of its normal images, if it keeps them."""
+        return self.library.known if self.keeps_library else frozenset()
 
     @property
     def contract(self) -> Contract:
@@ -135,13 +166,18 @@ class Published(Target):
             told["parent_version"] = self.contract.version
             for name, value in told.items():
                 config.parameters[name].string_value = value
-            library = self.library if taught.fit is None else taught.fit.library
+            library = self._library(taught)
             version = add_version(
                 self.repository, config, file, taught.verification, library=library
             )
         if not candidate:
             publish(self.repository, config.name, version)
         return f"{'added' if candidate else 'published'} {folder / str(version)}"
+
+    def _library(self, taught: Taught) -> Library | None:
+        if taught.fit is not None:
+            return taught.fit.library
+        return self.library if self.keeps_library else None
 
 
 class Run(Target):
@@ -155,12 +191,23 @@ class Run(Target):
         config = self.checkpoint.config
         self.image_size, self.tiling = config.image_size, config.tiling
         self.depth = self.checkpoint.depth
+        self.promised = self.checkpoint.false_alarm_rate
+        self.recalibrated = self.checkpoint.recalibrated
+        self.keeps_library = self.checkpoint.keeps_library
+
+    @property
+    def known(self) -> frozenset[str]:  # type: ignore[override]
+        """The digests of its normal images, and without a library of those calibrated on."""
+        if self.keeps_library:
+            return self.library.known
+        pictures = {*self.checkpoint.evidence.pictures.tolist()}
+        return frozenset(self.checkpoint.origins[picture].digest for picture in pictures)
 
     @cached_property
     def library(self) -> Library:  # type: ignore[override]
         """Its normal images; raises TeachingError where it compares with none."""
         config = self.checkpoint.config
-        if not self.checkpoint.keeps_library:
+        if not self.keeps_library:
             raise TeachingError(
                 f"{self.folder} has the detector {config.detector}, the alignment "
                 f"{config.alignment} and {len(self.checkpoint.evidence.references)} references: "
@@ -207,7 +254,12 @@ class Run(Target):
 
         values = constants_of(taught.model, DECIDED)
         decided = {name: torch.from_numpy(value.copy()) for name, value in values.items()}
-        changed = replace(self.checkpoint, decided=decided, calibrated_at=int(time.time()))
+        changed = replace(
+            self.checkpoint,
+            decided=decided,
+            calibrated_at=int(time.time()),
+            recalibrated=taught.fit is None,
+        )
         return changed if taught.fit is None else changed.with_library(taught.fit.library)
 
 

@@ -138,6 +138,7 @@ def build_gauge(
     if decided is None:
         _calibrate(gauge, evidence, config)
     else:
+        gauge.calibration = Calibration(len(decided["calibration.scores"]))
         gauge.load_state_dict(decided, strict=False)
     return gauge
 
