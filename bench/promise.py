@@ -2,10 +2,10 @@
 
     python -m bench.promise RUN
 
-Of the run's own normal images four fifths are references and calibrate, and the others are
-inspected as new ones. Each has the map that it has beside all images but its group's. Prints false
-alarms in %, as their mean over the divisions, with the spread, and those of the product that has
-most on average.
+Of the parts that a run was trained on four fifths are references and calibrate, and of each of the
+others an image is inspected as a new one. It has the map that it has beside all other parts. Prints
+false alarms in %, as their mean over the divisions, with the spread, and those of the product that
+has most on average.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import typer
+from torch import Tensor
 
 from onegauge.training.checkpoint import Checkpoint, load
 from onegauge.training.gauge.alignments import aligned_maps
 from onegauge.training.gauge.evidence import Evidence
 from onegauge.training.gauge.gauge import build_gauge, look_of
-from onegauge.training.groups import one_of_each
 
-INSPECTED = 0.2  # of the groups
+INSPECTED = 0.2  # of the parts
 
 
 def main(run: Path, divisions: int = 50, rates: str = "0.05,0.01") -> None:
@@ -44,15 +44,17 @@ def main(run: Path, divisions: int = 50, rates: str = "0.05,0.01") -> None:
 def flagged(checkpoint: Checkpoint, rate: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Of images that did not calibrate, whether each is anomalous (n,), and its product (n,)."""
     evidence = checkpoint.evidence
-    _, groups = np.unique(evidence.groups.numpy(), return_inverse=True)
-    order = np.random.default_rng(seed).permutation(groups.max() + 1)
-    share = round(INSPECTED * len(order))
-    inspected = np.isin(groups, order[:share])  # rows of the evidence
-    references, held_out = evidence.references.numpy(), evidence.held_out.numpy()
-    known = torch.from_numpy(references[~inspected[references]])
-    new = one_of_each(groups[references], np.sort(order[:share]), seed)
-    new = torch.from_numpy(references[new])
-    held_out = torch.from_numpy(held_out[~inspected[held_out]])
+    parts = evidence.parts.numpy()
+    order = np.random.default_rng(seed).permutation(np.unique(parts))
+    inspected = torch.from_numpy(np.isin(parts, order[: round(INSPECTED * len(order))]))  # (T,)
+    known, held_out, new = (
+        rows[inspected[rows] == chosen]
+        for rows, chosen in (
+            (evidence.references, False),
+            (evidence.held_out, False),
+            (beside_other_parts(evidence), True),
+        )
+    )
     part: Evidence = replace(evidence, references=known, held_out=held_out)
     config = replace(checkpoint.config, false_alarm_rate=rate)
     gauge = build_gauge(config, checkpoint.backbone, checkpoint.detector, part)
@@ -62,6 +64,20 @@ def flagged(checkpoint: Checkpoint, rate: float, seed: int) -> tuple[np.ndarray,
         maps = aligned_maps(gauge.alignment, part.maps[new], look, products)
         scores = gauge.calibration(gauge.scoring(maps))
     return (scores >= 1).numpy(), np.array(products)
+
+
+def beside_other_parts(evidence: Evidence) -> Tensor:
+    """A row for each part, of an image that is scored without its part.
+
+    That is the reference itself where it is alone. It is compared with those around it in a
+    sequence, as what calibrates is not.
+    """
+    parts, held_out = evidence.parts, evidence.held_out
+    shown, of_each, images = parts[evidence.references].unique(
+        return_inverse=True, return_counts=True
+    )
+    alone = torch.isin(parts[held_out], shown[images == 1])
+    return torch.cat([evidence.references[images[of_each] == 1], held_out[~alone]])
 
 
 def _of_product(found: list[tuple[np.ndarray, np.ndarray]], name: str) -> float:

@@ -1,7 +1,9 @@
-"""Which images show one part: a group, that no split, leave-out or search for neighbours divides.
+"""Which images show one part, and which are of one group, whose images are never compared.
 
-Shots of one part are so alike that each tells how the others score. A group is told by names, or
-found in the images: see `copies`.
+Shots of one part are so alike that each tells how the others score, so no split divides a part, it
+counts once, and what sets the threshold is scored without it. A part is told by names, or found in
+the images: see `copies`. One that is told is a group. Where parts are found each picture is one:
+what is near to a reference is near to new images as well, and tells of both what is usual.
 """
 
 from __future__ import annotations
@@ -36,18 +38,35 @@ def parts_by_name(names: Iterable[str], group_by: str) -> dict[str, Hashable]:
 
 
 def numbered(parts: Sequence[Hashable]) -> np.ndarray:
-    """The group (N,) of each image of the parts, counted as they first come."""
+    """The number (N,) of each image's part, counted as they first come."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(part, len(numbers)) for part in parts], np.int64)
 
 
-def one_of_each(groups: np.ndarray, chosen: np.ndarray, seed: int) -> np.ndarray:
-    """One image of each chosen group (G,), drawn at random among the images' groups (N,): (G,).
+def part_by_part(parts: np.ndarray) -> np.ndarray:
+    """A group (N,) for each image of the parts (N,), so numbered that those of a part follow."""
+    groups = np.empty_like(parts)
+    groups[np.argsort(parts, kind="stable")] = np.arange(len(parts))
+    return groups
+
+
+def groups_within(parts: np.ndarray, groups: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The first and the last group (..., 2) of the parts `ends` (..., 2), first to last.
+
+    `parts` and `groups` (N,) are those of all images, numbered in the same order.
+    """
+    _, one = np.unique(groups, return_index=True)
+    whose, first, last = parts[one], ends[..., 0], ends[..., 1]  # (G,) in rising order
+    return np.stack([whose.searchsorted(first), whose.searchsorted(last, "right") - 1], axis=-1)
+
+
+def one_of_each(parts: np.ndarray, chosen: np.ndarray, seed: int) -> np.ndarray:
+    """One image of each chosen part (G,), drawn at random among the images' parts (N,): (G,).
 
     Of a new part, too, any image may come, so that these are exchangeable with it.
     """
-    order = np.random.default_rng(seed).permutation(len(groups))
-    _, first = np.unique(groups[order], return_index=True)
+    order = np.random.default_rng(seed).permutation(len(parts))
+    _, first = np.unique(parts[order], return_index=True)
     return np.sort(order[first][chosen])
 
 

@@ -16,7 +16,14 @@ from onegauge.training.errors import ConfigError, DataError
 from onegauge.training.gauge.alignments import Cada, Look, References
 from onegauge.training.gauge.calibration import Calibration
 from onegauge.training.gauge.scoring import Scoring
-from onegauge.training.groups import numbered, one_of_each, parts_by_name, require_expression
+from onegauge.training.groups import (
+    groups_within,
+    numbered,
+    one_of_each,
+    part_by_part,
+    parts_by_name,
+    require_expression,
+)
 from onegauge.training.train import train
 
 PARTS, SHOTS = 40, 5
@@ -58,6 +65,20 @@ def test_an_expression_that_tells_no_part_is_refused_before_anything_is_read(gro
     require_expression("folder")
 
 
+def test_pictures_of_a_part_that_was_found_follow_each_other_as_groups():
+    parts = np.array([0, 1, 0, 2, 1, 0])
+    groups = part_by_part(parts)
+    assert groups.tolist() == [0, 3, 1, 5, 4, 2]
+    spans = groups_within(parts, groups, np.array([[0, 0], [1, 1], [2, 2], [1, 2], [0, 2]]))
+    assert spans.tolist() == [[0, 2], [3, 4], [5, 5], [3, 5], [0, 5]]
+
+
+def test_a_part_that_was_told_is_one_group_of_the_same_number():
+    parts = np.array([0, 1, 0, 2, 1, 0])
+    ends = np.array([[0, 0], [1, 2]])
+    assert groups_within(parts, parts, ends).tolist() == ends.tolist()
+
+
 def test_one_image_of_each_chosen_part_is_drawn_and_every_one_of_its_images_may_be():
     groups = np.repeat(np.arange(4), 3)
     drawn = [one_of_each(groups, np.array([0, 2]), seed) for seed in range(40)]
@@ -77,26 +98,34 @@ def drawn_shots(parts: int, generator: torch.Generator) -> tuple[torch.Tensor, t
     return 5 + drawn(8, 8), drawn(6)
 
 
-def flagged(seed: int, groups: torch.Tensor) -> float:
-    """The share of images of new parts at 1.0 or more, where `groups` are left out together."""
+def flagged(seed: int, groups: torch.Tensor, parts: torch.Tensor) -> float:
+    """The share of images of new parts at 1.0 or more.
+
+    What is usual is told without the `groups` of images, and the threshold set without their parts.
+    """
     generator = torch.Generator().manual_seed(seed)
     maps, known = drawn_shots(PARTS, generator)
-    apart = distances(known, known).masked_fill(groups[:, None] == groups, torch.inf)
-    look, scoring = Look(known, nearest(apart)), Scoring(0.1)
-    aligner = Cada(References(maps, look, ("",) * len(maps), scoring))
-    held = torch.from_numpy(one_of_each(groups.numpy(), groups.unique().numpy(), seed))
-    seen = scoring(aligner(maps[held], Look(known[held], look.neighbours.of(held))).maps)
+    looks = [
+        Look(known, nearest(apart.masked_fill(own[:, None] == own, torch.inf)))
+        for apart, own in ((distances(known, known), own) for own in (groups, parts))
+    ]
+    scoring = Scoring(0.1)
+    aligner = Cada(References(maps, looks[0], ("",) * len(maps), scoring))
+    held = torch.from_numpy(one_of_each(parts.numpy(), parts.unique().numpy(), seed))
+    seen = scoring(aligner(maps[held], Look(known[held], looks[1].neighbours.of(held))).maps)
     maps, embedding = drawn_shots(PARTS, generator)
     new = scoring(aligner(maps, Look(embedding, nearest(distances(embedding, known)))).maps)
     return float((Calibration.of(seen, 0.05)(new) >= 1).float().mean())
 
 
 def test_with_five_shots_of_a_part_the_promise_holds_for_new_parts():
-    part = torch.arange(PARTS).repeat_interleave(SHOTS)
-    kept_together = np.mean([flagged(seed, part) for seed in range(20)])
-    taken_apart = np.mean([flagged(seed, torch.arange(PARTS * SHOTS)) for seed in range(3)])
-    assert kept_together <= 1.5 * carried(0.05, PARTS)
-    assert taken_apart > 3 * 0.05  # which is what groups are for
+    part, alone = torch.arange(PARTS).repeat_interleave(SHOTS), torch.arange(PARTS * SHOTS)
+    for groups in (part, alone):  # parts were told, or found
+        assert np.mean([flagged(seed, groups, part) for seed in range(20)]) <= 1.5 * carried(
+            0.05, PARTS
+        )
+    taken_apart = np.mean([flagged(seed, alone, alone) for seed in range(3)])
+    assert taken_apart > 3 * 0.05  # which is what parts are for
 
 
 def config(data: Path, out: Path, **changes: object) -> TrainConfig:
@@ -132,14 +161,14 @@ def test_no_part_is_on_both_sides_of_the_split(shots, tmp_path, group_by, capsys
     assert "6 calibration images promise a false-alarm rate of 0.143, not 0.1" in told
     assert run.false_alarm_rate == pytest.approx(1 / 7)
     assert (run.calibration_images, run.images) == (6, 18)
-    groups, known, held_out = (
-        getattr(run.evidence, name) for name in ("groups", "references", "held_out")
+    parts, known, held_out = (
+        getattr(run.evidence, name) for name in ("parts", "references", "held_out")
     )
-    assert groups[known].unique(return_counts=True)[1].tolist() == [3] * 6
-    assert not set(groups[held_out].tolist()) & set(groups[known].tolist())
+    assert parts[known].unique(return_counts=True)[1].tolist() == [3] * 6
+    assert not set(parts[held_out].tolist()) & set(parts[known].tolist())
     assert len(parts_of(run.calibration_files)) == 6
     assert not parts_of(run.calibration_files) & parts_of(run.fitted_files)
-    assert load(run.config.out).evidence.groups.tolist() == groups.tolist()
+    assert load(run.config.out).evidence.parts.tolist() == parts.tolist()
 
 
 def test_one_shot_of_each_part_is_calibrated_on_where_parts_are_left_out(shots, tmp_path):
@@ -149,11 +178,37 @@ def test_one_shot_of_each_part_is_calibrated_on_where_parts_are_left_out(shots, 
     assert len({name[0] for name in run.calibration_files}) > 1  # any shot, as of a new part
 
 
-def test_an_image_is_compared_with_no_other_shot_of_its_part(shots, tmp_path):
-    together = train(config(shots, tmp_path / "together"))
-    apart = train(config(shots, tmp_path / "apart", group_by="(.+)"))
-    raw = [float(run.evidence.maps.float().mean()) for run in (together, apart)]
-    assert raw[0] > 1.2 * raw[1]
+@pytest.fixture(scope="module")
+def raw_scores(shots, tmp_path_factory) -> dict[str | None, tuple[float, float]]:
+    """Mean of the maps that tell what is usual and of those that set the threshold, by group_by."""
+    found = {}
+    for group_by in (None, r"-(\d+)", "(.+)"):
+        out = tmp_path_factory.mktemp("run") / "run"
+        evidence = train(config(shots, out, group_by=group_by)).evidence
+        sides = evidence.references, evidence.held_out
+        found[group_by] = tuple(float(evidence.maps[rows].float().mean()) for rows in sides)
+    return found
+
+
+def test_the_threshold_is_set_beside_no_other_shot_of_a_part(raw_scores):
+    among_shots = raw_scores["(.+)"][1]
+    assert all(raw_scores[group_by][1] > 1.2 * among_shots for group_by in (None, r"-(\d+)"))
+
+
+def test_what_is_usual_is_told_beside_shots_that_were_found_and_not_beside_those_told(raw_scores):
+    among_shots = raw_scores["(.+)"][0]
+    assert raw_scores[None][0] == pytest.approx(among_shots, rel=1e-3)
+    assert raw_scores[r"-(\d+)"][0] > 1.2 * among_shots
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+def test_what_sets_the_threshold_knows_its_own_part_alone(shots, tmp_path, tile):
+    evidence = train(config(shots, tmp_path / "run", tile=tile)).evidence
+    groups, parts = evidence.groups[evidence.references], evidence.parts[evidence.references]
+    for row in evidence.held_out.tolist():
+        first, last = evidence.own[row].tolist()
+        barred = (groups >= first) & (groups <= last)
+        assert torch.equal(barred, parts == evidence.parts[row])
 
 
 @pytest.mark.parametrize("tile", [None, 32])
@@ -166,5 +221,6 @@ def test_parts_are_what_must_be_many(shots, tmp_path, tile):
 def test_shots_of_a_part_are_found_by_their_tiles(shots, tmp_path, capsys):
     run = train(config(shots, tmp_path / "run", tile=32))
     assert "36 of 36 images are near-copies" in capsys.readouterr().err
-    assert run.evidence.groups.unique(return_counts=True)[1].tolist() == [12] * 12
+    shown = run.evidence.parts[run.evidence.references]
+    assert shown.unique(return_counts=True)[1].tolist() == [12] * 12
     assert run.calibration_images == 12

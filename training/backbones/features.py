@@ -45,7 +45,7 @@ class Features:
         self.stages = tuple(stages)
         self.device = device
         self.rows = np.arange(len(images)) if rows is None else rows  # of the images in view
-        # (N,) what must not tell how the others score: tiles of a picture, pictures of a part
+        # (N,) what must not tell how the others score: tiles of a picture, pictures of a part told
         self.groups = np.arange(len(images)) if groups is None else groups
         self.neighbours = neighbours  # of all N images, none of the groups that are their own
         # (N, 2) the first and the last group that must not tell how each scores: its own

@@ -89,7 +89,7 @@ def require_difference(prints: np.ndarray) -> None:
 
 
 def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.ndarray:
-    """The group (N,) of each picture by its print uint8 (N, s, s); most are alone in theirs.
+    """The part (N,) of each picture by its print uint8 (N, s, s); most are alone in theirs.
 
     Each is compared with those that look most like it by `looks` (N, E). What is alike by far more
     than anything else is one part, if both say so: where parts differ no more than their shots do,

@@ -25,6 +25,7 @@ from onegauge.training.data.reading import DESCRIPTORS, RECORD, write_corpus
 from onegauge.training.data.selection import Selection
 from onegauge.training.data.sequence import spans
 from onegauge.training.errors import CheckpointError
+from onegauge.training.groups import groups_within
 from onegauge.training.progress import Progress
 
 
@@ -34,7 +35,7 @@ class Corpus:
 
     paths: tuple[Path, ...]  # of the pictures
     origins: tuple[Origin, ...]  # of the pictures
-    groups: np.ndarray  # (P,) of pictures that show one part
+    parts: np.ndarray  # (P,) that pictures show
     products: np.ndarray  # (P,) of the pictures: for class-aware alignment alone
     pictures: np.ndarray  # (N,) that each image is, or is a tile of
     features: Features  # of N images
@@ -49,11 +50,15 @@ class Corpus:
         return self._beside(references, self.features.own)
 
     def apart(self, references: np.ndarray) -> Corpus:
-        """The same, where the folder's order tells without the groups around each image, too."""
-        near = self.beside(references).features.neighbours
+        """The same with other parts alone; where the folder's order tells not those around."""
+        parts = self.parts[self.pictures]
+        others = self._beside(references, self._groups_of(np.stack([parts, parts], axis=1)))
+        alike = references[others.features.neighbours.rows.numpy()]
         folders = [self.paths[picture].parent for picture in self.pictures]
-        alike = references[near.rows.numpy()]
-        return self._beside(references, spans(folders, self.features.sources, alike))
+        return self._beside(references, self._groups_of(spans(folders, parts, alike)))
+
+    def _groups_of(self, ends: np.ndarray) -> np.ndarray:
+        return groups_within(self.parts[self.pictures], self.features.groups, ends)
 
     def _beside(self, references: np.ndarray, own: np.ndarray) -> Corpus:
         groups = torch.from_numpy(self.features.sources[references])
@@ -91,15 +96,15 @@ def _reopened(
     origins = tuple(Origin(*origin) for origin in record["origins"])
     paths = tuple(selection.root / origin.name for origin in origins)
     pictures = np.repeat(np.arange(len(paths)), record["tiles"])
-    groups = np.array(record["groups"])
+    groups = np.array(record["groups"])[pictures]
     descriptors = load_file(state / DESCRIPTORS)
     return Corpus(
         paths=paths,
         origins=origins,
-        groups=groups,
+        parts=np.array(record["parts"]),
         products=np.array([selection.layout.product_of(path) for path in paths]),
         pictures=pictures,
-        features=reopen(state, groups[pictures], backbone.mean.device),
+        features=reopen(state, groups, backbone.mean.device),
         deviations=descriptors["deviations"],
         quarters=descriptors["quarters"],
         digest=data_digest((origin.name, origin.digest) for origin in origins),

@@ -23,7 +23,7 @@ from onegauge.training.data.bit_depth import depth_of
 from onegauge.training.data.copies import Originals, near_copies, print_of, require_difference
 from onegauge.training.data.dataset import MAX_UNREADABLE, Picture, Unreadable, readable
 from onegauge.training.errors import BackboneError, DataError
-from onegauge.training.groups import numbered, parts_by_name
+from onegauge.training.groups import numbered, part_by_part, parts_by_name
 from onegauge.training.progress import Progress
 from onegauge.training.resume import whole
 
@@ -57,13 +57,15 @@ def write_corpus(
     originals, copies, descriptors = _read(paths, depth, config, backbone, state, progress)
     require_difference(np.stack([original.print for original in originals]))
     if parts is not None:
-        groups = numbered([parts[original.origin.name] for original in originals])
+        shown = groups = numbered([parts[original.origin.name] for original in originals])
     else:
-        groups = _found_groups(originals, descriptors["deviations"], progress)
+        shown = _found_parts(originals, descriptors["deviations"], progress)
+        groups = part_by_part(shown)
     save_file(descriptors, state / DESCRIPTORS)
     record = {
         "origins": [original.origin for original in originals],
         "tiles": [original.tiles for original in originals],
+        "parts": shown.tolist(),
         "groups": groups.tolist(),
         "copies": copies,
         "listing": listing,
@@ -108,23 +110,23 @@ def _read(
     return kept, len(originals.copies), descriptors
 
 
-def _found_groups(originals: Sequence[_Original], looks: Tensor, progress: Progress) -> np.ndarray:
-    """The group (P,) of each picture by its print, and by how its tiles (N, D) look on average."""
+def _found_parts(originals: Sequence[_Original], looks: Tensor, progress: Progress) -> np.ndarray:
+    """The part (P,) of each picture by its print, and by how its tiles (N, D) look on average."""
     if len(originals) < 2:
         return np.arange(len(originals))
     tiles = looks.split([original.tiles for original in originals])
     average = torch.stack([part.mean(0) for part in tiles])  # (P, D)
     prints = np.stack([original.print for original in originals])
-    groups = near_copies(prints, Embedding(average)(average), progress)
-    _, sizes = np.unique(groups, return_counts=True)
+    parts = near_copies(prints, Embedding(average)(average), progress)
+    _, sizes = np.unique(parts, return_counts=True)
     if sizes.max() > 1:
         progress.say(
-            f"{sizes[sizes > 1].sum()} of {len(groups)} images are near-copies, as several shots "
+            f"{sizes[sizes > 1].sum()} of {len(parts)} images are near-copies, as several shots "
             f"of one part are: they count as {(sizes > 1).sum()} parts, {len(sizes)} in all, and "
             "the false-alarm rate is promised for new parts; --group-by tells by the names what "
             "is of one part"
         )
-    return groups
+    return parts
 
 
 def _describe(

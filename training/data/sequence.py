@@ -18,33 +18,33 @@ EVIDENT = 10.0  # standard deviations beyond chance
 MOST = 0.5  # of an image's neighbours that are near in order by chance
 
 
-def spans(folders: Sequence[Path], groups: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """First and last group (N, 2) that must not tell how each of N images scores.
+def spans(folders: Sequence[Path], parts: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """First and last part (N, 2) that must not tell how each of N images scores.
 
-    That is the image's own one, and where order tells those around it in its folder. `groups` (N,)
+    That is the image's own one, and where order tells those around it in its folder. `parts` (N,)
     are counted as they first come in the order of the names; `neighbours` (N, k) are rows of the
-    images most like each, the nearest first, none of its own group.
+    images most like each, the nearest first, none of its own part.
     """
-    found = np.stack([groups, groups], axis=1)
+    found = np.stack([parts, parts], axis=1)
     names = np.array([folder.as_posix() for folder in folders])
     for name in np.unique(names):
         rows = np.flatnonzero(names == name)
-        parts = np.unique(groups[rows])
-        reach = min(FARTHEST, round(REACH * len(parts)))
-        if len(parts) >= FEWEST and _tells(rows, groups, neighbours, reach):
-            place = np.searchsorted(parts, groups[rows])
-            found[rows, 0] = parts[np.maximum(place - reach, 0)]
-            found[rows, 1] = parts[np.minimum(place + reach, len(parts) - 1)]
+        here = np.unique(parts[rows])
+        reach = min(FARTHEST, round(REACH * len(here)))
+        if len(here) >= FEWEST and _tells(rows, parts, neighbours, reach):
+            place = np.searchsorted(here, parts[rows])
+            found[rows, 0] = here[np.maximum(place - reach, 0)]
+            found[rows, 1] = here[np.minimum(place + reach, len(here) - 1)]
     return found
 
 
-def _tells(rows: np.ndarray, groups: np.ndarray, neighbours: np.ndarray, reach: int) -> bool:
+def _tells(rows: np.ndarray, parts: np.ndarray, neighbours: np.ndarray, reach: int) -> bool:
     """Whether the nearest neighbour of each of `rows` is near in order more often than the others.
 
     These are of its kind as well, so that chance is what they show, as far as they are not all
     near themselves.
     """
-    apart = np.abs(groups[neighbours[rows]] - groups[rows, None])  # (R, k)
+    apart = np.abs(parts[neighbours[rows]] - parts[rows, None])  # (R, k)
     near = (apart <= reach) & np.isin(neighbours[rows], rows)
     chance = near[:, 1:].mean(1).clip(max=MOST)
     beyond = (near[:, 0] - chance).sum()

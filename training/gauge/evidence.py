@@ -22,14 +22,16 @@ from onegauge.training.progress import Progress
 class Evidence:
     """Raw maps and descriptors of T normal images: the references, and those calibrated on.
 
-    Where each image is scored as if nothing had seen its part, the same images are both; those of
-    which the folder's order tells are there a second time, as they score apart from those around.
+    Where each image is scored as if nothing had seen it, the same images are both. Those that the
+    threshold is set by are there a second time where they score otherwise beside other parts alone,
+    or apart from those around them, of which the folder's order tells.
     """
 
     maps: Tensor  # (T, h, w) fp16, out of fold
     deviations: Tensor  # (T, D)
     quarters: Tensor  # (T, 4, D)
-    groups: Tensor  # (T,) that each is of: those of one part, and tiles of one picture
+    parts: Tensor  # (T,) that each shows, told or found
+    groups: Tensor  # (T,) that each is of: a part that was told, or a picture with its tiles
     own: Tensor  # (T, 2) the first and the last group that must not tell how each scores
     pictures: Tensor  # (T,) that each is, or is a tile of
     products: tuple[str, ...]  # (T,) from the folders' names
@@ -75,7 +77,7 @@ def gather(
     Raises DataError for an image that can be compared with no other one.
     """
     known, apart = split.references, corpus.apart(split.references)
-    others = (apart.features.own != corpus.features.own).any(1)  # around them, order tells
+    others = (apart.features.own != corpus.features.own).any(1)
     again = split.held_out[others[split.held_out] | ~np.isin(split.held_out, known)]
     sides = (corpus.features, known), (apart.features, again)
     maps = [detector.out_of_fold(side.subset(rows), progress) for side, rows in sides if len(rows)]
@@ -87,6 +89,7 @@ def gather(
         maps=torch.cat(maps),
         deviations=corpus.deviations[kept],
         quarters=corpus.quarters[kept],
+        parts=torch.from_numpy(corpus.parts[corpus.pictures[kept]]),
         groups=torch.from_numpy(corpus.features.sources[kept]),
         own=torch.from_numpy(np.concatenate([side.own[rows] for side, rows in sides])),
         pictures=torch.from_numpy(corpus.pictures[kept]),

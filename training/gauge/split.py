@@ -48,16 +48,17 @@ def split_corpus(corpus: Corpus, config: TrainConfig, progress: Progress) -> Spl
     Raises DataError where there are too few, or too few references.
     """
     _require_parts(corpus, config)
-    parts = len(np.unique(corpus.groups))
+    parts = len(np.unique(corpus.parts))
     if leaves_one_out(config):
         fitted = calibrated = np.arange(parts)
         _warn(parts, parts, config, progress)
     else:
         fitted, calibrated = split_parts(parts, config, progress)
-    fit = np.flatnonzero(np.isin(corpus.features.sources, fitted))
-    held_out = np.isin(corpus.pictures, one_of_each(corpus.groups, calibrated, config.seed))
+    shown = corpus.parts[corpus.pictures]
+    fit = np.flatnonzero(np.isin(shown, fitted))
+    held_out = np.isin(corpus.pictures, one_of_each(corpus.parts, calibrated, config.seed))
     references = _references(fit, config, progress)
-    comparable(torch.from_numpy(corpus.features.sources[references]), 1)  # raises if they are not
+    comparable(torch.from_numpy(shown[references]), 1)  # raises if they are not
     # What a detector remembers is of the references alone, by whose numbers neighbours are told
     fitted_on = references if DETECTORS[config.detector].leaves_one_out else fit
     return Split(fitted_on, references, np.flatnonzero(held_out))
@@ -102,7 +103,7 @@ def require_enough(images: int, config: TrainConfig, why: str = "") -> None:
 
 def _require_parts(corpus: Corpus, config: TrainConfig) -> None:
     """Raise DataError where files are many, but of too few different images or parts."""
-    parts, images = len(np.unique(corpus.groups)), len(corpus.paths)
+    parts, images = len(np.unique(corpus.parts)), len(corpus.paths)
     told = []
     if corpus.copies:
         told.append(f"{corpus.copies} files are copies of others")

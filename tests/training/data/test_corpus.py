@@ -143,14 +143,14 @@ def test_files_with_the_same_pixels_count_once_and_the_first_is_kept(tmp_path, b
     )
 
 
-def test_names_tell_the_groups_where_asked_for(tmp_path, backbone):
+def test_names_tell_parts_and_groups_where_asked_for(tmp_path, backbone):
     config = replace(folder(tmp_path, 6, 0), group_by=r"(\d)[0-2]")
     for old, new in (("03", "10"), ("04", "11"), ("05", "12")):
         (config.data / f"{old}.png").rename(config.data / f"{new}.png")
     corpus = read(config, backbone)
-    assert corpus.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert corpus.parts.tolist() == [0, 0, 0, 1, 1, 1]
     assert corpus.features.sources.tolist() == [0, 0, 0, 1, 1, 1]
-    assert np.array_equal(read(config, backbone).groups, corpus.groups)
+    assert np.array_equal(read(config, backbone).parts, corpus.parts)
 
 
 def test_a_name_without_a_part_is_said_before_anything_is_read(tmp_path, backbone, monkeypatch):

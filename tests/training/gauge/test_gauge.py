@@ -68,6 +68,7 @@ def without(run: Checkpoint, row: int) -> Gauge:
         maps=evidence.maps[others],
         deviations=evidence.deviations[others],
         quarters=evidence.quarters[others],
+        parts=evidence.parts[others],
         groups=evidence.groups[others],
         own=evidence.own[others],
         pictures=evidence.pictures[others],
