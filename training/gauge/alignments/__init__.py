@@ -3,6 +3,7 @@
 from onegauge.training.gauge.alignments.alignment import (
     Aligned,
     Alignment,
+    Apart,
     Look,
     References,
     Unaligned,
@@ -29,4 +30,13 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "none": Unaligned,
 }
 
-__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ByProduct", "Look", "References", "aligned_maps"]
+__all__ = [
+    "ALIGNMENTS",
+    "Aligned",
+    "Alignment",
+    "Apart",
+    "ByProduct",
+    "Look",
+    "References",
+    "aligned_maps",
+]
