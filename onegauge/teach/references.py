@@ -33,7 +33,7 @@ def listed(fit: Fit) -> list[tuple[str, ...]]:
         origin = library.origins[picture]
         nearest = library.origins[library.pictures[rows[neighbours.rows[place, 0]]]]
         added = datetime.fromtimestamp(origin.added, UTC).isoformat(timespec="seconds")
-        group = str(library.groups[rows[place]])
+        group = str(library.parts[rows[place]])
         found[picture] = (
             *(origin.id, origin.name, group, added, f"{p_values[place]:.4f}", nearest.id),
         )

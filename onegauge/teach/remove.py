@@ -33,7 +33,7 @@ class Unwanted:
         rows = library.references
         there = {library.origins[p].id: p for p in np.unique(library.pictures[rows]).tolist()}
         found = [_known(there, name, "reference") for name in self.ids]
-        of_group = {g: library.pictures[rows][library.groups[rows] == g] for g in self.groups}
+        of_group = {g: library.pictures[rows][library.parts[rows] == g] for g in self.groups}
         for group, pictures in of_group.items():
             if not len(pictures):
                 raise TeachingError(f"the library has no group {group}: see onegauge references")

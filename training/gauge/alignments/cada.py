@@ -69,7 +69,7 @@ class Statistics(nn.Module):
         """From the scores of the references and the neighbours of each."""
         super().__init__()
         self.register_buffer("usual", scores.usual)  # (N,)
-        self.register_buffer("apart", scores.apart)  # (N,)
+        self.register_buffer("apart", scores.apart.clone())  # (N,) a constant of its own
         _, scale = self._of_kind(neighbours)
         common = torch.stack([scores.usual.mean(), scale.mean().clamp_min(1e-6)])
         self.register_buffer("common", common)  # (2,) location and scale
