@@ -124,11 +124,11 @@ def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def trained_repository(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with `trained_run` as version 1 of `parts`; a test must not change it."""
+    """A repository with `trained_run` as version 1 of `onegauge`; a test must not change it."""
     from onegauge.export.export_run import Flavour, export_run
 
     repository = tmp_path_factory.mktemp("published")
-    export_run(trained_run, repository, "parts", Flavour(max_batch_size=4))
+    export_run(trained_run, repository, "onegauge", Flavour(max_batch_size=4))
     return repository
 
 

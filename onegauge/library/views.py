@@ -123,7 +123,8 @@ class Cada(NamedTuple):
         for seen in (_as_is, views.joined):
             usual = scoring(seen(*known))
             apart = usual.copy()
-            apart[places] = scoring(seen(*again))
+            if len(places):
+                apart[places] = scoring(seen(*again))
             statistics.append(Statistics.of(usual, apart, known.neighbours))
         return cls(views, *statistics)
 

@@ -25,13 +25,13 @@ def test_images_come_and_go_without_torch(
 ):
     repository = Path(shutil.copytree(trained_repository, tmp_path / "repository"))
     data = product_tree / "cloth" / "test" / "good"
-    told = onegauge("add", repository, "--name", "parts", "--data", data, "--include", "*")
+    told = onegauge("add", repository, "--name", "onegauge", "--data", data, "--include", "*")
     assert "6 images become references, 66 in all" in " ".join(told.split())
     table = tmp_path / "references.csv"
-    onegauge("references", repository, "--name", "parts", "--csv", table)
+    onegauge("references", repository, "--name", "onegauge", "--csv", table)
     rows = table.read_text().splitlines()
     assert len(rows) == 1 + 66
     chosen = rows[-1].split(",")[0]
-    told = onegauge("remove", repository, "--name", "parts", "--reference", chosen)
-    assert f"published {repository / 'parts' / '3'}" in told.replace("\n", "")
-    assert served_version(repository / "parts").contract.parameters["references"] == "65"
+    told = onegauge("remove", repository, "--name", "onegauge", "--reference", chosen)
+    assert f"published {repository / 'onegauge' / '3'}" in told.replace("\n", "")
+    assert served_version(repository / "onegauge").contract.parameters["references"] == "65"

@@ -13,6 +13,7 @@ from onegauge.library.library import Library
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
+from onegauge.training.gauge.gauge import build_gauge
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,26 @@ def library(checkpoint: Checkpoint) -> Library:
     return checkpoint.library()
 
 
-def test_every_constant_is_what_the_trained_graph_has(checkpoint, library):
-    graph = checkpoint.gauge().state_dict()
-    for name, value in Fit.of(library).constants().items():
+@pytest.fixture(scope="module")
+def with_some_apart(checkpoint: Checkpoint) -> Checkpoint:
+    """The run with five images that score otherwise apart from what is too like them."""
+    evidence, rows = checkpoint.evidence, torch.tensor([3, 8, 21, 22, 50])
+    of_a_row = ("maps", "deviations", "quarters", "parts", "groups", "own", "images", "pictures")
+    twice = {n: torch.cat([getattr(evidence, n), getattr(evidence, n)[rows]]) for n in of_a_row}
+    twice["maps"][60:] *= 1.5
+    twice["own"][60:, 1] += 2
+    products = (*evidence.products, *evidence.products_of(rows))
+    held_out = torch.tensor([*(row for row in range(60) if row not in rows), *range(60, 65)])
+    changed = replace(evidence, **twice, products=products, held_out=held_out)
+    return replace(checkpoint, evidence=changed)
+
+
+@pytest.mark.parametrize("which", ["checkpoint", "with_some_apart"])
+def test_every_constant_is_what_the_trained_graph_has(which, request):
+    run = request.getfixturevalue(which)
+    gauge = build_gauge(run.config, run.backbone, run.detector, run.evidence)
+    graph = gauge.state_dict()
+    for name, value in Fit.of(run.library()).constants().items():
         expected = graph[name].numpy()
         assert value.shape == expected.shape, name
         assert np.allclose(value, expected, rtol=1e-4, atol=1e-4), name
@@ -67,9 +85,9 @@ def test_where_the_score_looks_is_all_that_counts(library):
     blind.inspected[:4] = True
     loud = replace(blind, maps=blind.maps.copy())
     loud.maps[:, 8:] *= 5
-    raw = Fit.of(blind).cada.raw.scores
-    assert np.array_equal(Fit.of(loud).cada.raw.scores, raw)
-    assert not np.array_equal(Fit.of(library).cada.raw.scores, raw)
+    raw = Fit.of(blind).cada.raw.usual
+    assert np.array_equal(Fit.of(loud).cada.raw.usual, raw)
+    assert not np.array_equal(Fit.of(library).cada.raw.usual, raw)
 
 
 def test_too_few_images_are_refused(library):

@@ -7,7 +7,7 @@ import pytest
 
 from demo.products.tree import write_tree
 
-NAME = "parts"
+NAME = "onegauge"
 
 
 @pytest.fixture

@@ -50,5 +50,5 @@ def test_a_run_is_as_it_was_where_teaching_fails(run):
 
 
 def test_what_is_neither_run_nor_repository_is_an_error(tmp_path):
-    with pytest.raises(TeachingError, match=r"neither a run nor a repository with a model 'parts'"):
+    with pytest.raises(TeachingError, match="neither a run nor a repository with a model"):
         target_of(tmp_path, NAME)

@@ -19,7 +19,7 @@ def repository(trained_repository):
 
 
 def asked(repository, images, **options):
-    with served(repository, model="parts", **options) as url:
+    with served(repository, model="onegauge", **options) as url:
         return evaluate_gateway(url, images, Progress())
 
 
@@ -32,7 +32,7 @@ def test_a_target_is_an_address_by_its_scheme():
 def test_a_gateway_says_what_its_model_says(repository, product_tree):
     images = labelled_images(product_tree)
     found = asked(repository, images)
-    expected = evaluate_published(repository / "parts", images, Progress())
+    expected = evaluate_published(repository / "onegauge", images, Progress())
     assert (found.alignment, found.alpha, found.threshold) == ("cada", 0.05, 1.0)
     assert found.readings.products == expected.readings.products
     for name in ("score", "p_value", "raw_score", "novelty"):

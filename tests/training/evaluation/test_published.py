@@ -21,7 +21,7 @@ def repository(trained_repository):
 
 
 def test_a_model_is_found_by_its_folder_and_as_the_only_one_of_a_repository(repository):
-    assert published_model(repository / "parts") == published_model(repository)
+    assert published_model(repository / "onegauge") == published_model(repository)
     assert published_model(repository.parent) is None
 
 
@@ -35,7 +35,7 @@ def test_a_repository_of_several_models_is_not_guessed_at(tmp_path):
 
 def test_what_is_published_reads_as_the_run_does(repository, trained_run, product_tree):
     images = labelled_images(product_tree)
-    found = evaluate_published(repository / "parts", images, Progress())
+    found = evaluate_published(repository / "onegauge", images, Progress())
     (expected,) = evaluate_run(trained_run, images, Question(("cada",), device="cpu"), Progress())
     assert (found.alignment, found.alpha, found.threshold) == ("cada", 0.05, 1.0)
     for name in ("score", "p_value", "raw_score", "novelty"):
@@ -47,18 +47,18 @@ def test_what_is_published_reads_as_the_run_does(repository, trained_run, produc
 
 def test_the_served_version_counts_unless_one_is_named(repository, product_tree, tmp_path):
     images = labelled_images(product_tree)[:4]
-    model = shutil.copytree(repository / "parts", tmp_path / "parts")
+    model = shutil.copytree(repository / "onegauge", tmp_path / "onegauge")
     shutil.copytree(model / "1", model / "12")
     assert evaluate_published(model, images, Progress()).card["version"] == "1"
     assert evaluate_published(model / "12", images, Progress()).card["version"] == "12"
-    publish(tmp_path, "parts", 12)
+    publish(tmp_path, "onegauge", 12)
     assert evaluate_published(model, images, Progress()).card["version"] == "12"
 
 
 def test_files_are_read_by_the_depth_that_the_model_tells(repository, product_tree, tmp_path):
     images = labelled_images(product_tree)[:4]
-    plain = evaluate_published(repository / "parts", images, Progress())
-    model = shutil.copytree(repository / "parts", tmp_path / "parts")
+    plain = evaluate_published(repository / "onegauge", images, Progress())
+    model = shutil.copytree(repository / "onegauge", tmp_path / "onegauge")
     with (model / "config.pbtxt").open("a") as config:
         config.write('parameters { key: "bit_depth" value { string_value: "12" } }')
     for number, image in enumerate(images):
@@ -72,9 +72,9 @@ def test_files_are_read_by_the_depth_that_the_model_tells(repository, product_tr
 
 
 def test_a_damaged_version_is_named(repository, product_tree, tmp_path):
-    model = shutil.copytree(repository / "parts", tmp_path / "parts")
+    model = shutil.copytree(repository / "onegauge", tmp_path / "onegauge")
     (model / "1" / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(DataError, match="parts/1/model.onnx is not the file that was published"):
+    with pytest.raises(DataError, match="onegauge/1/model.onnx is not the file that was published"):
         evaluate_published(model, labelled_images(product_tree), Progress())
 
 
