@@ -88,7 +88,7 @@ def test_options_are_checked_before_the_body_is_read(client, query, headers):
 def test_openapi_offers_every_option_once(client):
     operation = client.get("/openapi.json").json()["paths"]["/v1/inspect"]["post"]
     offered = [(p["in"], p["name"]) for p in operation["parameters"]]
-    query = ("line", "map", "contours", "threshold", "max_false_alarm_rate")
+    query = ("line", "map", "contours", "explain", "threshold", "max_false_alarm_rate")
     assert offered == [*(("query", name) for name in query), ("header", "Request-Timeout")]
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(form) == {"image", "mask"}

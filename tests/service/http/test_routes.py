@@ -76,7 +76,14 @@ def test_inspect_answers_for_a_form(client, normal, defective):
     assert [result["score"] for result in results] == [0.3125, 1.8378906]
     assert results[0]["regions"] == []
     assert results[1]["regions"] == [
-        {"box": [64, 16, 16, 8], "area": 128, "peak": 1.8378906, "mean": 1.8378906, "contours": []}
+        {
+            "box": [64, 16, 16, 8],
+            "area": 128,
+            "peak": 1.8378906,
+            "mean": 1.8378906,
+            "contours": [],
+            "normal": None,
+        }
     ]
     assert set(results[0]["timing_ms"]) == {"read", "decode", "infer", "postprocess"}
 
