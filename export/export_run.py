@@ -229,4 +229,6 @@ def provenance(checkpoint: Checkpoint, run: Path) -> dict[str, str]:
         "training_digest": checkpoint.training_digest,
         "training_images": str(checkpoint.images),
     }
+    if config.assume_clean < 1:
+        told["assumed_clean"] = str(config.assume_clean)
     return told | checkpoint.depth.parameters()

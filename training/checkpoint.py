@@ -59,6 +59,7 @@ class Checkpoint:
     depth: Depth  # of training files of more than 8 bits
     origins: tuple[Origin, ...]  # of the evidence's pictures, with names below `config.data`
     fitted_files: tuple[str, ...]  # what the detector was fitted on, by these names
+    left_out: tuple[str, ...]  # what was taken for defective, the most suspicious first
     recalibrated: bool = False  # on fresh images, which are not kept
 
     def gauge(self, alignment: str | None = None, false_alarm_rate: float | None = None) -> Gauge:
@@ -161,6 +162,7 @@ def save(checkpoint: Checkpoint, verification: Tensor, folder: Path | None = Non
         "origins": checkpoint.origins,
         "fitted_files": checkpoint.fitted_files,
         "recalibrated": checkpoint.recalibrated,
+        "left_out": checkpoint.left_out,
         "products": evidence.products,
         "digests": {name: file_digest(out / name) for name in (WEIGHTS, REFERENCES, VERIFICATION)},
     }
@@ -217,6 +219,7 @@ def _restored(
         origins=tuple(Origin(*origin) for origin in record["origins"]),
         fitted_files=tuple(record["fitted_files"]),
         recalibrated=record["recalibrated"],
+        left_out=tuple(record["left_out"]),
     )
 
 

@@ -40,6 +40,7 @@ class TrainConfig:
     group_by: str | None = None  # what tells the part in a name; None: near-copies are one
     epochs: int | None = None  # of detectors that learn by gradient; None: what they advise
     bank_size: int = 10_000  # memories of a memory bank
+    assume_clean: float = 1.0  # share of the images; those least like their like are left out
     references: int = 4_000  # images at most that the alignment looks among for what is alike
     batch_size: int = 16
     include: tuple[str, ...] = ()  # globs below `data`, of images to train on in any case
@@ -62,6 +63,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot work, before anything is read."""
         _require_calibration(self.calibration)
+        _require_majority(self.assume_clean)
         for name in RATES:
             require_rate(name, getattr(self, name))
         for name in COUNTS:
@@ -86,6 +88,11 @@ class TrainConfig:
 def _require_calibration(name: str | None) -> None:
     if name not in (None, LEAVE_ONE_OUT, SPLIT):
         raise ConfigError(f"calibration must be {LEAVE_ONE_OUT} or {SPLIT}, not {name!r}")
+
+
+def _require_majority(clean: float) -> None:
+    if not 0.5 < clean <= 1:
+        raise ConfigError(f"assume_clean must be above 0.5 and at most 1, not {clean:g}")
 
 
 def require_rate(name: str, value: float) -> None:

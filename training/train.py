@@ -25,7 +25,7 @@ from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.features import Features
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, restore_detector, save
 from onegauge.training.config import TrainConfig
-from onegauge.training.data.corpus import read_corpus
+from onegauge.training.data.corpus import Corpus, read_corpus
 from onegauge.training.data.dataset import training_selection
 from onegauge.training.data.synthesis import add_anomaly
 from onegauge.training.detectors import DETECTORS, Detector, FitOptions
@@ -38,11 +38,18 @@ from onegauge.training.errors import (
 from onegauge.training.gauge.evidence import gather
 from onegauge.training.gauge.gauge import build_gauge
 from onegauge.training.gauge.scoring import inspected_part
-from onegauge.training.gauge.split import leaves_one_out, require_enough, split_corpus
+from onegauge.training.gauge.split import (
+    Split,
+    leaves_one_out,
+    require_enough,
+    split_corpus,
+)
+from onegauge.training.gauge.suspicion import most_suspicious
 from onegauge.training.progress import Progress
 from onegauge.training.resume import discard, open_state, record_of, refuse_changes, whole
 
 VERIFICATION_IMAGES = 8
+NAMED = 5  # of the images left out; the run has all names
 
 
 def train(config: TrainConfig) -> Checkpoint:
@@ -79,6 +86,10 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
     try:
         corpus = read_corpus(selection, config, backbone, state, progress)
         split = split_corpus(corpus, config, progress)
+        left_out: tuple[int, ...] = ()  # pictures
+        if config.assume_clean < 1:
+            left_out = _suspects(config, backbone, corpus, inspected, state, progress)
+            split = split.without(np.flatnonzero(np.isin(corpus.pictures, left_out)))
         corpus = corpus.beside(split.references)
         detector = _fit(config, backbone, corpus.features.subset(split.fit), state, progress)
         evidence = gather(corpus, split, detector, inspected, progress)
@@ -99,6 +110,7 @@ def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
         depth=corpus.depth,
         origins=corpus.origins,
         fitted_files=tuple(corpus.origins[picture].name for picture in fitted),
+        left_out=tuple(corpus.origins[picture].name for picture in left_out),
     )
     save(checkpoint, _verification_images(corpus.features, split.held_out, config))
     shutil.rmtree(state)
@@ -159,6 +171,30 @@ def _fit(
     with whole(fitted) as file:
         save_file({k: v.cpu().contiguous() for k, v in detector.state_dict().items()}, file)
     return detector.eval()
+
+
+def _suspects(
+    config: TrainConfig,
+    backbone: Backbone,
+    corpus: Corpus,
+    inspected: Tensor | None,
+    state: Path,
+    progress: Progress,
+) -> tuple[int, ...]:
+    """The pictures beyond the share that is assumed clean, found with all of them."""
+    first, every = state / "first", np.arange(len(corpus.pictures))
+    first.mkdir(exist_ok=True)
+    corpus = corpus.beside(every)
+    detector = _fit(config, backbone, corpus.features, first, progress)
+    evidence = gather(corpus, Split(every, every, every[:0]), detector, inspected, progress)
+    worst = most_suspicious(evidence.suspicion, evidence.pictures)
+    suspects = worst[: round((1 - config.assume_clean) * len(worst))]
+    some = ", ".join(corpus.contents[picture][0] for picture in suspects[:NAMED])
+    progress.say(
+        f"{len(suspects)} of {len(worst)} images are left out, as {config.assume_clean:g} of them "
+        f"are assumed to be clean; least like their like are {some}"
+    )
+    return suspects
 
 
 def _verification_images(features: Features, held_out: np.ndarray, config: TrainConfig) -> Tensor:

@@ -62,6 +62,9 @@ def train(
     group_by: GroupBy = None,
     epochs: Epochs = None,
     bank_size: Annotated[int, typer.Option(help="Patches in PatchCore's memory")] = 10_000,
+    assume_clean: Annotated[
+        float, typer.Option(help="Share of the images that have no defect; the others are left out")
+    ] = 1.0,
     references: Annotated[
         int, typer.Option(help="Images kept at most for others to be compared with")
     ] = 4_000,
@@ -98,6 +101,7 @@ def train(
         group_by=group_by,
         epochs=epochs,
         bank_size=bank_size,
+        assume_clean=assume_clean,
         references=references,
         batch_size=batch_size,
         include=tuple(include or ()),

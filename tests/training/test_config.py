@@ -20,6 +20,8 @@ from onegauge.training.errors import ConfigError
         ("references", 0),
         ("batch_size", -1),
         ("image_size", 0),
+        ("assume_clean", 0.5),
+        ("assume_clean", 1.1),
     ],
 )
 def test_a_value_that_cannot_work_is_named_with_its_option(name, value):

@@ -113,17 +113,18 @@ def interrupted(config: TrainConfig, during: str = "memories") -> TrainConfig:
 
 
 @pytest.mark.parametrize(
-    ("detector", "during"),
+    ("changes", "during"),
     [
-        ("gallery", "usual"),
-        ("gallery", "scoring"),
-        ("patchcore", "out of fold"),
-        ("revdist", "scoring"),
+        ({"detector": "gallery"}, "usual"),
+        ({"detector": "gallery"}, "scoring"),
+        ({"detector": "gallery", "assume_clean": 0.9}, "scoring"),
+        ({"detector": "patchcore"}, "out of fold"),
+        ({"detector": "revdist"}, "scoring"),
     ],
 )
-def test_an_interrupted_run_resumes_to_the_same_scores(data, tmp_path, detector, during):
-    whole = train(config(data, tmp_path / "whole", detector=detector))
-    resumed = train(interrupted(config(data, tmp_path / "broken", detector=detector), during))
+def test_an_interrupted_run_resumes_to_the_same_scores(data, tmp_path, changes, during):
+    whole = train(config(data, tmp_path / "whole", **changes))
+    resumed = train(interrupted(config(data, tmp_path / "broken", **changes), during))
     assert torch.equal(scores(resumed), scores(whole))
 
 

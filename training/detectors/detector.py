@@ -62,6 +62,14 @@ class Detector(nn.Module, ABC):
         """
         return raw_maps(self, features, progress)
 
+    def plain_maps(self, out_of_fold: Tensor) -> Tensor:
+        """Maps (N, h, w) fp16 of the images that `fit` saw, in one unit for all of them.
+
+        Out of fold as well: those given, unless a detector weighs distances by what is usual, which
+        forgives a defective image what is odd about it.
+        """
+        return out_of_fold
+
 
 @torch.inference_mode()
 def raw_maps(detector: nn.Module, features: Features, progress: Progress) -> Tensor:

@@ -41,6 +41,7 @@ class Gallery(Detector):
     memories: Tensor
     usual: Tensor
     places: Tensor
+    plain: Tensor
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
@@ -52,6 +53,8 @@ class Gallery(Detector):
         self.register_buffer("usual", torch.empty(0, MEMORIES, dtype=torch.half))
         # (N, M) pixels of the map, row by row, that memories were seen at; inspection needs none
         self.register_buffer("places", torch.empty(0, MEMORIES, dtype=torch.int32))
+        # (N, h, w) maps of the references among each other by distances as they are
+        self.register_buffer("plain", torch.empty(0, 1, 1, dtype=torch.half))
 
     @staticmethod
     def stride_of(backbone: Backbone) -> int:
@@ -75,10 +78,15 @@ class Gallery(Detector):
         self.memories, self.places = memories, places.int()
         self.usual = torch.ones(memories.shape[:2], device=memories.device)
         maps = torch.cat([self(seen) for seen in _steps(features, "usual", progress)])
+        self.plain = maps.half()
         around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)
         usual = around.gather(1, places)  # (N, M)
         floor = (FLOOR * usual.mean()).clamp_min(1e-6)
         self.usual = (usual.clamp_min(floor) ** SHARPNESS).half()
+
+    def plain_maps(self, out_of_fold: Tensor) -> Tensor:  # noqa: ARG002
+        """Those by distances that are not divided by what is usual."""
+        return self.plain.cpu()
 
     def points(self, stages: list[Tensor]) -> Tensor:
         """Patches (B, h, w, A) in the axes: 3×3 means of all stages [(B, C, H, W), …]."""

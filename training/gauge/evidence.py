@@ -11,10 +11,13 @@ from torch import Tensor
 
 from onegauge.library.library import packed
 from onegauge.library.thumbnails import thumbnail
+from onegauge.training.backbones.retrieval import Retrieval, neighbours_of
 from onegauge.training.data.corpus import Corpus
 from onegauge.training.detectors import Detector
 from onegauge.training.errors import DataError
+from onegauge.training.gauge.scoring import Scoring
 from onegauge.training.gauge.split import Split
+from onegauge.training.gauge.suspicion import ODDEST, suspicion
 from onegauge.training.progress import Progress
 
 
@@ -37,6 +40,7 @@ class Evidence:
     pictures: Tensor  # (T,) that each is, or is a tile of
     products: tuple[str, ...]  # (T,) from the folders' names
     references: Tensor  # (N,) rows of what new images are compared with
+    oddness: Tensor  # (N,) fp32 scores of their plain maps
     held_out: Tensor  # (n,) rows of what is calibrated on, of one picture of a part each
     thumbnails: Tensor  # uint8, JPEG files of the references one after another
     thumbnail_ends: Tensor  # (N,) where each ends
@@ -61,6 +65,13 @@ class Evidence:
         places = torch.searchsorted(known, self.images[rows]).clamp_max(len(known) - 1)
         found = known[places] == self.images[rows]
         return places[found], rows[found]
+
+    @property
+    def suspicion(self) -> Tensor:
+        """How little each reference is like those most like it, (N,); see `suspicion`."""
+        looks, groups = self.deviations[self.references], self.groups[self.references]
+        near = neighbours_of(Retrieval(looks, groups), looks, self.own[self.references])
+        return suspicion(self.oddness, near, self.oddness)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name."""
@@ -93,6 +104,7 @@ def gather(
     sides = (corpus.features, known), (apart.features, again)
     maps = [detector.out_of_fold(side.subset(rows), progress) for side, rows in sides if len(rows)]
     kept = np.concatenate([known, again])  # rows of the corpus
+    plain = detector.plain_maps(maps[0]).float()
     place = np.empty(len(others), int)
     place[known] = np.arange(len(known))
     place[again] = len(known) + np.arange(len(again))
@@ -107,6 +119,7 @@ def gather(
         pictures=torch.from_numpy(corpus.pictures[kept]),
         products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
         references=torch.arange(len(known)),
+        oddness=Scoring(ODDEST, inspected)(plain),
         held_out=torch.from_numpy(place[split.held_out]),
         **_thumbnails(corpus.features.images, known),
         inspected=inspected,

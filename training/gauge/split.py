@@ -27,6 +27,11 @@ class Split:
     references: np.ndarray  # of those fitted on, what new images are compared with
     held_out: np.ndarray  # of one picture of each part that is calibrated on
 
+    def without(self, rows: np.ndarray) -> Split:
+        """The same with some rows on neither side."""
+        sides = (side[~np.isin(side, rows)] for side in (self.fit, self.references, self.held_out))
+        return Split(*sides)
+
 
 def leaves_one_out(config: TrainConfig) -> bool:
     """Whether each image is calibrated on as if nothing had seen it, so that none is held out.
@@ -39,7 +44,13 @@ def leaves_one_out(config: TrainConfig) -> bool:
             f"{config.detector} has learnt from every image it was fitted on, so that none can be "
             "left out afterwards: calibrate it by --calibration split"
         )
-    return able if config.calibration is None else config.calibration == LEAVE_ONE_OUT
+    leaves = able if config.calibration is None else config.calibration == LEAVE_ONE_OUT
+    if config.assume_clean < 1 and not leaves:
+        raise ConfigError(
+            f"assume_clean {config.assume_clean:g} needs a detector that leaves each image out in "
+            "turn: gallery or patchcore, not calibrated by a split"
+        )
+    return leaves
 
 
 def split_corpus(corpus: Corpus, config: TrainConfig, progress: Progress) -> Split:

@@ -153,3 +153,20 @@ def test_the_range_of_eight_bits_is_used_and_seldom_left(fit, features):
     assert memories.dtype == torch.int8
     assert (memories.abs() == 127).float().mean() < 0.01
     assert memories.abs().max() > 32
+
+
+@pytest.fixture
+def soiled(fit, features, foreign):
+    """A gallery of the twelve images and one with something foreign."""
+    stages = [
+        np.concatenate([stage, odd.half().numpy()])
+        for stage, odd in zip(features.stages, foreign.stages, strict=True)
+    ]
+    return fit(Features(features.images[[*range(12), 0]], stages, features.device))
+
+
+def test_plain_maps_show_what_a_defective_reference_has_beside_the_others(soiled):
+    maps = soiled.detector.out_of_fold(soiled.features, Progress())
+    plain = soiled.detector.plain_maps(maps).float()
+    assert plain.shape == maps.shape
+    assert plain[12].max() > 3 * plain[:12].amax()

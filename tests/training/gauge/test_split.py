@@ -43,3 +43,9 @@ def test_what_has_learnt_by_gradient_cannot_be_asked_to_leave_one_out(tmp_path):
     config = TrainConfig(tmp_path, tmp_path, "uniad", calibration="leave-one-out")
     with pytest.raises(ConfigError, match="uniad has learnt .* --calibration split"):
         leaves_one_out(config)
+
+
+@pytest.mark.parametrize("changes", [{"detector": "revdist"}, {"calibration": "split"}])
+def test_where_no_image_is_left_out_in_turn_none_can_be_suspected(tmp_path, changes):
+    with pytest.raises(ConfigError, match=r"assume_clean 0\.98 needs a detector that leaves"):
+        leaves_one_out(TrainConfig(tmp_path, tmp_path, assume_clean=0.98, **changes))
