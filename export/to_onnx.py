@@ -120,7 +120,7 @@ def _constants(gauge: Gauge) -> dict[str, Tensor]:
         for name, value in gauge.named_buffers()
         if name in DECIDED
         or name.partition(".")[0] in rooms
-        and not name.startswith(("detector.backbone", "detector.places"))
+        and not name.startswith(("detector.backbone", "detector.places", "detector.plain"))
     }
 
 

@@ -104,6 +104,7 @@ class Checkpoint:
         tensors = {n: torch.from_numpy(a) for n, a in arrays.items() if isinstance(a, np.ndarray)}
         state = self.detector.state_dict()
         own = {name: tensors.pop(name) for name in ("memories", "usual", "places")}
+        own["plain"] = state["plain"][:0]  # which fitting alone needs
         pictures = sorted({*library.pictures[library.references].tolist()})
         used = [library.origins[picture] for picture in pictures]
         return replace(

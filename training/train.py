@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from onegauge.cores import cores
+from onegauge.library.suspicion import most_suspicious
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.features import Features
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, restore_detector, save
@@ -44,7 +45,6 @@ from onegauge.training.gauge.split import (
     require_enough,
     split_corpus,
 )
-from onegauge.training.gauge.suspicion import most_suspicious
 from onegauge.training.progress import Progress
 from onegauge.training.resume import discard, open_state, record_of, refuse_changes, whole
 
@@ -187,14 +187,15 @@ def _suspects(
     corpus = corpus.beside(every)
     detector = _fit(config, backbone, corpus.features, first, progress)
     evidence = gather(corpus, Split(every, every, every[:0]), detector, inspected, progress)
-    worst = most_suspicious(evidence.suspicion, evidence.pictures)
+    pictures = evidence.pictures[evidence.references].numpy()
+    worst = most_suspicious(evidence.suspicion, pictures).tolist()
     suspects = worst[: round((1 - config.assume_clean) * len(worst))]
-    some = ", ".join(corpus.contents[picture][0] for picture in suspects[:NAMED])
+    some = ", ".join(corpus.origins[picture].name for picture in suspects[:NAMED])
     progress.say(
         f"{len(suspects)} of {len(worst)} images are left out, as {config.assume_clean:g} of them "
         f"are assumed to be clean; least like their like are {some}"
     )
-    return suspects
+    return tuple(suspects)
 
 
 def _verification_images(features: Features, held_out: np.ndarray, config: TrainConfig) -> Tensor:

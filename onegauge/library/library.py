@@ -22,7 +22,7 @@ from onegauge.library.likeness import Array, Rows
 
 FILE = "library.npz"  # beside the graph of a version
 TEXTS = "texts"
-OF_A_ROW = ("maps", "deviations", "quarters", "memories", "usual", "places")
+OF_A_ROW = ("maps", "deviations", "quarters", "oddness", "memories", "usual", "places")
 ID_DIGITS = 12  # of the SHA-256 of a file, which is the id of what it shows
 
 
@@ -56,6 +56,7 @@ class Added:
     maps: NDArray[np.float16]  # (R, h, w)
     deviations: Array  # (R, D)
     quarters: Array  # (R, 4, D)
+    oddness: Array  # (R,)
     memories: NDArray[np.int8]  # (R, M, A)
     usual: NDArray[np.float16]  # (R, M)
     places: NDArray[np.int32]  # (R, M)
@@ -80,6 +81,7 @@ class Library:
     pictures: Rows  # (T,) that each is, or is a tile of
     references: Rows  # (N,) rows of what new images are compared with
     held_out: Rows  # (n,) rows of what is calibrated on
+    oddness: Array  # (N,) scores of their maps by plain distances
     memories: NDArray[np.int8]  # (N, M, A) patches of the references
     usual: NDArray[np.float16]  # (N, M) what a distance to each is divided by
     places: NDArray[np.int32]  # (N, M) pixels of the map that they were seen at
@@ -156,6 +158,7 @@ class Library:
             products=tuple(p for p, s in zip(self.products, stay, strict=True) if s),
             references=place[self.references[kept]],
             held_out=place[self.held_out[stay[self.held_out]]],
+            oddness=self.oddness[kept],
             memories=self.memories[kept],
             usual=self.usual[kept],
             places=self.places[kept],

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from onegauge.library.fit import MEMORIES, USUAL, find_embedding, retrieval_constants
 from onegauge.library.library import Added, Library, Origin
 from onegauge.library.memories import remembered, usual_at
+from onegauge.library.suspicion import ODDEST
 from onegauge.library.thumbnails import thumbnail
+from onegauge.library.views import Scoring
 from onegauge.teach.errors import TeachingError
 from onegauge.teach.observer import Constants, Observer
 from onegauge.teach.target import Target
@@ -101,6 +103,7 @@ def grown(library: Library, pictures: Pictures, observer: Observer) -> Library:
         maps=seen.raw_map.astype(np.float16),  # for its size alone: it is found below
         deviations=seen.deviations,
         quarters=seen.quarters,
+        oddness=np.zeros(len(places), np.float32),
         memories=memories,
         usual=np.ones(places.shape, np.float16),
         places=places.astype(np.int32),
@@ -114,6 +117,7 @@ def grown(library: Library, pictures: Pictures, observer: Observer) -> Library:
     new = slice(len(library.maps), None)
     plain = {**_given(larger), USUAL: np.ones_like(larger.usual)}
     maps = observer.maps(pictures.images, larger.own[new], plain)
+    larger.oddness[len(library) :] = Scoring(ODDEST, library.inspected)(maps.astype(np.float32))
     larger.usual[len(library) :] = usual_at(maps, places, library.usual)
     larger.maps[new] = observer.maps(pictures.images, larger.own[new], _given(larger))
     return larger

@@ -11,6 +11,7 @@ import numpy as np
 
 from onegauge.library.fit import Fit
 from onegauge.library.likeness import Array, Rows
+from onegauge.library.suspicion import suspicion
 from onegauge.teach.page import shown_file, shown_under, write_page
 from onegauge.teach.references import write_csv
 
@@ -42,17 +43,13 @@ class SuspectsPage:
     references: int  # in all
 
 
-def suspicion(fit: Fit) -> Array:
-    """How suspicious each reference is, (N,): how high it scores beside its like, left out."""
-    return fit.scores(fit.library.references)
-
-
 def ranked(fit: Fit) -> tuple[Rows, Array]:
     """The references of P pictures, the most suspicious first: their places (P,) and scores (P,).
 
     Of the tiles of a picture the most suspicious one counts.
     """
-    found = suspicion(fit)
+    oddness = fit.library.oddness
+    found = suspicion(oddness, fit.neighbours(fit.library.references), oddness)
     order = np.argsort(-found, kind="stable")
     pictures = fit.library.pictures[fit.library.references[order]]
     places = order[np.sort(np.unique(pictures, return_index=True)[1])]

@@ -24,6 +24,7 @@ def library(*, pictures: int = 4, tiles: int = 2) -> Library:
         pictures=groups,
         references=rows,
         held_out=rows,
+        oddness=rng.random(len(rows)).astype(np.float32),
         memories=rng.integers(-9, 9, (len(rows), 2, 3)).astype(np.int8),
         usual=np.ones((len(rows), 2), np.float16),
         places=np.zeros((len(rows), 2), np.int32),
@@ -51,7 +52,7 @@ def added(pictures: int, tiles: int, groups: list[int]) -> Added:
     of = library(pictures=pictures, tiles=tiles)
     arrays = {
         name: getattr(of, name)
-        for name in ("maps", "deviations", "quarters", "memories", "usual", "places")
+        for name in ("maps", "deviations", "quarters", "oddness", "memories", "usual", "places")
     }
     origins = tuple(origin(100 + number) for number in range(pictures))
     products = tuple(f"new {number}" for number in range(pictures))

@@ -15,7 +15,6 @@ from onegauge.training.backbones.embedding import Embedding
 from onegauge.training.backbones.neighbours import distances
 
 NEW = (-1, -1)  # what is apart from an image that none of the references is of one group with
-ROUNDING = 1e-6  # by which half of the weights may be missed
 AT_A_TIME = 1024  # images whose distances to all references are in memory together
 
 
@@ -28,13 +27,6 @@ class Neighbours(NamedTuple):
     def of(self, rows: slice | Tensor) -> Neighbours:
         """Those of some of the images."""
         return Neighbours(self.rows[rows], self.weights[rows])
-
-    def median(self, values: Tensor) -> Tensor:
-        """The weighted median (B,) of what the neighbours have of the references' values (N,)."""
-        ordered = values[self.rows].sort(1)  # (B, k)
-        weights = self.weights.gather(1, ordered.indices).cumsum(1)
-        middle = (weights >= 0.5 - ROUNDING).float().argmax(1, keepdim=True)
-        return ordered.values.gather(1, middle).squeeze(1)
 
 
 class Retrieval(nn.Module):

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onegauge.library import likeness
 from onegauge.library.library import packed
+from onegauge.library.suspicion import ODDEST, suspicion
 from onegauge.library.thumbnails import thumbnail
 from onegauge.training.backbones.retrieval import Retrieval, neighbours_of
 from onegauge.training.data.corpus import Corpus
@@ -17,7 +19,6 @@ from onegauge.training.detectors import Detector
 from onegauge.training.errors import DataError
 from onegauge.training.gauge.scoring import Scoring
 from onegauge.training.gauge.split import Split
-from onegauge.training.gauge.suspicion import ODDEST, suspicion
 from onegauge.training.progress import Progress
 
 
@@ -67,11 +68,12 @@ class Evidence:
         return places[found], rows[found]
 
     @property
-    def suspicion(self) -> Tensor:
+    def suspicion(self) -> np.ndarray:
         """How little each reference is like those most like it, (N,); see `suspicion`."""
         looks, groups = self.deviations[self.references], self.groups[self.references]
         near = neighbours_of(Retrieval(looks, groups), looks, self.own[self.references])
-        return suspicion(self.oddness, near, self.oddness)
+        neighbours = likeness.Neighbours(*(part.numpy() for part in near))
+        return suspicion(self.oddness.numpy(), neighbours, self.oddness.numpy())
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name."""

@@ -5,7 +5,6 @@ from onegauge.training.backbones import retrieval as module
 from onegauge.training.backbones.retrieval import (
     NEIGHBOURS,
     NEW,
-    Neighbours,
     Retrieval,
     nearest,
     neighbours_of,
@@ -64,10 +63,3 @@ def test_images_looked_up_together_are_found_as_all_at_once(monkeypatch):
     found = neighbours_of(retrieval, known, torch.stack([groups, groups], 1))
     assert torch.equal(found.rows, expected.rows)
     assert torch.allclose(found.weights, expected.weights, atol=1e-5)
-
-
-def test_the_median_of_neighbours_heeds_their_weights():
-    near = Neighbours(torch.tensor([[2, 0, 1], [1, 0, 2]]), torch.tensor([[0.6, 0.3, 0.1]] * 2))
-    assert near.median(torch.tensor([1.0, 2.0, 9.0])).tolist() == [9.0, 2.0]
-    even = near._replace(weights=torch.full((2, 3), 1 / 3))
-    assert even.median(torch.tensor([1.0, 2.0, 9.0])).tolist() == [2.0, 2.0]

@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from onegauge.export.export_run import provenance
-from onegauge.training.backbones.retrieval import Neighbours
+from onegauge.library.suspicion import most_suspicious
 from onegauge.training.checkpoint import load
 from onegauge.training.config import TrainConfig
-from onegauge.training.gauge.suspicion import most_suspicious, suspicion
 from onegauge.training.train import train
 
 PLANTED = {"00-planted.jpg", "01-planted.jpg", "02-planted.jpg"}
@@ -45,7 +44,7 @@ def assumed(soiled, tmp_path_factory):
 def test_defective_images_among_normal_ones_are_the_first_suspects(assumed, tmp_path, detector):
     changes = {"assume_clean": 1, "detector": detector, "bank_size": 500}
     run = train(replace(assumed[0].config, out=tmp_path / "run", **changes))
-    worst = most_suspicious(run.evidence.suspicion, run.evidence.pictures)
+    worst = most_suspicious(run.evidence.suspicion, run.evidence.pictures[:63].numpy())
     assert len(worst) == 63
     assert {Path(run.fitted_files[picture]).name for picture in worst[:6]} >= PLANTED
 
@@ -65,28 +64,3 @@ def test_a_run_without_them_is_as_if_they_had_not_been_there(assumed, soiled, tm
     config = replace(assumed[0].config, data=clean, out=tmp_path / "run", assume_clean=1)
     for name, value in train(config).decided.items():
         assert torch.allclose(value, assumed[0].decided[name], atol=0.01), name
-
-
-def test_a_kind_of_few_images_is_judged_by_these_alone():
-    kinds = torch.tensor([0] * 60 + [1] * 6)
-    known = torch.linspace(1, 1.2, 66) + 2 * kinds  # the rare kind is odder by far
-    known[[7, 62]] *= 1.5
-    apart = (kinds[:, None] != kinds) * 10.0 + torch.rand(66, 66, generator=torch.manual_seed(0))
-    near = apart.fill_diagonal_(torch.inf).topk(40, largest=False)
-    weights = (-near.values.square()).exp()
-    found = suspicion(
-        known, Neighbours(near.indices, weights / weights.sum(1, keepdim=True)), known
-    )
-    assert {*found.topk(2).indices.tolist()} == {7, 62}
-    assert found[kinds == 1].median() == pytest.approx(1, abs=0.05)
-
-
-def test_a_few_odd_neighbours_do_not_make_room_for_another():
-    known = torch.tensor([1.0, 1.1, 0.9, 1.0, 5.0, 6.0])
-    near = Neighbours(torch.arange(6)[None], torch.full((1, 6), 1 / 6))
-    assert suspicion(torch.tensor([4.0]), near, known) > 3.5
-
-
-def test_a_picture_is_as_suspicious_as_its_worst_tile():
-    pictures = torch.tensor([2, 2, 5, 5, 7, 7])
-    assert most_suspicious(torch.tensor([1, 1.1, 0.5, 3, 1, 2]), pictures) == (5, 7, 2)
