@@ -18,10 +18,10 @@ TARGET = ["model repository", "--name", NAME]
 
 
 @pytest.fixture(scope="module")
-def dirty(published: Path, product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dirty(trained_repository: Path, product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with three defective images of wood among the normal ones."""
     root = tmp_path_factory.mktemp("dirty")
-    repository = Path(shutil.copytree(published, root / "repository"))
+    repository = Path(shutil.copytree(trained_repository, root / "repository"))
     for number, file in enumerate(sorted((product_tree / "wood" / "test").rglob("*.jpg"))):
         if file.parent.name != "good" and len([*root.glob("images/*")]) < 3:
             (root / "images").mkdir(exist_ok=True)
