@@ -135,7 +135,7 @@ def _sides(constants: dict[str, Tensor]) -> list[dict[int, Any]]:
         last = name.rpartition(".")[2]
         if name == "calibration.scores":
             sides[0] = scores
-        elif last in ("references", "groups", "bank", "usual", "apart", "memories", "maps"):
+        elif last in ("references", "groups", "bank", "usual", "memories", "scores", "maps"):
             sides[0] = images
         if last in ("references", "bank", "projection"):
             sides[value.dim() - 1] = width

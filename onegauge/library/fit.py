@@ -22,7 +22,7 @@ from onegauge.library.likeness import (
     within,
 )
 from onegauge.library.novelty import Neighbourhood, least_of, threshold
-from onegauge.library.views import Cada, Known, Scoring, Statistics
+from onegauge.library.views import Cada, Scoring
 
 MEMORIES, USUAL = "detector.memories", "detector.usual"
 
@@ -61,14 +61,11 @@ class Fit:
             for quarter in range(library.quarters.shape[1])
         )
         scoring = Scoring(library.rates.score_share, library.inspected)
-
-        def known(some: Rows) -> Known:
-            look = neighbours(library, embedding, bank, some)
-            return Known(library.maps[some].astype(np.float32), look)
-
-        (places, again), held_out = library.again, library.held_out
-        cada = Cada.of(known(rows), known(again), places, scoring)
-        aligned = cada.scores(*known(held_out), scoring)
+        look = neighbours(library, embedding, bank, rows)
+        cada = Cada.of(library.maps[rows], look, scoring)
+        held_out = library.held_out
+        look = neighbours(library, embedding, bank, held_out)
+        aligned = cada.scores(library.maps[held_out], look, scoring)
         far = least_of([*quarters], library.quarters[held_out], groups, library.own[held_out])
         pictures, rates = library.pictures[held_out], library.rates
         found = calibrated(highest_of(aligned, pictures), rates.false_alarm_rate)
@@ -131,8 +128,10 @@ class Fit:
             "alignment.views.units": views.units,
             "alignment.views.by_place.maps": views.maps,
             "alignment.views.by_place.floor": views.floor,
-            **_named("alignment.raw", self.cada.raw),
-            **_named("alignment.joined", self.cada.joined),
+            "alignment.views.scores": self.cada.joined.scores,
+            "alignment.raw.scores": self.cada.raw.scores,
+            "alignment.raw.common": self.cada.raw.common,
+            "alignment.joined.common": self.cada.joined.common,
             "calibration.scores": self.calibrated.scores,
             "calibration.origin": self.calibrated.origin,
             "calibration.span": self.calibrated.span,
@@ -145,10 +144,6 @@ class Fit:
             found[f"{name}.embedding.mean"] = quarter.embedding.mean
             found[f"{name}.embedding.projection"] = quarter.embedding.projection
         return {name: np.asarray(value) for name, value in found.items()}
-
-
-def _named(name: str, statistics: Statistics) -> dict[str, Array]:
-    return {f"{name}.{part}": value for part, value in statistics._asdict().items()}
 
 
 def find_embedding(library: Library) -> tuple[Embedding, Array]:

@@ -77,7 +77,6 @@ class Library:
     parts: Rows  # (T,) that each shows, told or found
     groups: Rows  # (T,) that each is of: a part that was told, or a picture with its tiles
     own: Rows  # (T, 2) the first and the last group that must not tell how each scores
-    images: Rows  # (T,) that each is, whole pictures or tiles, counted through
     pictures: Rows  # (T,) that each is, or is a tile of
     references: Rows  # (N,) rows of what new images are compared with
     held_out: Rows  # (n,) rows of what is calibrated on
@@ -105,7 +104,6 @@ class Library:
             **{name: getattr(added, name) for name in OF_A_ROW},
             "parts": parts,
             "groups": groups,
-            "images": 1 + self.images.max() + np.arange(len(rows)),
             "own": np.stack([groups, groups], axis=1),
             "pictures": len(self.origins) + added.pictures,
             "references": rows,
@@ -121,18 +119,6 @@ class Library:
             products=(*self.products, *(added.products[p] for p in added.pictures)),
             origins=(*self.origins, *added.origins),
         )
-
-    @property
-    def again(self) -> tuple[Rows, Rows]:
-        """Which references (A,) are there a second time, and in which rows (A,).
-
-        There they are scored beside other parts alone, and apart from those around them.
-        """
-        known = self.images[self.references]  # in rising order
-        rows = np.setdiff1d(np.arange(len(self.images)), self.references)
-        places = known.searchsorted(self.images[rows]).clip(max=len(known) - 1)
-        found = known[places] == self.images[rows]
-        return places[found], rows[found]
 
     @property
     def known(self) -> frozenset[str]:
@@ -153,7 +139,6 @@ class Library:
             parts=self.parts[stay],
             groups=self.groups[stay],
             own=self.own[stay],
-            images=self.images[stay],
             pictures=self.pictures[stay],
             products=tuple(p for p, s in zip(self.products, stay, strict=True) if s),
             references=place[self.references[kept]],

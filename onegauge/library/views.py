@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onegauge.library.likeness import Array, Neighbours, Rows
+from onegauge.library.likeness import Array, Neighbours
 
 PLACE_LOCATION = 0.25  # weight of the map's mean in a place's location: poses differ
 PLACE_SCALE = 0.6  # weight of the map's mean deviation in a place's scale
@@ -76,36 +76,20 @@ class Views(NamedTuple):
 class Statistics(NamedTuple):
     """Location and scale that an image's score should have, from those of its neighbours."""
 
-    usual: Array  # (N,) scores of the references
-    apart: Array  # (N,) their scores beside no near-copies and none of their sequence
+    scores: Array  # (N,) of the references
     common: Array  # (2,) location and scale
 
     @classmethod
-    def of(cls, usual: Array, apart: Array, neighbours: Neighbours) -> Statistics:
+    def of(cls, scores: Array, neighbours: Neighbours) -> Statistics:
         """From the scores (N,) of the references and the neighbours of each."""
-        bare = cls(usual, apart, np.zeros(2, np.float32))
-        _, scale = bare._of_kind(neighbours)
-        return bare._replace(common=np.array([usual.mean(), max(scale.mean(), 1e-6)], np.float32))
+        _, scale = _of_kind(scores[neighbours.rows], neighbours.weights)
+        return cls(scores, np.array([scores.mean(), max(scale.mean(), 1e-6)], np.float32))
 
     def __call__(self, neighbours: Neighbours) -> tuple[Array, Array]:
         """Location and scale (B,) for images with such neighbours, drawn to the common ones."""
-        location, scale = self._of_kind(neighbours)
+        location, scale = _of_kind(self.scores[neighbours.rows], neighbours.weights)
         location = location + SHARED_LOCATION * (self.common[0] - location)
         return location, scale + SHARED_SCALE * (self.common[1] - scale)
-
-    def _of_kind(self, neighbours: Neighbours) -> tuple[Array, Array]:
-        """Location and scale (B,) of the neighbours alone."""
-        rows, weights = neighbours
-        location = (weights * _capped(self.usual[rows])).sum(1, keepdims=True)  # (B, 1)
-        scale = deviation(_capped(self.apart[rows])[:, :, None], weights, location)
-        return location[:, 0], scale[:, 0]
-
-
-class Known(NamedTuple):
-    """Normal images with their raw maps, and what looks most like each."""
-
-    maps: Maps  # (N, h, w)
-    neighbours: Neighbours
 
 
 class Cada(NamedTuple):
@@ -116,17 +100,11 @@ class Cada(NamedTuple):
     joined: Statistics
 
     @classmethod
-    def of(cls, known: Known, again: Known, places: Rows, scoring: Scoring) -> Cada:
-        """From the N references, and those at (A,) `places` among them as they score apart."""
-        views = Views.of(known.maps, known.neighbours, scoring)
-        statistics = []
-        for seen in (_as_is, views.joined):
-            usual = scoring(seen(*known))
-            apart = usual.copy()
-            if len(places):
-                apart[places] = scoring(seen(*again))
-            statistics.append(Statistics.of(usual, apart, known.neighbours))
-        return cls(views, *statistics)
+    def of(cls, maps: Maps, neighbours: Neighbours, scoring: Scoring) -> Cada:
+        """From the maps (N, h, w) of the references and the neighbours of each."""
+        views = Views.of(maps, neighbours, scoring)
+        joined = Statistics.of(scoring(views.joined(maps, neighbours)), neighbours)
+        return cls(views, Statistics.of(scoring(maps), neighbours), joined)
 
     def scores(self, maps: Maps, neighbours: Neighbours, scoring: Scoring) -> Array:
         """Aligned scores (B,) of raw maps (B, h, w)."""
@@ -162,30 +140,23 @@ def moments(values: Array, weights: Array) -> tuple[Array, Array]:
 
     The deviation is that of the kind which the neighbours are drawn from, as a sample's is.
     """
-    mean = (weights[:, None] @ values)[:, 0]
-    return mean, deviation(values, weights, mean)
-
-
-def deviation(values: Array, weights: Array, mean: Array) -> Array:
-    """How far the values (B, k, P) of neighbours lie from a mean (B, P), as `moments` has it."""
-    squares = (weights[:, None] @ (values - mean[:, None]) ** 2)[:, 0]
+    each = weights[:, None]  # (B, 1, k)
+    mean = each @ values  # (B, 1, P)
+    squares = (each @ (values - mean) ** 2)[:, 0]
     left = (1 - (weights**2).sum(1, keepdims=True)).clip(min=LEAST_LEFT)
-    apart: Array = np.sqrt(squares / left)
-    return apart
+    return mean[:, 0], np.sqrt(squares / left)
 
 
-def _capped(values: Array) -> Array:
-    """Values (B, k) of neighbours, the highest tenth of each image's pulled down to the next.
+def _of_kind(values: Array, weights: Array) -> tuple[Array, Array]:
+    """Location and scale (B,) of the values (B, k) of neighbours.
 
-    An odd reference must not make room for defects.
+    The highest tenth is pulled down to the next value first: an odd reference must not make room
+    for defects.
     """
     odd = values.shape[1] // 10
-    return np.minimum(values, np.sort(values, axis=1)[:, [-1 - odd]])
-
-
-def _as_is(maps: Maps, neighbours: Neighbours) -> Array:  # noqa: ARG001
-    """The view of the raw maps."""
-    return maps.astype(np.float32)
+    cap = np.sort(values, axis=1)[:, [-1 - odd]]
+    location, scale = moments(np.minimum(values, cap)[:, :, None], weights)
+    return location[:, 0], scale[:, 0]
 
 
 def _parts(maps: Maps, neighbours: Neighbours) -> list[tuple[Array, Neighbours]]:

@@ -28,9 +28,9 @@ def library(checkpoint: Checkpoint) -> Library:
 
 @pytest.fixture(scope="module")
 def with_some_apart(checkpoint: Checkpoint) -> Checkpoint:
-    """The run with five images that score otherwise apart from what is too like them."""
+    """The run with five images that set the threshold apart from what is too like them."""
     evidence, rows = checkpoint.evidence, torch.tensor([3, 8, 21, 22, 50])
-    of_a_row = ("maps", "deviations", "quarters", "parts", "groups", "own", "images", "pictures")
+    of_a_row = ("maps", "deviations", "quarters", "parts", "groups", "own", "pictures")
     twice = {n: torch.cat([getattr(evidence, n), getattr(evidence, n)[rows]]) for n in of_a_row}
     twice["maps"][60:] *= 1.5
     twice["own"][60:, 1] += 2
@@ -85,9 +85,9 @@ def test_where_the_score_looks_is_all_that_counts(library):
     blind.inspected[:4] = True
     loud = replace(blind, maps=blind.maps.copy())
     loud.maps[:, 8:] *= 5
-    raw = Fit.of(blind).cada.raw.usual
-    assert np.array_equal(Fit.of(loud).cada.raw.usual, raw)
-    assert not np.array_equal(Fit.of(library).cada.raw.usual, raw)
+    raw = Fit.of(blind).cada.raw.scores
+    assert np.array_equal(Fit.of(loud).cada.raw.scores, raw)
+    assert not np.array_equal(Fit.of(library).cada.raw.scores, raw)
 
 
 def test_too_few_images_are_refused(library):

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ def library(*, pictures: int = 4, tiles: int = 2) -> Library:
         quarters=rng.random((len(rows), 4, 3)).astype(np.float32),
         parts=groups,
         groups=groups,
-        images=rows,
         own=np.stack([groups, groups], 1),
         pictures=groups,
         references=rows,
@@ -108,18 +106,6 @@ def test_of_a_new_part_one_picture_is_calibrated_on_with_all_its_tiles():
     new = more.held_out[more.held_out >= 8]
     pictures = more.pictures[new].tolist()
     assert pictures in ([4, 4, 5, 5], [5, 5, 6, 6])
-
-
-def test_what_is_there_a_second_time_is_told_by_its_image():
-    whole = library(tiles=1)
-    names = ("maps", "deviations", "quarters", "parts", "groups", "own", "images", "pictures")
-    twice = {n: np.concatenate([getattr(whole, n), getattr(whole, n)[[1, 3]]]) for n in names}
-    more = replace(whole, **twice, products=("part",) * 6, held_out=np.array([0, 4, 2, 5]))
-    assert [a.tolist() for a in more.again] == [[1, 3], [4, 5]]
-    less = more.without(np.array([1]))
-    assert [a.tolist() for a in less.again] == [[2], [3]]
-    assert less.held_out.tolist() == [0, 1, 3]
-    assert [a.tolist() for a in less.with_pictures(added(2, 1, [0, 1])).again] == [[2], [3]]
 
 
 def test_what_comes_and_leaves_again_changes_nothing():

@@ -18,7 +18,9 @@ TARGET = ["model repository", "--name", NAME]
 
 
 @pytest.fixture(scope="module")
-def dirty(trained_repository: Path, product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dirty(
+    trained_repository: Path, product_tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A repository with three defective images of wood among the normal ones."""
     root = tmp_path_factory.mktemp("dirty")
     repository = Path(shutil.copytree(trained_repository, root / "repository"))

@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,18 +199,6 @@ def test_what_is_usual_is_told_beside_shots_that_were_found_and_not_beside_those
     among_shots = raw_scores["(.+)"][0]
     assert raw_scores[None][0] == pytest.approx(among_shots, rel=1e-3)
     assert raw_scores[r"-(\d+)"][0] > 1.2 * among_shots
-
-
-@pytest.mark.parametrize("tile", [None, 32])
-def test_every_shot_that_was_found_is_scored_once_more_beside_other_parts(shots, tmp_path, tile):
-    evidence = train(config(shots, tmp_path / "run", tile=tile)).evidence
-    places, rows = evidence.again
-    assert places.tolist() == evidence.references.tolist()
-    assert torch.equal(evidence.deviations[rows], evidence.deviations[places])
-    assert set(evidence.held_out.tolist()) <= set(rows.tolist())
-    fewer = replace(evidence, references=evidence.references[5:])
-    assert fewer.again[0].tolist() == [*range(len(places) - 5)]
-    assert torch.equal(fewer.again[1], rows[5:])
 
 
 @pytest.mark.parametrize("tile", [None, 32])

@@ -26,9 +26,9 @@ from onegauge.training.progress import Progress
 class Evidence:
     """Raw maps and descriptors of T normal images: the references, and those calibrated on.
 
-    Where each image is scored as if nothing had seen it, the same images are both. References that
-    score otherwise beside other parts alone, or apart from those around them, of which the folder's
-    order tells, are there a second time, as the threshold is set by them.
+    Where each image is scored as if nothing had seen it, the same images are both. Those that the
+    threshold is set by are there a second time where they score otherwise beside other parts alone,
+    or apart from those around them, of which the folder's order tells.
     """
 
     maps: Tensor  # (T, h, w) fp16, out of fold
@@ -37,7 +37,6 @@ class Evidence:
     parts: Tensor  # (T,) that each shows, told or found
     groups: Tensor  # (T,) that each is of: a part that was told, or a picture with its tiles
     own: Tensor  # (T, 2) the first and the last group that must not tell how each scores
-    images: Tensor  # (T,) of training that each is: a picture, or a tile
     pictures: Tensor  # (T,) that each is, or is a tile of
     products: tuple[str, ...]  # (T,) from the folders' names
     references: Tensor  # (N,) rows of what new images are compared with
@@ -56,16 +55,6 @@ class Evidence:
     def leaves_one_out(self) -> bool:
         """Whether what is calibrated on is compared with, too, as if nothing had seen its part."""
         return bool(torch.isin(self.groups[self.held_out], self.groups[self.references]).any())
-
-    @property
-    def again(self) -> tuple[Tensor, Tensor]:
-        """Which references (A,) are there a second time, and in which rows (A,)."""
-        known = self.images[self.references]  # in rising order
-        rows = torch.arange(len(self.images))
-        rows = rows[~torch.isin(rows, self.references)]
-        places = torch.searchsorted(known, self.images[rows]).clamp_max(len(known) - 1)
-        found = known[places] == self.images[rows]
-        return places[found], rows[found]
 
     @property
     def suspicion(self) -> np.ndarray:
@@ -102,7 +91,7 @@ def gather(
     """
     known, apart = split.references, corpus.apart(split.references)
     others = (apart.features.own != corpus.features.own).any(1)
-    again = np.union1d(known[others[known]], np.setdiff1d(split.held_out, known))
+    again = split.held_out[others[split.held_out] | ~np.isin(split.held_out, known)]
     sides = (corpus.features, known), (apart.features, again)
     maps = [detector.out_of_fold(side.subset(rows), progress) for side, rows in sides if len(rows)]
     kept = np.concatenate([known, again])  # rows of the corpus
@@ -117,7 +106,6 @@ def gather(
         parts=torch.from_numpy(corpus.parts[corpus.pictures[kept]]),
         groups=torch.from_numpy(corpus.features.sources[kept]),
         own=torch.from_numpy(np.concatenate([side.own[rows] for side, rows in sides])),
-        images=torch.from_numpy(kept),
         pictures=torch.from_numpy(corpus.pictures[kept]),
         products=tuple(corpus.products[corpus.pictures[kept]].tolist()),
         references=torch.arange(len(known)),

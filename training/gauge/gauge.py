@@ -17,7 +17,6 @@ from onegauge.training.detectors import Detector
 from onegauge.training.errors import DataError
 from onegauge.training.gauge.alignments import (
     ALIGNMENTS,
-    Apart,
     Look,
     References,
     aligned_maps,
@@ -68,7 +67,6 @@ class Gauge(nn.Module):
             look_of(evidence, known, self.retrieval, separated=alignment.separates),
             evidence.products_of(known),
             self.scoring,
-            _apart(evidence, self.retrieval, separated=alignment.separates),
         )
         self.alignment = alignment(references)
         self.calibration = Calibration(evidence.calibration_images)
@@ -161,14 +159,6 @@ def look_of(
         if alone := apart.isinf().all(1).nonzero().flatten().tolist():
             raise DataError(f"training has no two parts of the product {products[alone[0]]!r}")
     return Look(embedding, nearest(apart))
-
-
-def _apart(evidence: Evidence, retrieval: Retrieval, *, separated: bool) -> Apart | None:
-    places, rows = evidence.again
-    if not len(rows):
-        return None
-    look = look_of(evidence, rows, retrieval, separated=separated)
-    return Apart(places, evidence.maps[rows], look)
 
 
 def _calibrate(gauge: Gauge, evidence: Evidence, config: TrainConfig) -> None:

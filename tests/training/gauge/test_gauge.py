@@ -71,7 +71,6 @@ def without(run: Checkpoint, row: int) -> Gauge:
         parts=evidence.parts[others],
         groups=evidence.groups[others],
         own=evidence.own[others],
-        images=evidence.images[others],
         pictures=evidence.pictures[others],
         products=tuple(p for p, kept in zip(evidence.products, others, strict=True) if kept),
         references=torch.arange(int(others.sum())),

@@ -3,7 +3,6 @@
 from onegauge.training.gauge.alignments.alignment import (
     Aligned,
     Alignment,
-    Apart,
     Look,
     References,
     Unaligned,
@@ -30,13 +29,4 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "none": Unaligned,
 }
 
-__all__ = [
-    "ALIGNMENTS",
-    "Aligned",
-    "Alignment",
-    "Apart",
-    "ByProduct",
-    "Look",
-    "References",
-    "aligned_maps",
-]
+__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ByProduct", "Look", "References", "aligned_maps"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -27,25 +27,6 @@ class Look(NamedTuple):
         return Look(self.embedding[rows], self.neighbours.of(rows))
 
 
-View = Callable[[Tensor, Neighbours], Tensor]  # maps (B, h, w) of images to others of them
-
-
-class Scores(NamedTuple):
-    """Image scores of the references."""
-
-    usual: Tensor  # (N,) as what new images are compared with
-    apart: Tensor  # (N,) beside no near-copies and none of their sequence: as of the next lot
-
-
-@dataclass(frozen=True)
-class Apart:
-    """A of the references once more, as what sets the threshold is scored."""
-
-    places: Tensor  # (A,) among the references
-    maps: Tensor  # (A, h, w)
-    look: Look
-
-
 @dataclass(frozen=True)
 class References:
     """What is known of N normal images."""
@@ -54,26 +35,6 @@ class References:
     look: Look  # none is a neighbour of its own group
     products: tuple[str, ...]  # read by class-aware alignment alone
     scoring: Scoring
-    apart: Apart | None = None  # those that score otherwise apart from what is too like them
-
-    @torch.no_grad()
-    def scored(self, view: View) -> Scores:
-        """Their scores in a view of their maps."""
-        usual = self._scored(view, self.maps, self.look)
-        if self.apart is None:
-            return Scores(usual, usual)
-        seen = self._scored(view, self.apart.maps, self.apart.look)
-        return Scores(usual, usual.index_put((self.apart.places,), seen))
-
-    def _scored(self, view: View, maps: Tensor, look: Look) -> Tensor:
-        some = [slice(start, start + AT_A_TIME) for start in range(0, len(maps), AT_A_TIME)]
-        near = look.neighbours
-        return torch.cat([self.scoring(view(maps[rows].float(), near.of(rows))) for rows in some])
-
-
-def as_is(maps: Tensor, neighbours: Neighbours) -> Tensor:  # noqa: ARG001
-    """The view of the raw maps."""
-    return maps
 
 
 @dataclass(frozen=True)

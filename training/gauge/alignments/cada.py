@@ -18,11 +18,9 @@ from onegauge.training.gauge.alignments.alignment import (
     Alignment,
     Look,
     References,
-    Scores,
-    as_is,
     normalised,
 )
-from onegauge.training.gauge.alignments.views import TwoViews, deviation
+from onegauge.training.gauge.alignments.views import TwoViews, moments
 
 
 class Cada(Alignment):
@@ -32,8 +30,8 @@ class Cada(Alignment):
         super().__init__(references)
         self.views = TwoViews(references)
         near = references.look.neighbours
-        self.raw = Statistics(references.scored(as_is), near)
-        self.joined = Statistics(references.scored(self.views), near)
+        self.raw = Statistics(references.scoring(references.maps.float()), near)
+        self.joined = Statistics(self.views.scores, near)
 
     def forward(self, maps: Tensor, look: Look) -> Aligned:
         """Align the joined views; location and scale told are those of the raw maps."""
@@ -47,7 +45,8 @@ class CadaScalar(Alignment):
 
     def __init__(self, references: References) -> None:
         super().__init__(references)
-        self.raw = Statistics(references.scored(as_is), references.look.neighbours)
+        scores = references.scoring(references.maps.float())
+        self.raw = Statistics(scores, references.look.neighbours)
 
     def forward(self, maps: Tensor, look: Look) -> Aligned:
         """Align the raw maps."""
@@ -55,43 +54,33 @@ class CadaScalar(Alignment):
 
 
 class Statistics(nn.Module):
-    """Location and scale that an image's score should have, from those of its neighbours.
+    """Location and scale that an image's score should have, from those of its neighbours."""
 
-    The scale is how far those of the next lot will lie from what is usual: a sequence changes, and
-    its threshold should not be that of all other products.
-    """
-
-    usual: Tensor
-    apart: Tensor
+    scores: Tensor
     common: Tensor
 
-    def __init__(self, scores: Scores, neighbours: Neighbours) -> None:
-        """From the scores of the references and the neighbours of each."""
+    def __init__(self, scores: Tensor, neighbours: Neighbours) -> None:
+        """From the scores (N,) of the references and the neighbours of each."""
         super().__init__()
-        self.register_buffer("usual", scores.usual)  # (N,)
-        self.register_buffer("apart", scores.apart.clone())  # (N,) a constant of its own
-        _, scale = self._of_kind(neighbours)
-        common = torch.stack([scores.usual.mean(), scale.mean().clamp_min(1e-6)])
+        self.register_buffer("scores", scores)
+        _, scale = _of_kind(scores[neighbours.rows], neighbours.weights)
+        common = torch.stack([scores.mean(), scale.mean().clamp_min(1e-6)])
         self.register_buffer("common", common)  # (2,) location and scale
 
     def forward(self, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
         """Location and scale (B,) for images with such neighbours, drawn to the common ones."""
-        location, scale = self._of_kind(neighbours)
+        location, scale = _of_kind(self.scores[neighbours.rows], neighbours.weights)
         location = location + SHARED_LOCATION * (self.common[0] - location)
         return location, scale + SHARED_SCALE * (self.common[1] - scale)
 
-    def _of_kind(self, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
-        """Location and scale (B,) of the neighbours alone."""
-        rows, weights = neighbours
-        location = (weights * _capped(self.usual[rows])).sum(1, keepdim=True)  # (B, 1)
-        scale = deviation(_capped(self.apart[rows]).unsqueeze(2), weights, location)
-        return location.squeeze(1), scale.squeeze(1)
 
+def _of_kind(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Location and scale (B,) of the values (B, k) of neighbours.
 
-def _capped(values: Tensor) -> Tensor:
-    """Values (B, k) of neighbours, the highest tenth of each image's pulled down to the next.
-
-    An odd reference must not make room for defects.
+    The highest tenth is pulled down to the next value first: an odd reference must not make room
+    for defects.
     """
     odd = values.shape[1] // 10
-    return torch.minimum(values, values.topk(odd + 1, dim=1).values[:, -1:])
+    cap = values.topk(odd + 1, dim=1).values[:, -1:]
+    location, scale = moments(torch.minimum(values, cap).unsqueeze(2), weights)
+    return location.squeeze(1), scale.squeeze(1)

@@ -13,8 +13,6 @@ from onegauge.training.gauge.alignments.alignment import (
     Alignment,
     Look,
     References,
-    Scores,
-    as_is,
     normalised,
 )
 from onegauge.training.gauge.alignments.views import TwoViews
@@ -61,7 +59,7 @@ class ByProduct(Alignment):
 
 
 class ClassAware(ByProduct):
-    """Each product's own mean of normal image scores and deviation from it, seen as by `cada`.
+    """Each product's own mean and deviation of normal image scores, of the views that `cada` has.
 
     What `cada` gains beyond it, it gains by a finer class than the product, not by another view.
     Location and scale told are those of the raw maps.
@@ -72,15 +70,12 @@ class ClassAware(ByProduct):
     def __init__(self, references: References) -> None:
         super().__init__(references)
         self.views = TwoViews(references)
-        self.table = self._statistics(references.scored(as_is))
-        self.register_buffer("joined", self._statistics(references.scored(self.views)))  # (P, 2)
+        self.table = self._statistics(references.scoring(references.maps.float()))
+        self.register_buffer("joined", self._statistics(self.views.scores))  # of products
 
-    def _statistics(self, scores: Scores) -> Tensor:
-        """Mean of the scores of each of P products and deviation from it, (P, 2)."""
-        means = torch.stack([usual.mean() for usual in self._of_each(scores.usual)])
-        squares = self._of_each((scores.apart - means[self.labels]).square())
-        spreads = torch.stack([(s.sum() / (len(s) - 1)).sqrt() for s in squares])
-        return torch.stack([means, spreads], dim=1)
+    def _statistics(self, scores: Tensor) -> Tensor:
+        """Mean and deviation (P, 2) of the scores (N,) of each product."""
+        return torch.stack([torch.stack([s.mean(), s.std()]) for s in self._of_each(scores)])
 
     def _by_label(self, maps: Tensor, look: Look, labels: Tensor) -> Aligned:
         joined = self.views(maps, look.neighbours)

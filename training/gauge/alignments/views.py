@@ -14,7 +14,7 @@ from onegauge.library.views import (
     STORED_SIDE,
 )
 from onegauge.training.backbones.retrieval import Neighbours
-from onegauge.training.gauge.alignments.alignment import References, as_is
+from onegauge.training.gauge.alignments.alignment import AT_A_TIME, References
 
 
 class TwoViews(nn.Module):
@@ -25,17 +25,34 @@ class TwoViews(nn.Module):
     """
 
     units: Tensor
+    scores: Tensor
 
     def __init__(self, references: References) -> None:
         super().__init__()
         self.by_place = ByPlace(thinned(references.maps.float()))
-        spreads = [references.scored(view).usual.std() for view in (as_is, self.by_place)]
-        self.register_buffer("units", torch.stack(spreads).clamp_min(1e-6))
+        self.register_buffer("units", torch.ones(2))
+        views = self._of_references(references)  # (2, N, h, w)
+        found = torch.stack([references.scoring(view).std() for view in views])
+        self.units = found.clamp_min(1e-6)
+        # (N,) of the references: what is normal in this unit
+        self.register_buffer("scores", references.scoring(self._joined(views)))
 
     def forward(self, maps: Tensor, neighbours: Neighbours) -> Tensor:
         """The views of raw maps (B, h, w) joined to one, (B, h, w)."""
-        views = torch.stack([maps, self.by_place(maps, neighbours)])
+        return self._joined(self._views(maps, neighbours))
+
+    def _views(self, maps: Tensor, neighbours: Neighbours) -> Tensor:
+        return torch.stack([maps, self.by_place(maps, neighbours)])
+
+    def _joined(self, views: Tensor) -> Tensor:
         return (views / self.units.view(-1, 1, 1, 1)).mean(0)
+
+    @torch.no_grad()
+    def _of_references(self, references: References) -> Tensor:
+        rows = torch.arange(len(references.maps)).split(AT_A_TIME)
+        near = references.look.neighbours
+        parts = [self._views(references.maps[some].float(), near.of(some)) for some in rows]
+        return torch.cat(parts, dim=1)
 
 
 class ByPlace(nn.Module):
@@ -77,13 +94,8 @@ def moments(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
     The deviation is that of the kind which the neighbours are drawn from, as a sample's is.
     """
-    mean = (weights.unsqueeze(2) * values).sum(1)
-    return mean, deviation(values, weights, mean)
-
-
-def deviation(values: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
-    """How far the values (B, k, P) of neighbours lie from a mean (B, P), as `moments` has it."""
     each = weights.unsqueeze(2)
+    mean = (each * values).sum(1)
     squares = (each * (values - mean.unsqueeze(1)).square()).sum(1)
     left = (1 - each.square().sum(1)).clamp_min(LEAST_LEFT)
-    return (squares / left).sqrt()
+    return mean, (squares / left).sqrt()

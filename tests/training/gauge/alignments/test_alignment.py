@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from onegauge.training.gauge.alignments import ALIGNMENTS, Apart
-from onegauge.training.gauge.alignments.alignment import Unaligned, as_is, normalised
+from onegauge.training.gauge.alignments import ALIGNMENTS
+from onegauge.training.gauge.alignments.alignment import Unaligned, normalised
 
 ALIGNING = sorted(set(ALIGNMENTS) - {"none"})
 
@@ -13,17 +11,6 @@ ALIGNING = sorted(set(ALIGNMENTS) - {"none"})
 def pooled_auroc(name: str, world) -> float:
     aligned = ALIGNMENTS[name](world.references)(world.maps, world.look)
     return roc_auc_score(world.anomalous, world.references.scoring(aligned.maps))
-
-
-def test_references_are_scored_by_a_view_and_some_once_more_apart(world):
-    references, places = world.references, torch.tensor([2, 5])
-    apart = Apart(places, references.maps[places] + 1, references.look.of(places))
-    usual, once_more = replace(references, apart=apart).scored(as_is)
-    assert torch.allclose(usual, references.scoring(references.maps))
-    others = ~torch.isin(torch.arange(len(usual)), places)
-    assert torch.equal(once_more[others], usual[others])
-    assert torch.allclose(once_more[places], usual[places] + 1)
-    assert torch.equal(references.scored(as_is).apart, usual)
 
 
 def test_normalising_moves_each_image_by_its_own_statistics():

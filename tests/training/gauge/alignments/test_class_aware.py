@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from onegauge.training.errors import DataError
-from onegauge.training.gauge.alignments import Apart
 from onegauge.training.gauge.alignments.class_aware import ClassAware, ClassAwareMax
 
 
@@ -24,18 +23,6 @@ def test_normal_images_of_each_product_come_out_alike(world):
     for offset in (0, 1):
         assert float(scores[offset::2].mean()) == pytest.approx(0, abs=1e-3)
         assert float(scores[offset::2].std()) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_product_that_scores_higher_apart_is_given_more_room(world):
-    references, of_b = world.references, torch.arange(1, 100, 2)
-    apart = Apart(of_b, references.maps[of_b] + 3, references.look.of(of_b))
-    before, after = (
-        ClassAware(replace(references, apart=again))(world.maps, world.look)
-        for again in (None, apart)
-    )
-    assert torch.equal(after.location, before.location)
-    assert torch.equal(after.scale[::2], before.scale[::2])
-    assert (after.scale[1::2] > 1.5 * before.scale[1::2]).all()
 
 
 def test_the_paper_form_puts_the_mean_at_zero_and_the_maximum_at_one(world):

@@ -67,6 +67,15 @@ def test_neither_view_nor_unit_outweighs_the_other(world):
     expected = plain(world.maps, world.look.neighbours)
     found = larger(64 * world.maps, world.look.neighbours)
     assert torch.allclose(found, expected, rtol=1e-2, atol=1e-2)
-    views = references.maps, plain.by_place(references.maps, references.look.neighbours)
+    views = (
+        plain._views(references.maps, references.look.neighbours) / plain.units[:, None, None, None]
+    )
     spreads = [float(references.scoring(view).std()) for view in views]
-    assert plain.units.tolist() == pytest.approx(spreads, rel=1e-3)
+    assert spreads == pytest.approx([1, 1], rel=1e-3)
+
+
+def test_the_scores_of_references_are_those_of_their_joined_views(world):
+    references = world.references
+    views = TwoViews(references)
+    joined = views(references.maps, references.look.neighbours)
+    assert torch.allclose(views.scores, references.scoring(joined), atol=1e-4)
