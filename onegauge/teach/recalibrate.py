@@ -34,6 +34,7 @@ from onegauge.training.report.headline import promised
 
 FEWEST_IMAGES = 10
 MANY = 0.5  # of the fresh images: so many of an unknown product are seldom a matter of light
+FAR = 1.5  # as a score of before: what lies between hides more defects than false alarms are worth
 BARE = Calibrated(np.float32(0), np.float32(1), np.zeros(1, np.float32))  # changes no score
 
 
@@ -92,6 +93,11 @@ class Recalibration:
         return self.unknown.rate >= MANY
 
     @property
+    def should_be_added(self) -> bool:
+        """Whether these images would better become references than move the threshold so far."""
+        return self.references is not None and self.threshold >= FAR
+
+    @property
     def flagged_references(self) -> tuple[Share, Share] | None:
         """Of the references, each left out in turn, those flagged before and now."""
         if self.references is None:
@@ -121,6 +127,11 @@ class Recalibration:
             told.append(
                 "warning: so many are seldom of a known product in other light: if the product is "
                 "new, have its images added by onegauge add"
+            )
+        if self.should_be_added:
+            told.append(
+                "warning: the threshold rises so far that defects hide below it: have these images "
+                "added by onegauge add instead, which keeps the promise at fewer misses"
             )
         return told
 

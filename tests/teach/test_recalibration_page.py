@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_the_page_tells_what_would_change(shifted, tmp_path):
     assert "The threshold rises" in text
     assert shifted.threshold > 3  # of the scores of before
     assert f'<div class="value">{shifted.threshold:.2f}</div>' in text
-    assert "onegauge add" not in text
+    assert "Have these images added by" in text
     assert not re.search(r"(?:src|href)=\"(?!data:)", text)
 
 
@@ -78,8 +79,17 @@ def test_the_headline_is_about_the_promise(highest, status, words, tmp_path):
     assert words in text_of(found, tmp_path)
 
 
+def test_images_should_be_added_where_the_threshold_would_rise_far(shifted):
+    assert shifted.should_be_added
+    assert "added by onegauge add instead" in shifted.told()[-1]
+    assert not recalibration(np.linspace(0, 1.3, 200)).should_be_added
+    assert not replace(shifted, references=None).should_be_added  # there are none to add to
+
+
 def test_a_new_product_is_told_to_be_added(tmp_path):
-    assert "onegauge add" in text_of(recalibration(np.linspace(0, 4, 200), 1.5), tmp_path)
+    strange, known = (recalibration(np.linspace(-1, 1, 200), n) for n in (1.5, 0.5))
+    assert "if the product is new" in text_of(strange, tmp_path)
+    assert "onegauge add" not in text_of(known, tmp_path)
 
 
 def test_a_histogram_has_all_images_and_the_threshold_between_bins():
