@@ -62,7 +62,7 @@ class Fit:
         )
         scoring = Scoring(library.rates.score_share, library.inspected)
         look = neighbours(library, embedding, bank, rows)
-        cada = Cada.of(library.maps[rows], look, scoring)
+        cada = Cada.of(library.maps[rows].astype(np.float32), look, scoring)
         held_out = library.held_out
         look = neighbours(library, embedding, bank, held_out)
         aligned = cada.scores(library.maps[held_out], look, scoring)

@@ -60,7 +60,7 @@ def test_the_page_shows_each_with_what_it_was_compared_with(fit, tmp_path):
     places = [int(rank) for rank in re.findall(r"<b>(\d+)</b>", text)]
     assert places == [*range(1, 61)]
     worst = fit.library.origins[-1].id
-    assert f"onegauge remove &#39;model repository&#39; --name parts --reference {worst}" in text
+    assert f"onegauge remove &#39;model repository&#39; --name onegauge --reference {worst}" in text
     assert not re.search(r"(?:src|href)=\"(?!data:)", text)
 
 
