@@ -108,7 +108,7 @@ def _taught(repository: Path, folder: Path, images: dict[Path, Change]) -> Targe
         picture = change(Image.open(path).convert("RGB"))
         picture.save(folder / "images" / f"{number:04}.png")
     gauge = target_of(folder / "repository", NAME)
-    add(gauge, folder / "images", None, NO_CHOICE, candidate=False)
+    add(gauge, folder / "images", None, NO_CHOICE)
     return target_of(folder / "repository", NAME)
 
 

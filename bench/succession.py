@@ -49,7 +49,7 @@ def main(
     known, after = {first}, {first: figures(repository, [i for i in images if i.product == first])}
     for product in others:
         begun = time.monotonic()
-        add(target_of(repository, NAME), data / product, None, NO_CHOICE, candidate=False)
+        add(target_of(repository, NAME), data / product, None, NO_CHOICE)
         typer.echo(f"{product}: added in {time.monotonic() - begun:.0f} s")
         known.add(product)
         after[product] = figures(repository, [i for i in images if i.product == product])

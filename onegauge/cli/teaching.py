@@ -34,7 +34,7 @@ def add(
     from onegauge.training.choice import Choice
 
     choice = Choice(tuple(include or ()), tuple(exclude or ()))
-    typer.echo(run(target_of(target, name), data, group_by, choice, candidate=candidate))
+    typer.echo(run(target_of(target, name, candidate=candidate), data, group_by, choice))
 
 
 @app.command()
@@ -56,7 +56,7 @@ def remove(
     from onegauge.teach.target import target_of
 
     unwanted = Unwanted(reference or (), group or (), data)
-    typer.echo(run(target_of(target, name), unwanted, candidate=candidate))
+    typer.echo(run(target_of(target, name, candidate=candidate), unwanted))
 
 
 @app.command()
@@ -101,7 +101,8 @@ def recalibrate(
     from onegauge.training.choice import Choice
     from onegauge.training.progress import Progress
 
-    choice, gauge = Choice(tuple(include or ()), tuple(exclude or ())), target_of(target, name)
+    choice = Choice(tuple(include or ()), tuple(exclude or ()))
+    gauge = target_of(target, name, candidate=candidate)
     pictures = read_pictures(gauge, data, group_by, choice, Progress())
     found = recalibration_of(gauge, pictures, false_alarm_rate)
     for sentence in found.told():
@@ -109,7 +110,7 @@ def recalibrate(
     if out is not None:
         typer.echo(f"wrote {write(found, out)}")
     if not dry_run:
-        typer.echo(run(gauge, found, candidate=candidate))
+        typer.echo(run(gauge, found))
 
 
 @app.command()

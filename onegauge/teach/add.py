@@ -15,9 +15,7 @@ from onegauge.training.choice import Choice
 from onegauge.training.progress import Progress
 
 
-def add(
-    target: Target, data: Path, group_by: str | None, choice: Choice, *, candidate: bool
-) -> str:
+def add(target: Target, data: Path, group_by: str | None, choice: Choice) -> str:
     """Have the images below `data` in the library, and keep the gauge; tells where.
 
     Says what it does to decisions. On any failure the gauge is as it was: raises DataError,
@@ -32,7 +30,7 @@ def add(
     progress.say(Change(before, after).told())
     if target.recalibrated:
         progress.say(FORGOTTEN)
-    return target.keep(taught(target, observer, after, pictures.images), candidate=candidate)
+    return target.keep(taught(target, observer, after, pictures.images))
 
 
 def _of_new(pictures: Pictures, observer: Observer, before: Fit, after: Fit) -> str:

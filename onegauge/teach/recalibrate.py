@@ -167,13 +167,13 @@ def score_bare(target: Target, images: NDArray[np.uint8]) -> list[Array]:
     return session.outputs(("score", "novelty"), batches)
 
 
-def recalibrate(target: Target, found: Recalibration, *, candidate: bool) -> str:
+def recalibrate(target: Target, found: Recalibration) -> str:
     """Have the gauge decide by the new threshold, and keep it; tells where.
 
     On any failure the gauge is as it was: raises TeachingError, VerificationError and
     RepositoryError.
     """
-    return target.keep(_taught(target, found), candidate=candidate)
+    return target.keep(_taught(target, found))
 
 
 def _wanted(target: Target, rate: float | None) -> float:

@@ -50,7 +50,7 @@ class Unwanted:
         return np.unique(found)
 
 
-def remove(target: Target, unwanted: Unwanted, *, candidate: bool) -> str:
+def remove(target: Target, unwanted: Unwanted) -> str:
     """Have images leave the library, and keep the gauge; tells where. Raises as `add`."""
     progress, library = Progress(), target.library
     gone = unwanted.pictures(library)
@@ -62,7 +62,7 @@ def remove(target: Target, unwanted: Unwanted, *, candidate: bool) -> str:
         progress.say(FORGOTTEN)
     observer = Observer(target.graph(), before.constants())
     none = target.verification().images[:0]
-    return target.keep(taught(target, observer, after, none), candidate=candidate)
+    return target.keep(taught(target, observer, after, none))
 
 
 def _known(there: dict[str, int], name: str, what: str) -> int:

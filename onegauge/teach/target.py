@@ -91,19 +91,24 @@ class Target(ABC):
         """A few images that it is verified by."""
 
     @abstractmethod
-    def keep(self, taught: Taught, *, candidate: bool) -> str:
-        """Keep another state, a candidate without having it served; tells where."""
+    def keep(self, taught: Taught) -> str:
+        """Keep another state; tells where."""
 
 
-def target_of(folder: Path, name: str) -> Target:
+def target_of(folder: Path, name: str, *, candidate: bool = False) -> Target:
     """A run, or the served version of model `name` in a repository.
 
-    Raises TeachingError where it is neither.
+    What comes of a `candidate` is added there, but not served. Raises TeachingError where it is
+    neither, or a run, of which there are no candidates.
     """
     if (folder / RECORD).is_file():
+        if candidate:
+            raise TeachingError(
+                f"{folder} is a run, of which there are no candidates: export it with --candidate"
+            )
         return Run(folder)
     try:
-        return Published(folder, served_version(folder / name))
+        return Published(folder, served_version(folder / name), candidate=candidate)
     except ContractError as exc:
         raise TeachingError(
             f"{folder} is neither a run nor a repository with a model {name!r}: {exc.detail}"
@@ -113,9 +118,9 @@ def target_of(folder: Path, name: str) -> Target:
 class Published(Target):
     """The version of a model that is served."""
 
-    def __init__(self, repository: Path, stored: StoredVersion) -> None:
+    def __init__(self, repository: Path, stored: StoredVersion, *, candidate: bool) -> None:
         """Raises TeachingError for a version that cannot be taught."""
-        self.repository, self.stored = repository, stored
+        self.repository, self.stored, self._candidate = repository, stored, candidate
         contract = stored.contract
         precision = contract.parameters.get("precision", "fp32")
         config = read_config(stored.folder, CONFIG)
@@ -155,8 +160,8 @@ class Published(Target):
             raise TeachingError(f"{self.stored.folder} has no images to verify a next version by")
         return found
 
-    def keep(self, taught: Taught, *, candidate: bool) -> str:
-        """Add the next version."""
+    def keep(self, taught: Taught) -> str:
+        """Add the next version, and have it served unless it is a candidate."""
         folder = self.repository / self.contract.name
         config = read_config(folder, f"{self.contract.version}/{CONFIG}")
         with tempfile.TemporaryDirectory() as scratch:
@@ -170,9 +175,10 @@ class Published(Target):
             version = add_version(
                 self.repository, config, file, taught.verification, library=library
             )
-        if not candidate:
-            publish(self.repository, config.name, version)
-        return f"{'added' if candidate else 'published'} {folder / str(version)}"
+        if self._candidate:
+            return f"added {folder / str(version)}"
+        publish(self.repository, config.name, version)
+        return f"published {folder / str(version)}"
 
     def _library(self, taught: Taught) -> Library | None:
         if taught.fit is not None:
@@ -236,15 +242,9 @@ class Run(Target):
         images = load_verification_images(self.folder).numpy()
         return Verification(images, *(np.zeros(len(images), np.float32) for _ in range(2)))
 
-    def keep(self, taught: Taught, *, candidate: bool) -> str:
-        """Write the run anew; candidates are there in repositories alone."""
-        if candidate:
-            raise TeachingError(
-                f"{self.folder} is a run, of which there are no candidates: export it with "
-                "--candidate"
-            )
-        changed = self._changed(taught)
-        rewrite(changed)
+    def keep(self, taught: Taught) -> str:
+        """Write the run anew."""
+        rewrite(self._changed(taught))
         return f"changed {self.folder}"
 
     def _changed(self, taught: Taught) -> Checkpoint:

@@ -21,9 +21,7 @@ from tests.teach.conftest import NAME
 
 
 def teach(repository: Path, data: Path, group_by: str | None = None, **options: bool) -> str:
-    return add(
-        target_of(repository, NAME), data, group_by, NO_CHOICE, **{"candidate": False, **options}
-    )
+    return add(target_of(repository, NAME, **options), data, group_by, NO_CHOICE)
 
 
 def readings(repository: Path, data: Path) -> Readings:

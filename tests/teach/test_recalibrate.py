@@ -61,7 +61,7 @@ def found_in(
 
 
 def teach(folder: Path, data: Path, rate: float | None = None) -> str:
-    return recalibrate(target_of(folder, NAME), found_in(folder, data, rate), candidate=False)
+    return recalibrate(target_of(folder, NAME), found_in(folder, data, rate))
 
 
 def said(repository: Path, data: Path, size: int = 128) -> dict[str, np.ndarray]:
@@ -170,7 +170,7 @@ def test_a_recalibration_is_recalibrated_and_lost_by_other_references(repository
     teach(repository, brighter[0])
     threshold = target_of(repository, NAME).calibrated().span
     assert found_in(repository, brighter[1]).flagged.interval[0] <= 0.05
-    remove(target_of(repository, NAME), Unwanted(groups=[0]), candidate=False)
+    remove(target_of(repository, NAME), Unwanted(groups=[0]))
     told = capsys.readouterr().err
     assert "recalibrate it anew" in told
     assert "59 normal images that stay" in told

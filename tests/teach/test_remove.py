@@ -23,7 +23,7 @@ def ids(repository, pictures: range) -> list[str]:
 
 def test_references_leave_by_their_ids(repository):
     gone = ids(repository, range(3))
-    remove(target_of(repository, NAME), Unwanted(gone), candidate=False)
+    remove(target_of(repository, NAME), Unwanted(gone))
     after = library_of(repository)
     assert len(after) == 57
     assert not {after.origins[p].id for p in after.pictures} & {*gone}
@@ -32,11 +32,11 @@ def test_references_leave_by_their_ids(repository):
 
 
 def test_a_group_leaves_and_copies_of_files_do(repository, product_tree, tmp_path):
-    remove(target_of(repository, NAME), Unwanted(groups=[5, 7]), candidate=False)
+    remove(target_of(repository, NAME), Unwanted(groups=[5, 7]))
     assert not {5, 7} & {*library_of(repository).groups.tolist()}
     folder = tmp_path / "copies"
     shutil.copytree(product_tree / "cloth" / "train" / "good", folder)
-    remove(target_of(repository, NAME), Unwanted(data=folder), candidate=False)
+    remove(target_of(repository, NAME), Unwanted(data=folder))
     left = library_of(repository)
     assert len(left) == 40
     assert not any("cloth" in left.origins[p].name for p in left.pictures)
@@ -46,7 +46,7 @@ def test_a_product_that_left_is_unknown(repository, product_tree):
     target = target_of(repository, NAME)
     before = Fit.of(target.library)
     cloth = product_tree / "cloth"
-    remove(target, Unwanted(data=cloth), candidate=False)
+    remove(target, Unwanted(data=cloth))
     after = Fit.of(library_of(repository))
     rows = before.library.references[:20]
     from onegauge.library.fit import Seen
@@ -66,16 +66,16 @@ def test_a_product_that_left_is_unknown(repository, product_tree):
 )
 def test_what_is_not_there_is_an_error_and_nothing_changes(repository, unwanted, message):
     with pytest.raises(TeachingError, match=message):
-        remove(target_of(repository, NAME), unwanted, candidate=False)
+        remove(target_of(repository, NAME), unwanted)
     assert served_version(repository / NAME).contract.version == "1"
 
 
 def test_a_folder_of_others_is_an_error(repository, rings):
     with pytest.raises(TeachingError, match="no image in .* is in the library"):
-        remove(target_of(repository, NAME), Unwanted(data=rings), candidate=False)
+        remove(target_of(repository, NAME), Unwanted(data=rings))
 
 
 def test_forty_references_stay(repository):
     gone = ids(repository, range(21))
     with pytest.raises(LibraryError, match="needs 40"):
-        remove(target_of(repository, NAME), Unwanted(gone), candidate=False)
+        remove(target_of(repository, NAME), Unwanted(gone))

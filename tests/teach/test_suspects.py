@@ -28,7 +28,7 @@ def dirty(
         if file.parent.name != "good" and len([*root.glob("images/*")]) < 3:
             (root / "images").mkdir(exist_ok=True)
             shutil.copy(file, root / "images" / f"<b>knot & {number}.jpg")
-    add(target_of(repository, NAME), root / "images", None, NO_CHOICE, candidate=False)
+    add(target_of(repository, NAME), root / "images", None, NO_CHOICE)
     return repository
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from onegauge.export.export_run import export_run
+from onegauge.library.errors import LibraryError
 from onegauge.library.library import FILE, load
 from onegauge.teach.add import add
 from onegauge.teach.errors import TeachingError
@@ -27,8 +28,8 @@ def test_a_run_is_taught_in_its_place_and_exported_as_a_model_that_was(
     run, repository, rings, tmp_path
 ):
     before = load_run(run)
-    add(target_of(run, NAME), rings, None, NO_CHOICE, candidate=False)
-    add(target_of(repository, NAME), rings, None, NO_CHOICE, candidate=False)
+    add(target_of(run, NAME), rings, None, NO_CHOICE)
+    add(target_of(repository, NAME), rings, None, NO_CHOICE)
     after = load_run(run)
     assert after.images == before.images + 20
     assert len(after.evidence.references) == 80
@@ -44,9 +45,15 @@ def test_a_run_is_taught_in_its_place_and_exported_as_a_model_that_was(
 
 def test_a_run_is_as_it_was_where_teaching_fails(run):
     before = {file.name: file.read_bytes() for file in run.iterdir()}
-    with pytest.raises(TeachingError, match="of which there are no candidates"):
-        remove(target_of(run, NAME), Unwanted(groups=[1]), candidate=True)
+    ids = [origin.id for origin in load_run(run).origins]
+    with pytest.raises(LibraryError, match="needs 40"):
+        remove(target_of(run, NAME), Unwanted(ids[:21]))
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+
+
+def test_of_a_run_there_are_no_candidates(run):
+    with pytest.raises(TeachingError, match="of which there are no candidates"):
+        target_of(run, NAME, candidate=True)
 
 
 def test_what_is_neither_run_nor_repository_is_an_error(tmp_path):
