@@ -17,6 +17,8 @@ of models
 of the method
     promise         false alarms in random divisions of a run's own normal images
     robustness      false alarms where training images are not as they should be
+    recalibration   what mends a gauge in other light
+    succession      products taught one after another beside all at once
     pixel_metrics   time and memory of the metrics by pixel
 and
     plots           the newest figures, drawn for the documentation
