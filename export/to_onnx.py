@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from ast import literal_eval
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,10 @@ def _fix(graph: GraphProto, name: str, value: Tensor) -> None:
 
 
 def _forget_paths(graph: GraphProto) -> None:
+    """Keep of the notes of the nodes their classes alone, within what the tracing wraps."""
     for node in graph.node:
-        kept = [entry for entry in node.metadata_props if entry.key == CLASSES]
+        told = {entry.key: entry.value for entry in node.metadata_props}
         del node.metadata_props[:]
-        node.metadata_props.extend(kept)
+        if CLASSES in told:
+            _, *inside = literal_eval(told[CLASSES])
+            node.metadata_props.add(key=CLASSES, value=repr(inside))

@@ -9,7 +9,7 @@ import torch
 
 from onegauge.export.graph import leaving_out
 from onegauge.export.held_out import HeldOut
-from onegauge.service.model.contract import ANOMALY_MAP, SCALARS
+from onegauge.service.model.contract import ANOMALY_MAP, EXPLAINING, SCALARS
 from onegauge.training.checkpoint import load
 
 
@@ -24,7 +24,9 @@ def test_the_names_types_and_shapes_are_the_contract(session):
     assert not isinstance(image.shape[0], int)
     outputs = {o.name: (o.type, len(o.shape)) for o in session.get_outputs()}
     scalars = dict.fromkeys(SCALARS, ("tensor(float)", 1))
-    assert outputs == scalars | {ANOMALY_MAP: ("tensor(float)", 3)}
+    explaining = ("tensor(int32)", 2), ("tensor(float)", 2), ("tensor(float)", 4)
+    expected = scalars | {ANOMALY_MAP: ("tensor(float)", 3)}
+    assert outputs == expected | dict(zip(EXPLAINING, explaining, strict=True))
 
 
 def test_one_file_is_the_whole_model(traced):
