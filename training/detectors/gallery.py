@@ -45,7 +45,8 @@ class Gallery(Detector):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        channels = sum(backbone.channels)
+        self.channels, self.strides = list(backbone.channels), backbone.strides
+        channels = sum(self.channels)
         self.register_buffer("axes", torch.empty(channels, min(AXES, channels)))  # (D, A)
         self.register_buffer("origin", torch.empty(min(AXES, channels)))
         # (N, M, A) of N references, and what a distance to each is divided by (N, M)
@@ -109,16 +110,31 @@ class Gallery(Detector):
         return smooth(nearest.unsqueeze(1), self.stride).squeeze(1)
 
     def _find_axes(self, features: Features) -> None:
-        """The principal axes of patches, evened, in the unit of `memories`."""
+        """The principal axes of patches, stages weighed, evened, in the unit of `memories`."""
         mean, covariance = _moments(features)
-        variances, directions = torch.linalg.eigh(covariance)
+        weights = self._weights(covariance.diagonal())
+        variances, directions = torch.linalg.eigh(weights[:, None] * covariance * weights)
         kept = self.axes.shape[1]
         variances, directions = variances.flip(0)[:kept], directions.flip(1)[:, :kept]
         first = variances[0].clamp_min(1e-12)
         variances = variances.clamp_min(LEAST * first)
         unit = 127 / (RANGE * first ** ((1 - EVENING) / 2))
-        self.axes = (unit * directions * variances ** -(EVENING / 2)).float()  # (D, A)
+        evened = unit * directions * variances ** -(EVENING / 2)
+        self.axes = (weights[:, None] * evened).float()  # (D, A)
         self.origin = mean.float() @ self.axes
+
+    def _weights(self, variances: Tensor) -> Tensor:
+        """Weights (D,) by which the variance of a stage is inverse to its stride.
+
+        `variances` (D,) are those of the channels, stage by stage. Small defects are in fine
+        stages, which of some networks hardly vary beside the coarse ones.
+        """
+        stages = variances.split(self.channels)
+        weights = [
+            (1 / (stride * stage.sum().clamp_min(1e-12))).sqrt().expand(len(stage))
+            for stride, stage in zip(self.strides, stages, strict=True)
+        ]
+        return torch.cat(weights)
 
     def _remember(self, features: Features, progress: Progress) -> tuple[Tensor, Tensor]:
         """Memories int8 (N, M, A) of all images, and where on the map each was (N, M)."""

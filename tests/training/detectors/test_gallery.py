@@ -141,6 +141,17 @@ def test_maps_of_any_backbone_and_size_are_numbers(fit, channels, strides, sides
     assert fitted.detector.memories.shape == (12, patches, axes)
 
 
+def test_a_stage_counts_the_same_however_strong_its_features_are(fit):
+    some = drawn((8, 16, 32), (16, 8, 4))
+    loud = [some.stages[0], some.stages[1], some.stages[2] * np.float16(16)]
+    backbone = Backbone("any", torch.nn.Identity(), (8, 16, 32), (4, 8, 16))
+    maps = []
+    for stages in (some.stages, loud):
+        fitted = fit(Features(some.images, stages, torch.device("cpu")), backbone)
+        maps.append(fitted.detector(fitted.features.batch(range(12))))
+    assert torch.allclose(*maps, rtol=0.05)
+
+
 def test_images_without_any_difference_still_give_numbers(fit):
     stages = [np.zeros((12, c, 4, 4), np.float16) for c in (8, 16, 32)]
     features = Features(np.zeros((12, 64, 64, 3), np.uint8), stages, torch.device("cpu"))
