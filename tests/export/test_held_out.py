@@ -9,6 +9,7 @@ from PIL import Image
 
 from onegauge.export.errors import ExportError
 from onegauge.export.held_out import HeldOut
+from onegauge.library.library import Origin
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.checkpoint import Checkpoint, load
 from onegauge.training.data.dataset import picture_of
@@ -47,8 +48,8 @@ def test_images_may_have_moved(checkpoint, folder):
 def test_images_are_read_by_the_depth_of_the_training(checkpoint, tmp_path):
     ramp = np.linspace(0, 2**12 - 1, 128 * 128).reshape(128, 128).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "deep.png")
-    files = {"deep.png": file_digest(tmp_path / "deep.png")}
-    named = {"calibration_files": files, "fitted_files": tuple(files)}
+    origin = Origin("deep.png", file_digest(tmp_path / "deep.png"), 128, 128, 0)
+    named = {"origins": (origin,) * len(checkpoint.origins), "fitted_files": ("deep.png",)}
     deep = replace(checkpoint, **named, depth=Depth(12))
     held_out = HeldOut.of(deep, tmp_path)
     for pixels in (*held_out.pictures(), *held_out.fitted_on(1)):
