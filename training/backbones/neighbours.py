@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from onegauge.training.errors import DataError
@@ -33,9 +32,3 @@ def comparable(groups: Tensor, wanted: int) -> int:
             "that too few others are left: train on more parts, or raise --references"
         )
     return min(wanted, others)
-
-
-def nearest_others(bank: Tensor, k: int, groups: Tensor) -> Tensor:
-    """Indices (N, k) of the rows nearest to each row, those of its own group (N,) left out."""
-    apart = distances(bank, bank).masked_fill(groups[:, None] == groups, torch.inf)
-    return apart.topk(k, dim=1, largest=False).indices

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from onegauge.training.backbones.neighbours import comparable, distances, nearest, nearest_others
+from onegauge.training.backbones.neighbours import comparable, distances, nearest
 from onegauge.training.errors import DataError
 
 
@@ -22,23 +22,6 @@ def test_the_distance_to_itself_is_a_number():
 def test_the_nearest_come_first():
     bank = torch.tensor([[0.0], [10.0], [11.0], [30.0]])
     assert nearest(torch.tensor([[10.9], [25.0]]), bank, 3).tolist() == [[2, 1, 0], [3, 2, 1]]
-
-
-def test_a_row_is_not_its_own_neighbour_but_its_twin_is():
-    bank = points(6, 2)
-    bank[5] = bank[0]
-    others = nearest_others(bank, 5, torch.arange(len(bank)))
-    for row, neighbours in enumerate(others.tolist()):
-        assert sorted([row, *neighbours]) == list(range(6))
-    assert int(others[0, 0]) == 5
-
-
-def test_tiles_of_the_same_picture_are_no_neighbours():
-    bank = torch.arange(12.0).unsqueeze(1)
-    pictures = torch.arange(12) // 3
-    others = nearest_others(bank, 2, pictures)
-    assert not (pictures[others] == pictures[:, None]).any()
-    assert set(others[4].tolist()) == {2, 6}
 
 
 def test_no_more_are_compared_than_every_image_has_others():
