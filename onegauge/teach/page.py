@@ -7,37 +7,21 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
 from onegauge.library.likeness import Array
-from onegauge.training import report
-from onegauge.training.report.headline import interval, percent, promised, score
-from onegauge.training.report.scale import overlay, stops
+from onegauge.training.report.scale import overlay
+from onegauge.training.report.templates import templates_of
 
-FOLDERS = Path(__file__).parent, Path(report.__file__).parent  # of templates, the styles of both
+FOLDER = Path(__file__).parent
 SIDE = 192  # pixels of a picture
 QUALITY = 80  # of its JPEG: about 6 kB
 
 
 def write_page(file: Path, page: object) -> Path:
     """Fill in the template of the file's name; raises OSError where it cannot be written."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDERS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "interval": interval,
-        "promised": promised,
-        "score": score,
-    }
-    environment.globals |= {"stops": stops()}
-    text = environment.get_template(file.name).render(page=page)
+    text = templates_of(FOLDER).get_template(file.name).render(page=page)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8", errors="replace")
     return file

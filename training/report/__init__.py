@@ -6,4 +6,5 @@ curves, distributions    plots over all products; plots: how they look
 gallery, exhibit         which images are shown, and how
 tables                   the numbers as rows
 scale                    the one scale of scores and colours
+templates                how pages are filled in, those of other commands too
 """

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from onegauge.training.report.exhibit import Exhibit
 from onegauge.training.report.gallery import Gallery
-from onegauge.training.report.headline import Headline, interval, percent, promised, score
+from onegauge.training.report.headline import Headline
 from onegauge.training.report.plots import ANOMALOUS, INK, NORMAL, Plot
-from onegauge.training.report.scale import THRESHOLD, stops
+from onegauge.training.report.scale import THRESHOLD
+from onegauge.training.report.templates import templates_of
 
 TEMPLATE = "page.html"
 
@@ -48,19 +46,7 @@ class Page:
 
 def render(page: Page) -> str:
     """The page as HTML that needs no other file."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "interval": interval,
-        "promised": promised,
-        "score": score,
-    }
     colours = {"normal": NORMAL, "anomalous": ANOMALOUS, "ink": INK}
-    environment.globals |= {"threshold": THRESHOLD, "stops": stops(), **colours}
-    return environment.get_template(TEMPLATE).render(page=page)
+    templates = templates_of()
+    templates.globals |= {"threshold": THRESHOLD, **colours}
+    return templates.get_template(TEMPLATE).render(page=page)
