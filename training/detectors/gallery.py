@@ -45,7 +45,7 @@ class Gallery(Detector):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        self.channels, self.strides = list(backbone.channels), backbone.strides
+        self.channels = list(backbone.channels)
         channels = sum(self.channels)
         self.register_buffer("axes", torch.empty(channels, min(AXES, channels)))  # (D, A)
         self.register_buffer("origin", torch.empty(min(AXES, channels)))
@@ -124,17 +124,18 @@ class Gallery(Detector):
         self.origin = mean.float() @ self.axes
 
     def _weights(self, variances: Tensor) -> Tensor:
-        """Weights (D,) by which the variance of a stage is inverse to its stride.
+        """Weights (D,) by which the finest stage varies at least as much as others on average.
 
-        `variances` (D,) are those of the channels, stage by stage. Small defects are in fine
-        stages, which of some networks hardly vary beside the coarse ones.
+        `variances` (D,) are those of the channels, stage by stage. Small defects are in the finest,
+        which of some networks hardly varies beside the others.
         """
-        stages = variances.split(self.channels)
-        weights = [
-            (1 / (stride * stage.sum().clamp_min(1e-12))).sqrt().expand(len(stage))
-            for stride, stage in zip(self.strides, stages, strict=True)
-        ]
-        return torch.cat(weights)
+        finest, *others = (stage.sum() for stage in variances.split(self.channels))
+        weights = torch.ones_like(variances)
+        if others:
+            average = torch.stack(others).mean()
+            raised = (average / finest.clamp_min(LEAST * average.clamp_min(1e-12))).sqrt()
+            weights[: self.channels[0]] = raised.clamp_min(1)
+        return weights
 
     def _remember(self, features: Features, progress: Progress) -> tuple[Tensor, Tensor]:
         """Memories int8 (N, M, A) of all images, and where on the map each was (N, M)."""

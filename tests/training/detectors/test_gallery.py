@@ -141,15 +141,16 @@ def test_maps_of_any_backbone_and_size_are_numbers(fit, channels, strides, sides
     assert fitted.detector.memories.shape == (12, patches, axes)
 
 
-def test_a_stage_counts_the_same_however_strong_its_features_are(fit):
+@pytest.mark.parametrize(("louder", "same"), [((1 / 16, 1 / 4), True), ((4, 16), False)])
+def test_the_finest_stage_counts_however_weak_it_is_and_more_where_it_is_strong(fit, louder, same):
     some = drawn((8, 16, 32), (16, 8, 4))
-    loud = [some.stages[0], some.stages[1], some.stages[2] * np.float16(16)]
-    backbone = Backbone("any", torch.nn.Identity(), (8, 16, 32), (4, 8, 16))
     maps = []
-    for stages in (some.stages, loud):
-        fitted = fit(Features(some.images, stages, torch.device("cpu")), backbone)
-        maps.append(fitted.detector(fitted.features.batch(range(12))))
-    assert torch.allclose(*maps, rtol=0.05)
+    for factor in louder:
+        stages = [some.stages[0] * np.float16(factor), *some.stages[1:]]
+        fitted = fit(Features(some.images, stages, torch.device("cpu")))
+        found = fitted.detector(fitted.features.batch(range(12)))
+        maps.append(found / found.mean())
+    assert torch.allclose(*maps, rtol=0.05) == same
 
 
 def test_images_without_any_difference_still_give_numbers(fit):
