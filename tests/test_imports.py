@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"cores", "files", "schemas"},
     {"client", "service.errors", "service.settings"},
-    {"service.imaging", "service.threads"},
+    {"records", "service.imaging", "service.threads"},
     {"service.model", "library"},
     {"service.observe"},
     {"service.inspection"},
@@ -42,13 +42,16 @@ READING = {"service.errors", "service.imaging"}  # images as the gateway reads t
 MAY_USE = {
     "client": GROUND,
     "library": {"library"},
-    "service": GROUND | {"library", "service"},
+    "records": GROUND,
+    "service": GROUND | {"library", "records", "service"},
     "training": GROUND | READING | {"library", "training"},
     "training.evaluation": GROUND | READING | {"library", "training", "client", "service.model"},
     "export": GROUND | READING | {"export", "library", "training", "service.model"},
     "teach": GROUND | READING | {"export", "library", "teach", "training", "service.model"},
 }
-WITHOUT_TORCH = ("onegauge.cli", "onegauge.client", "onegauge.library", "onegauge.service")
+WITHOUT_TORCH = tuple(
+    f"onegauge.{package}" for package in ("cli", "client", "library", "records", "service")
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,11 @@
+"""What a line has inspected: a row an image, its picture where a policy keeps it, and verdicts.
+
+record     what is known of an inspected image, and what a person says of it
+tables     both in a database
+migrations how a database came to have these tables
+database   a SQLite file or a PostgreSQL, opened and brought to these tables
+history    finds inspections, and takes verdicts
+
+Errors of the database and of disks become the package's own in `database` and `pictures`, and
+nowhere else.
+"""

@@ -1,0 +1,140 @@
+"""A SQLite file or a PostgreSQL, opened and brought to the tables that this onegauge knows."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine import URL
+
+from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK = 0x6F6E6567  # one of PostgreSQL's, under which gateways migrate one after another
+BUSY_MS = 5000  # how long one writer of SQLite waits for another
+# a PostgreSQL that is gone is noticed within seconds, not after TCP's quarter of an hour
+POSTGRESQL = {"connect_timeout": 5, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
+GONE = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+
+
+class Database:
+    """A database of records; raises RecordsUnavailable wherever it does not answer."""
+
+    def __init__(self, engine: Engine):
+        self._reader = engine
+        self._writer = engine.execution_options(writes=True)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open `sqlite:///FILE` or `postgresql+psycopg://…`, made or migrated where need be.
+
+        Raises RecordsUnavailable, NewerSchema, and RecordsError for another URL.
+        """
+        address = _address(url)
+        with _mapped():
+            database = cls(_sqlite(address) if _is_sqlite(address) else _postgresql(address))
+            with database.writing() as connection:
+                _migrate(connection)
+        return database
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database."""
+        with _mapped(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection whose transaction is committed at the end, or else leaves no trace."""
+        with _mapped(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._reader.dispose()
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordsUnavailable(f"the records cannot be opened: {error}") from error
+    except exc.DatabaseError as error:
+        # a class below it that is not in GONE is a mistake of ours
+        if isinstance(error, GONE) or type(error) is exc.DatabaseError:
+            raise RecordsUnavailable(f"the database of records: {error.orig}") from error
+        raise
+    except GONE as error:
+        raise RecordsUnavailable(f"the database of records: {error}") from error
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except exc.ArgumentError as error:
+        raise RecordsError(f"{url!r} is no URL of a database, as sqlite:///records.db") from error
+    if address.get_backend_name() not in ("sqlite", "postgresql"):
+        raise RecordsError(f"{address.drivername}: records are in sqlite or postgresql+psycopg")
+    if _is_sqlite(address) and address.database in (None, "", ":memory:"):
+        raise RecordsError("records need a file, as sqlite:///records.db")
+    return address
+
+
+def _is_sqlite(address: URL) -> bool:
+    return address.get_backend_name() == "sqlite"
+
+
+def _postgresql(address: URL) -> Engine:
+    return create_engine(
+        address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=POSTGRESQL
+    )
+
+
+def _sqlite(address: URL) -> Engine:
+    file = Path(os.fspath(address.database or ""))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(address.set(drivername="sqlite+pysqlite"))
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions begin below, not where sqlite3 thinks
+        for pragma in (
+            f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # a writer that first reads could not be given the lock later
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables to the newest schema, in the connection's transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = ScriptDirectory.from_config(config)
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present not in (None, *(script.revision for script in known.walk_revisions())):
+        raise NewerSchema(
+            f"the database has schema {present}, this onegauge knows {known.get_current_head()} "
+            "and older ones: use the onegauge that changed it, or a newer one"
+        )
+    if present != known.get_current_head():
+        command.upgrade(config, "head")

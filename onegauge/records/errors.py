@@ -1,0 +1,21 @@
+"""What can go wrong with records."""
+
+
+class RecordsError(Exception):
+    """Records cannot be kept, or not be what is asked of them; its text is for the user."""
+
+
+class RecordsUnavailable(RecordsError):
+    """The database or the disk does not answer; it may be back later."""
+
+
+class NewerSchema(RecordsError):
+    """A newer onegauge has changed the database."""
+
+
+class UnknownInspection(RecordsError):
+    """There is no inspection of this id."""
+
+
+class InvalidCursor(RecordsError):
+    """A cursor that no page gave, or that a page in another order gave."""

@@ -1,0 +1,74 @@
+"""What is known of an inspected image, and what a person says of it."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from onegauge.schemas import Verdict
+
+Opinion: TypeAlias = Literal["confirmed", "false_alarm", "missed", "unclear"]
+
+THRESHOLD = 1.0  # the one that scores are made for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """An inspected image: what was sent, what was answered, by what, and what was kept of it."""
+
+    id: str
+    time: datetime
+    request_id: str
+    line: str | None
+    part: str | None
+    filename: str | None
+    model: str
+    version: str
+    model_digest: str | None
+    decision: Verdict
+    unknown_product: bool
+    score: float
+    threshold: float | None
+    max_false_alarm_rate: float | None
+    p_value: float
+    novelty: float
+    raw_score: float
+    normal_location: float
+    normal_scale: float
+    regions: list[dict[str, Any]]
+    references: list[dict[str, Any]]
+    timing_ms: dict[str, float]
+    key: str | None
+    width: int
+    height: int
+    picture: str | None = None
+    media_type: str | None = None
+    preview: bool = False
+
+    @property
+    def margin(self) -> float:
+        """Distance of the score from its threshold, or from 1 where a p-value decided."""
+        return abs(self.score - (THRESHOLD if self.threshold is None else self.threshold))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a person says of an inspection; None takes the last one back."""
+
+    inspection: str
+    time: datetime
+    verdict: Opinion | None
+    by: str | None
+    note: str | None
+
+
+def new_id(time: datetime) -> str:
+    """An id that sorts by time: 12 hex digits of milliseconds since 1970, and 20 random ones."""
+    return first_id(time) + secrets.token_hex(10)
+
+
+def first_id(time: datetime) -> str:
+    """What sorts before all ids of a millisecond and after those of the one before."""
+    since_1970 = time - datetime(1970, 1, 1, tzinfo=UTC)
+    milliseconds = (since_1970.days * 86_400 + since_1970.seconds) * 1000
+    return f"{max(0, milliseconds + since_1970.microseconds // 1000):012x}"

@@ -1,0 +1,101 @@
+"""The tables of records, as the newest migration leaves them.
+
+An id sorts by time, so that an index of something and the id serves "the newest of it" too, and
+times that are asked for become ids.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC, which SQLite keeps without saying so."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+# compared by its bytes, as Python does
+ID = String(32).with_variant(String(32, collation="C"), "postgresql")
+
+metadata = MetaData()
+
+inspections = Table(
+    "inspections",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("time", Moment, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("line", Text),
+    Column("part", Text),
+    Column("filename", Text),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("model_digest", Text),
+    Column("decision", Text, nullable=False),
+    Column("unknown_product", Boolean, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("threshold", Float),
+    Column("max_false_alarm_rate", Float),
+    Column("p_value", Float, nullable=False),
+    Column("novelty", Float, nullable=False),
+    Column("raw_score", Float, nullable=False),
+    Column("normal_location", Float, nullable=False),
+    Column("normal_scale", Float, nullable=False),
+    Column("margin", Float, nullable=False),
+    Column("regions", JSON, nullable=False),
+    Column("references", JSON, nullable=False),
+    Column("timing_ms", JSON, nullable=False),
+    Column("key", Text),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("picture", Text),
+    Column("media_type", Text),
+    Column("preview", Boolean, nullable=False),
+    Column("verdict", Text),  # the last one, so that it can be searched for
+    Index("inspections_line", "line", "id"),
+    Index("inspections_part", "part", "id"),
+    Index("inspections_decision", "decision", "id"),
+    Index("inspections_verdict", "verdict", "id"),
+    Index("inspections_margin", "margin", "id"),
+    Index("inspections_score", "score", "id"),
+    Index("inspections_picture", "picture"),
+)
+
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("inspection", ID, ForeignKey("inspections.id"), nullable=False),
+    Column("time", Moment, nullable=False),
+    Column("verdict", Text),
+    Column("by", Text),
+    Column("note", Text),
+    Index("judgements_inspection", "inspection", "number"),
+)
