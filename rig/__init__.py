@@ -3,6 +3,7 @@
 gateway_process   the gateway, as a plant runs it
 container         the gateway's image, by buildah
 tritonserver      a Triton Inference Server, by a wheel of PyPI
+postgresql        a PostgreSQL, by the system's package
 prometheus        a Prometheus with the project's rules, by the system's package
 installed         other tools of PyPI, each in a folder of its own
 address           a free one, and waiting until it answers

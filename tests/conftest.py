@@ -3,6 +3,7 @@
 import os
 import signal
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from PIL import Image
 from onegauge.export.publish import ModelSpec, model_config
 from onegauge.service.model.contract import SCALARS
 from rig.pictures import encode
+from rig.postgresql import Postgresql
+from rig.postgresql import postgresql as running_postgresql
 from rig.publishing import add_and_publish
 
 HEIGHT, WIDTH, CELL = 32, 48, 4
@@ -130,6 +133,13 @@ def trained_repository(trained_run: Path, tmp_path_factory: pytest.TempPathFacto
     repository = tmp_path_factory.mktemp("published")
     export_run(trained_run, repository, "onegauge", Flavour(max_batch_size=4))
     return repository
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL; each test that wants a database asks it for a new one."""
+    with running_postgresql("fsync=off") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -39,8 +39,12 @@ class Database:
         address = _address(url)
         with _mapped():
             database = cls(_sqlite(address) if _is_sqlite(address) else _postgresql(address))
+        try:
             with database.writing() as connection:
                 _migrate(connection)
+        except RecordsError:
+            database.close()
+            raise
         return database
 
     @contextmanager

@@ -1,0 +1,214 @@
+"""Inspections are found by what is asked of them, and take what persons say."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from onegauge.records.errors import InvalidCursor, UnknownInspection
+from onegauge.records.history import Around, Counts, Filter, Scored
+from tests.records.made import FIRST, record
+
+
+def parts(page) -> list[str]:
+    return [found.record.part for found in page.found]
+
+
+def all_parts(history, which=None, **options) -> list[str]:
+    """Of all pages, of two inspections each."""
+    found, after = [], None
+    while True:
+        page = history.find(which or Filter(), limit=2, after=after, **options)
+        found += parts(page)
+        if (after := page.next) is None:
+            return found
+
+
+def test_a_record_comes_back_as_it_was_written(history):
+    plain = record(0)
+    empty = {"line": None, "part": None, "filename": None, "model_digest": None, "key": None}
+    bare = record(1, **empty, threshold=None, max_false_alarm_rate=0.01, regions=[], references=[])
+    kept = record(2, picture="ab" * 32, media_type="image/png", preview=True)
+    history.add([plain, bare, kept])
+    assert [history.get(one.id).record for one in (plain, bare, kept)] == [plain, bare, kept]
+
+
+def test_the_same_inspection_is_written_once(history):
+    first, second = record(1), record(2)
+    history.add([first])
+    history.add([replace(first, line="other"), second])
+    history.add([])
+    assert [found.record for found in history.find().found] == [second, first]
+
+
+def test_a_name_that_no_database_takes_is_written_all_the_same(history):
+    odd = record(filename="a\0b\udcff.png", part="<b>Ä'\"; --")
+    history.add([odd])
+    assert history.get(odd.id).record == replace(odd, filename="a\ufffdb?.png")
+    assert parts(history.find(Filter(part=odd.part))) == [odd.part]
+    assert parts(history.find(Filter(part="\0"))) == []
+
+
+def test_pages_hold_each_inspection_once_the_newest_first(history):
+    history.add([record(n) for n in (3, 1, 4, 0, 2)])
+    assert all_parts(history) == [f"part-{n}" for n in (4, 3, 2, 1, 0)]
+    page = history.find(limit=5)
+    assert page.next is None
+
+
+def test_what_arrives_meanwhile_does_not_shift_the_pages(history):
+    history.add([record(n) for n in range(4)])
+    first = history.find(limit=2)
+    history.add([record(n) for n in range(4, 8)])
+    assert parts(history.find(limit=2, after=first.next)) == ["part-1", "part-0"]
+
+
+def test_the_nearest_to_their_thresholds_come_first(history):
+    scores = {"a": 1.5, "b": 0.875, "c": 1.125, "d": 0.25, "e": 1.0}
+    records = [record(n, part=part, score=score) for n, (part, score) in enumerate(scores.items())]
+    history.add([*records, record(9, part="f", score=0.3125, threshold=0.25)])
+    assert all_parts(history, order="nearest") == ["e", "f", "b", "c", "a", "d"]
+
+
+WHICH = [
+    (Filter(), "abcdef"),
+    (Filter(since=FIRST + timedelta(seconds=2)), "cdef"),
+    (Filter(until=FIRST + timedelta(seconds=2)), "ab"),
+    (Filter(line="press"), "acdef"),
+    (Filter(part="d"), "d"),
+    (Filter(part="D"), ""),
+    (Filter(decision="anomalous"), "ef"),
+    (Filter(unknown=True), "f"),
+    (Filter(unknown=False), "abcde"),
+    (Filter(verdict="confirmed"), "e"),
+    (Filter(verdict="none"), "abcdf"),
+    (Filter(min_score=0.5), "cdef"),
+    (Filter(max_score=0.5), "abc"),
+    (Filter(min_score=0.5, max_score=1.5), "cde"),
+    (Filter(model="onegauge"), "acdef"),
+    (Filter(model="onegauge", version="2"), "d"),
+    (Filter(kept=True), "be"),
+    (Filter(kept=False), "acdf"),
+    (Filter(line="press", decision="anomalous", verdict="none"), "f"),
+]
+
+
+@pytest.mark.parametrize(("which", "expected"), WHICH, ids=[repr(which) for which, _ in WHICH])
+def test_what_is_asked_for_is_found_in_either_order(history, which, expected):
+    records = [
+        record(0, part="a"),
+        record(1, part="b", line="mill", model="other", picture="1" * 64),
+        record(2, part="c", score=0.5),
+        record(3, part="d", score=0.75, version="2"),
+        record(4, part="e", score=1.5, decision="anomalous", picture="2" * 64),
+        record(5, part="f", score=2.0, decision="anomalous", unknown_product=True),
+    ]
+    history.add(records)
+    history.judge(records[4].id, "confirmed", by="Ada")
+    assert all_parts(history, which) == list(reversed(expected))
+    assert sorted(all_parts(history, which, order="nearest")) == list(expected)
+    assert [found.record.part for found in history.every(which, batch=2)] == [*reversed(expected)]
+
+
+CURSORS = ["", "x", "ä", "e30", "W10", "WyJuZXdlc3QiLDFd", "WyJuZXdlc3QiLCInIl0", "W" * 10_000]
+
+
+@pytest.mark.parametrize("cursor", CURSORS, ids=range(len(CURSORS)))
+def test_what_no_page_gave_is_no_cursor(history, cursor):
+    with pytest.raises(InvalidCursor):
+        history.find(after=cursor)
+
+
+def test_a_cursor_is_for_its_order(history):
+    history.add([record(n) for n in range(3)])
+    with pytest.raises(InvalidCursor, match="nearest"):
+        history.find(order="nearest", after=history.find(limit=1).next)
+
+
+def test_those_beside_an_inspection_are_those_of_the_list(history):
+    lines = ["press", "mill", "press", "press", "mill"]
+    records = [record(n, line=line, score=n / 8) for n, line in enumerate(lines)]
+    history.add(records)
+    press = Filter(line="press")
+    ids = [one.id for one in records]
+    assert history.around(ids[2], press) == Around(previous=ids[3], next=ids[0])
+    assert history.around(ids[1], press) == Around(previous=ids[2], next=ids[0])
+    assert history.around(ids[4]) == Around(previous=None, next=ids[3])
+    assert history.around(ids[4], order="nearest") == Around(previous=None, next=ids[3])
+    assert history.around(ids[2], press, order="nearest") == Around(previous=ids[3], next=ids[0])
+    assert history.around(ids[0], press, order="nearest") == Around(previous=ids[2], next=None)
+
+
+def test_what_persons_say_is_kept_and_the_last_counts(history):
+    one, other = record(1), record(2)
+    history.add([one, other])
+    first = history.judge(one.id, "confirmed", by="Ada", note="a scratch")
+    second = history.judge(one.id, "false_alarm", by="Bob")
+    entry = history.get(one.id)
+    assert entry.judgements == [first, second]
+    assert (first.verdict, first.by, first.note) == ("confirmed", "Ada", "a scratch")
+    assert entry.verdict == "false_alarm"
+    assert {found.record.id: found.verdict for found in history.find().found} == {
+        one.id: "false_alarm",
+        other.id: None,
+    }
+
+
+def test_what_was_said_can_be_taken_back_but_not_hidden(history):
+    one = record()
+    history.add([one])
+    history.judge(one.id, "missed", by="Ada")
+    history.judge(one.id, None, by="Ada")
+    entry = history.get(one.id)
+    assert entry.verdict is None
+    assert [judgement.verdict for judgement in entry.judgements] == ["missed", None]
+    assert parts(history.find(Filter(verdict="missed"))) == []
+
+
+def test_of_several_all_are_judged_or_none(history):
+    records = [record(n) for n in range(3)]
+    history.add(records)
+    ids = [one.id for one in records]
+    with pytest.raises(UnknownInspection):
+        history.judge_many([*ids, "0" * 32], "false_alarm", by="Ada")
+    assert parts(history.find(Filter(verdict="none"))) == ["part-2", "part-1", "part-0"]
+    history.judge_many(ids[:2], "false_alarm", by="Ada")
+    assert parts(history.find(Filter(verdict="false_alarm"))) == ["part-1", "part-0"]
+
+
+@pytest.mark.parametrize("name", ["", "0" * 32, "\0", "../etc", "' OR 1=1 --"])
+def test_an_inspection_that_is_not_there_is_told(history, name):
+    for ask in (history.get, history.around, lambda name: history.judge(name, "missed", by=None)):
+        with pytest.raises(UnknownInspection):
+            ask(name)
+
+
+def test_counts_are_of_each_line_since_a_time(history):
+    records = [
+        record(0),
+        record(1, decision="anomalous"),
+        record(2, decision="anomalous", unknown_product=True),
+        record(3, line="mill"),
+        record(4, line=None),
+    ]
+    history.add(records)
+    history.judge(records[1].id, "confirmed", by="Ada")
+    press = Counts("press", inspected=2, anomalous=2, unknown=1, judged=1)
+    mill, none = Counts("mill", 1, 0, 0, 0), Counts(None, 1, 0, 0, 0)
+    assert history.counts(FIRST + timedelta(seconds=1)) == [none, mill, press]
+    assert history.counts(FIRST, "mill") == [mill]
+
+
+def test_scores_are_those_of_the_newest(history):
+    records = [record(n, score=n / 4) for n in range(4)]
+    history.add(records)
+    history.judge(records[3].id, "missed", by="Ada")
+    newest = Scored(records[3].id, 0.75, "normal", "missed")
+    assert history.scores(limit=2) == [newest, Scored(records[2].id, 0.5, "normal", None)]
+    assert history.scores(Filter(verdict="missed")) == [newest]
+
+
+def test_lines_are_told_once_each(history):
+    assert history.lines() == []
+    history.add([record(n, line=line) for n, line in enumerate(["b", None, "a", "Ä", "b"])])
+    assert history.lines() == ["a", "b", "Ä"]
