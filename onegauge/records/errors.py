@@ -19,3 +19,11 @@ class UnknownInspection(RecordsError):
 
 class InvalidCursor(RecordsError):
     """A cursor that no page gave, or that a page in another order gave."""
+
+
+class InvalidPolicy(RecordsError):
+    """What is to be kept is told in words that say nothing."""
+
+
+class PictureGone(RecordsError):
+    """A picture was not kept, or is not kept any longer."""
