@@ -5,6 +5,9 @@ tables     both in a database
 migrations how a database came to have these tables
 database   a SQLite file or a PostgreSQL, opened and brought to these tables
 history    finds inspections, and takes verdicts
+keep       which pictures are kept
+pictures   where they lie: a folder, or a bucket of S3
+previews   small ones for lists
 
 Errors of the database and of disks become the package's own in `database` and `pictures`, and
 nowhere else.
