@@ -8,6 +8,7 @@ history    finds inspections, and takes verdicts
 keep       which pictures are kept
 pictures   where they lie: a folder, or a bucket of S3
 previews   small ones for lists
+retention  what leaves after a time
 
 Errors of the database and of disks become the package's own in `database` and `pictures`, and
 nowhere else.

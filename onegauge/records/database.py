@@ -10,13 +10,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.engine import URL
 
 from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-LOCK = 0x6F6E6567  # one of PostgreSQL's, under which gateways migrate one after another
+# locks of PostgreSQL: gateways migrate one after another, and one of them does what one should
+MIGRATING, ALONE = 0x6F6E6567, 0x6F6E6568
 BUSY_MS = 5000  # how long one writer of SQLite waits for another
 # a PostgreSQL that is gone is noticed within seconds, not after TCP's quarter of an hour
 POSTGRESQL = {"connect_timeout": 5, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
@@ -37,8 +38,7 @@ class Database:
         Raises RecordsUnavailable, NewerSchema, and RecordsError for another URL.
         """
         address = _address(url)
-        with _mapped():
-            database = cls(_sqlite(address) if _is_sqlite(address) else _postgresql(address))
+        database = cls(_sqlite(address) if _is_sqlite(address) else _postgresql(address))
         try:
             with database.writing() as connection:
                 _migrate(connection)
@@ -59,6 +59,23 @@ class Database:
         with _mapped(), self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether no other gateway does what only one should do at a time, and has it to itself.
+
+        Gateways share a PostgreSQL; of a SQLite file there is one.
+        """
+        if self._reader.dialect.name == "sqlite":
+            yield True
+            return
+        with self.reading() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")  # which stays idle for long
+            got = connection.scalar(text(f"SELECT pg_try_advisory_lock({ALONE})"))
+            try:
+                yield bool(got)
+            finally:
+                connection.invalidate()  # a lock is let go with its connection, come what may
+
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
@@ -68,8 +85,6 @@ class Database:
 def _mapped() -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise RecordsUnavailable(f"the records cannot be opened: {error}") from error
     except exc.DatabaseError as error:
         # a class below it that is not in GONE is a mistake of ours
         if isinstance(error, GONE) or type(error) is exc.DatabaseError:
@@ -103,7 +118,10 @@ def _postgresql(address: URL) -> Engine:
 
 def _sqlite(address: URL) -> Engine:
     file = Path(os.fspath(address.database or ""))
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordsUnavailable(f"the records cannot be kept: {error}") from error
     engine = create_engine(address.set(drivername="sqlite+pysqlite"))
 
     @event.listens_for(engine, "connect")
@@ -129,7 +147,7 @@ def _sqlite(address: URL) -> Engine:
 def _migrate(connection: Connection) -> None:
     """Bring the tables to the newest schema, in the connection's transaction."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

@@ -87,6 +87,8 @@ inspections = Table(
     Index("inspections_score", "score", "id"),
     Index("inspections_picture", "picture"),
 )
+_kept = inspections.c.picture.is_not(None)
+Index("inspections_kept", inspections.c.id, sqlite_where=_kept, postgresql_where=_kept)
 
 judgements = Table(
     "judgements",

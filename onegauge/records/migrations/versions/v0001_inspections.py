@@ -47,6 +47,10 @@ def upgrade() -> None:
     for name in ("line", "part", "decision", "verdict", "margin", "score"):
         op.create_index(f"inspections_{name}", "inspections", [name, "id"])
     op.create_index("inspections_picture", "inspections", ["picture"])
+    kept = sa.text("picture IS NOT NULL")
+    op.create_index(
+        "inspections_kept", "inspections", ["id"], sqlite_where=kept, postgresql_where=kept
+    )
     op.create_table(
         "judgements",
         sa.Column("number", sa.Integer, primary_key=True),

@@ -1,0 +1,122 @@
+"""What leaves after a time or for want of space: pictures first, rows later, the oldest first.
+
+What a person has said something of never leaves, neither its row nor its picture.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, update
+
+from onegauge.records.database import Database
+from onegauge.records.pictures import Pictures
+from onegauge.records.record import first_id
+from onegauge.records.tables import inspections, judgements
+
+Change: TypeAlias = Callable[[Connection, list[str]], int]  # of rows; how many it removed
+
+BATCH = 200  # inspections of one transaction: a gateway that writes waits no longer than for these
+
+_C = inspections.c
+_KEPT = _C.picture.is_not(None)
+_UNMARKED = (_C.verdict.is_(None), ~exists().where(judgements.c.inspection == _C.id))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many days pictures and rows stay, and how many bytes of pictures; None: all of them."""
+
+    picture_days: float | None = None
+    row_days: float | None = None
+    picture_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What has left, and how many bytes that were."""
+
+    pictures: int = 0
+    bytes: int = 0
+    rows: int = 0
+
+
+def prune(database: Database, pictures: Pictures, limits: Limits, now: datetime) -> Pruned:
+    """Let what is beyond the limits leave; nothing, while another process does so.
+
+    Raises RecordsUnavailable; what has left until then has left.
+    """
+    with database.alone() as alone:
+        return _Pruning(database, pictures).run(limits, now) if alone else Pruned()
+
+
+class _Pruning:
+    def __init__(self, database: Database, pictures: Pictures):
+        self._database = database
+        self._pictures = pictures
+        self._gone = self._freed = self._rows = 0
+
+    def run(self, limits: Limits, now: datetime) -> Pruned:
+        if limits.row_days is not None:
+            before = _C.id < _day(now, limits.row_days)
+            self._drop(before, _delete)
+        if limits.picture_days is not None:
+            before = _C.id < _day(now, limits.picture_days)
+            self._drop(and_(_KEPT, before), _forget_pictures)
+        if limits.picture_bytes is not None:
+            excess = self._pictures.size() - limits.picture_bytes
+            # one by one, so that no more leave than must
+            self._drop(_KEPT, _forget_pictures, excess=excess, batch=1)
+        return Pruned(self._gone, self._freed, self._rows)
+
+    def _drop(
+        self,
+        which: ColumnElement[bool],
+        change: Change,
+        *,
+        excess: float = float("inf"),
+        batch: int = BATCH,
+    ) -> None:
+        """Change inspections that nobody marked, the oldest first, until `excess` bytes are free.
+
+        Files leave after the rows that tell of them: where the first fails the second stays whole.
+        """
+        enough, last, size = self._freed + excess, "", batch
+        while size == batch and self._freed < enough:
+            oldest = select(_C.id, _C.picture).where(which, _C.id > last, *_UNMARKED)
+            # PostgreSQL: what somebody marks at this moment is passed over
+            chosen = oldest.order_by(_C.id).limit(batch).with_for_update(skip_locked=True)
+            with self._database.writing() as connection:
+                found = {row.id: row.picture for row in connection.execute(chosen)}
+                self._rows += change(connection, list(found))
+            self._remove(found)
+            size, last = len(found), max(found, default=last)
+
+    def _remove(self, found: dict[str, str | None]) -> None:
+        """The files of inspections, but of pictures only those that no other inspection has."""
+        for inspection, digest in found.items():
+            if digest is not None:
+                self._freed += self._pictures.remove_map(inspection)
+        digests = {digest for digest in found.values() if digest is not None}
+        with self._database.reading() as connection:
+            others = connection.scalars(select(_C.picture).where(_C.picture.in_(digests)))
+            alone = digests.difference(others)
+        for digest in alone:
+            self._freed += self._pictures.remove(digest)
+        self._gone += len(alone)
+
+
+def _delete(connection: Connection, ids: list[str]) -> int:
+    connection.execute(delete(inspections).where(_C.id.in_(ids)))
+    return len(ids)
+
+
+def _forget_pictures(connection: Connection, ids: list[str]) -> int:
+    forgotten = update(inspections).where(_C.id.in_(ids))
+    connection.execute(forgotten.values(picture=None, preview=False))
+    return 0
+
+
+def _day(now: datetime, days: float) -> str:
+    return first_id(now - timedelta(days=days))
