@@ -5,6 +5,7 @@ models       a run → the version of a model that is served
 teaching     what changes a gauge after its training: images come and go
 gateway      what runs a gateway, and makes its keys
 inspection   what sends images to a gateway
+records      what looks after the records of a gateway
 options      what several commands share
 
 What a command needs is imported inside it, so that the gateway runs where torch is not installed
@@ -17,15 +18,15 @@ from io import TextIOWrapper
 
 import typer
 
-from onegauge.cli import gateway, inspection, models, teaching, training
+from onegauge.cli import gateway, inspection, models, records, teaching, training
 from onegauge.cli.inspection import AnomaliesFound
 
 TEACHING = ("add", "recalibrate", "references", "remove", "suspects")
-EXTRAS = {"serve": "cpu", **dict.fromkeys(TEACHING, "teach")}
+EXTRAS = {"serve": "cpu", "records": "records", **dict.fromkeys(TEACHING, "teach")}
 ON_WINDOWS = ("inspect", "watch", "key")  # the commands that run there
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (training, models, teaching, gateway, inspection):
+for group in (training, models, teaching, gateway, inspection, records):
     app.add_typer(group.app)
 
 
@@ -57,13 +58,14 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from onegauge.client import ClientError
     from onegauge.export.errors import ExportError
     from onegauge.library.errors import LibraryError
+    from onegauge.records.errors import RecordsError
     from onegauge.service.errors import Problem
     from onegauge.service.http.keys import KeyFileError
     from onegauge.teach.errors import TeachingError
     from onegauge.training.errors import TrainingError
 
-    ours = ClientError, ExportError, KeyFileError, LibraryError, TeachingError, TrainingError
-    return *ours, OSError, Problem
+    ours = ClientError, ExportError, KeyFileError, LibraryError
+    return *ours, OSError, Problem, RecordsError, TeachingError, TrainingError
 
 
 @app.callback()

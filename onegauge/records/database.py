@@ -32,16 +32,19 @@ class Database:
         self._writer = engine.execution_options(writes=True)
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, migrate: bool = True) -> Self:
         """Open `sqlite:///FILE` or `postgresql+psycopg://…`, made or migrated where need be.
 
-        Raises RecordsUnavailable, NewerSchema, and RecordsError for another URL.
+        Without `migrate` it must be there as this onegauge would make it, and is left so. Raises
+        RecordsUnavailable, NewerSchema, and RecordsError for another URL.
         """
         address = _address(url)
+        if not migrate and _is_sqlite(address) and not Path(str(address.database)).exists():
+            raise RecordsUnavailable(f"{address.database} is not there")
         database = cls(_sqlite(address) if _is_sqlite(address) else _postgresql(address))
         try:
             with database.writing() as connection:
-                _migrate(connection)
+                _migrate(connection, allowed=migrate)
         except RecordsError:
             database.close()
             raise
@@ -111,9 +114,14 @@ def _is_sqlite(address: URL) -> bool:
 
 
 def _postgresql(address: URL) -> Engine:
-    return create_engine(
-        address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=POSTGRESQL
-    )
+    try:
+        return create_engine(
+            address.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args=POSTGRESQL,
+        )
+    except ModuleNotFoundError as error:
+        raise RecordsError(f"{error.name} is missing: pip install 'onegauge[postgres]'") from error
 
 
 def _sqlite(address: URL) -> Engine:
@@ -144,7 +152,7 @@ def _sqlite(address: URL) -> Engine:
     return engine
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, *, allowed: bool) -> None:
     """Bring the tables to the newest schema, in the connection's transaction."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
@@ -159,4 +167,9 @@ def _migrate(connection: Connection) -> None:
             "and older ones: use the onegauge that changed it, or a newer one"
         )
     if present != known.get_current_head():
+        if not allowed:
+            raise RecordsError(
+                f"the database has schema {present}, this onegauge needs "
+                f"{known.get_current_head()}: its gateway changes that when it starts"
+            )
         command.upgrade(config, "head")

@@ -145,7 +145,7 @@ class _Bucket:
             from botocore.exceptions import BotoCoreError
             from s3fs import S3FileSystem
         except ModuleNotFoundError as exc:
-            raise RecordsError(f"{url}: {exc.name} is missing: install onegauge[s3]") from exc
+            raise RecordsError(f"{exc.name} is missing: pip install 'onegauge[s3]'") from exc
         self.failures: tuple[type[Exception], ...] = (BotoCoreError,)
         self._root = str(url).removeprefix("s3://").rstrip("/")
         self._files: Any = S3FileSystem(use_listings_cache=False, skip_instance_cache=True)

@@ -5,7 +5,7 @@ What a person has said something of never leaves, neither its row nor its pictur
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, update
@@ -26,11 +26,11 @@ _UNMARKED = (_C.verdict.is_(None), ~exists().where(judgements.c.inspection == _C
 
 @dataclass(frozen=True)
 class Limits:
-    """How many days pictures and rows stay, and how many bytes of pictures; None: all of them."""
+    """How long pictures and rows stay, and how many bytes of pictures; None is no limit."""
 
-    picture_days: float | None = None
-    row_days: float | None = None
-    picture_bytes: int | None = None
+    pictures_days: float | None = None
+    pictures_bytes: int | None = None
+    records_days: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,30 +42,35 @@ class Pruned:
     rows: int = 0
 
 
-def prune(database: Database, pictures: Pictures, limits: Limits, now: datetime) -> Pruned:
+def prune(
+    database: Database, pictures: Pictures | None, limits: Limits, now: datetime | None = None
+) -> Pruned:
     """Let what is beyond the limits leave; nothing, while another process does so.
 
-    Raises RecordsUnavailable; what has left until then has left.
+    Without `pictures`, inspections that have one stay. Raises RecordsUnavailable; what has left
+    until then has left.
     """
     with database.alone() as alone:
-        return _Pruning(database, pictures).run(limits, now) if alone else Pruned()
+        if not alone:
+            return Pruned()
+        return _Pruning(database, pictures).run(limits, now or datetime.now(UTC))
 
 
 class _Pruning:
-    def __init__(self, database: Database, pictures: Pictures):
+    def __init__(self, database: Database, pictures: Pictures | None):
         self._database = database
         self._pictures = pictures
         self._gone = self._freed = self._rows = 0
 
     def run(self, limits: Limits, now: datetime) -> Pruned:
-        if limits.row_days is not None:
-            before = _C.id < _day(now, limits.row_days)
-            self._drop(before, _delete)
-        if limits.picture_days is not None:
-            before = _C.id < _day(now, limits.picture_days)
-            self._drop(and_(_KEPT, before), _forget_pictures)
-        if limits.picture_bytes is not None:
-            excess = self._pictures.size() - limits.picture_bytes
+        if limits.records_days is not None:
+            old = _C.id < _day(now, limits.records_days)
+            self._drop(old if self._pictures else and_(old, ~_KEPT), _delete)
+        if self._pictures and limits.pictures_days is not None:
+            old = _C.id < _day(now, limits.pictures_days)
+            self._drop(and_(_KEPT, old), _forget_pictures)
+        if self._pictures and limits.pictures_bytes is not None:
+            excess = self._pictures.size() - limits.pictures_bytes
             # one by one, so that no more leave than must
             self._drop(_KEPT, _forget_pictures, excess=excess, batch=1)
         return Pruned(self._gone, self._freed, self._rows)
@@ -90,20 +95,21 @@ class _Pruning:
             with self._database.writing() as connection:
                 found = {row.id: row.picture for row in connection.execute(chosen)}
                 self._rows += change(connection, list(found))
-            self._remove(found)
+            if self._pictures:
+                self._remove(self._pictures, found)
             size, last = len(found), max(found, default=last)
 
-    def _remove(self, found: dict[str, str | None]) -> None:
+    def _remove(self, pictures: Pictures, found: dict[str, str | None]) -> None:
         """The files of inspections, but of pictures only those that no other inspection has."""
         for inspection, digest in found.items():
             if digest is not None:
-                self._freed += self._pictures.remove_map(inspection)
+                self._freed += pictures.remove_map(inspection)
         digests = {digest for digest in found.values() if digest is not None}
         with self._database.reading() as connection:
             others = connection.scalars(select(_C.picture).where(_C.picture.in_(digests)))
             alone = digests.difference(others)
         for digest in alone:
-            self._freed += self._pictures.remove(digest)
+            self._freed += pictures.remove(digest)
         self._gone += len(alone)
 
 

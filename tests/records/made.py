@@ -5,7 +5,7 @@ from typing import Any
 
 from onegauge.records.record import Record, new_id
 
-FIRST = datetime(2026, 11, 30, 6, tzinfo=UTC)
+FIRST = datetime(2025, 3, 3, 6, tzinfo=UTC)
 
 
 def record(number: int = 0, **fields: Any) -> Record:

@@ -67,6 +67,18 @@ def test_a_database_of_a_newer_onegauge_is_left_alone(url):
         Database.open(url)
 
 
+def test_what_only_looks_makes_and_changes_nothing(postgresql, tmp_path):
+    file = tmp_path / "records.db"
+    with pytest.raises(RecordsUnavailable, match="is not there"):
+        Database.open(f"sqlite:///{file}", migrate=False)
+    assert not file.exists()
+    url = postgresql.new_database()
+    with pytest.raises(RecordsError, match="schema None, this onegauge needs 0001"):
+        Database.open(url, migrate=False)
+    Database.open(url).close()
+    Database.open(url, migrate=False).close()
+
+
 def test_what_fails_in_between_leaves_no_trace(database):
     def fail() -> None:
         with database.writing() as connection:

@@ -133,5 +133,5 @@ def test_a_store_that_does_not_answer_is_told(bucket, monkeypatch):
 
 def test_a_bucket_needs_its_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(RecordsError, match=r"s3fs is missing: install onegauge\[s3\]"):
+    with pytest.raises(RecordsError, match=r"s3fs is missing: pip install 'onegauge\[s3\]'"):
         Pictures("s3://records")

@@ -47,24 +47,26 @@ def test_without_limits_all_stays(database, history, pictures):
 def test_pictures_leave_after_some_days_and_rows_after_more(database, history, pictures):
     records = [kept(pictures, day) for day in (1, 4, 8)]
     history.add([*records, record(time=FIRST, part="bare")])
-    done = prune(database, pictures, Limits(picture_days=5, row_days=8), NOW)
+    done = prune(database, pictures, Limits(pictures_days=5, records_days=8), NOW)
     assert done == Pruned(pictures=2, bytes=2 * SIZE, rows=2)
     assert remaining(history) == [("4", False), ("8", True)]
     assert history.get(records[1].id).record.preview is False
     with pytest.raises(UnknownInspection):
         history.get(records[0].id)
     assert pictures.size() == SIZE
-    assert prune(database, pictures, Limits(picture_days=5, row_days=8), NOW) == Pruned()
+    assert prune(database, pictures, Limits(pictures_days=5, records_days=8), NOW) == Pruned()
 
 
 def test_of_too_many_bytes_the_oldest_leave_and_no_more_than_must(database, history, pictures):
     history.add([kept(pictures, day) for day in range(6)])
-    done = prune(database, pictures, Limits(picture_bytes=2 * SIZE + 1), NOW)
+    done = prune(database, pictures, Limits(pictures_bytes=2 * SIZE + 1), NOW)
     assert done == Pruned(pictures=4, bytes=4 * SIZE)
     assert [has for _, has in remaining(history)] == [False] * 4 + [True] * 2
 
 
-@pytest.mark.parametrize("limits", [Limits(row_days=1, picture_days=1), Limits(picture_bytes=0)])
+@pytest.mark.parametrize(
+    "limits", [Limits(records_days=1, pictures_days=1), Limits(pictures_bytes=0)]
+)
 def test_what_a_person_marked_stays(database, history, pictures, limits):
     records = [kept(pictures, day) for day in range(4)]
     history.add(records)
@@ -83,23 +85,30 @@ def test_what_a_person_marked_stays(database, history, pictures, limits):
 def test_a_picture_of_two_inspections_leaves_with_the_last(database, history, pictures):
     first, second = (kept(pictures, day, b"the same") for day in (1, 8))
     history.add([first, second])
-    prune(database, pictures, Limits(picture_days=5), NOW)
+    prune(database, pictures, Limits(pictures_days=5), NOW)
     assert pictures.read(second.picture) == b"the same"
     with pytest.raises(PictureGone):
         pictures.map(first.id)
-    prune(database, pictures, Limits(picture_days=1), NOW)
+    prune(database, pictures, Limits(pictures_days=1), NOW)
     with pytest.raises(PictureGone):
         pictures.read(second.picture)
 
 
 def test_more_than_a_batch_leaves_at_once(database, history, pictures):
     history.add([record(n) for n in range(2 * BATCH + 1)])
-    assert prune(database, pictures, Limits(row_days=1), NOW).rows == 2 * BATCH + 1
+    assert prune(database, pictures, Limits(records_days=1), NOW).rows == 2 * BATCH + 1
+
+
+def test_without_a_place_of_pictures_those_that_have_one_stay(database, history, pictures):
+    history.add([kept(pictures, 0), record(time=FIRST, part="bare")])
+    limits = Limits(pictures_days=1, records_days=1, pictures_bytes=0)
+    assert prune(database, None, limits, NOW) == Pruned(rows=1)
+    assert remaining(history) == [("0", True)]
 
 
 def test_a_picture_that_is_gone_already_does_no_harm(database, history, pictures):
     history.add([record(picture="ab" * 32)])
-    assert prune(database, pictures, Limits(picture_days=1), NOW) == Pruned(pictures=1)
+    assert prune(database, pictures, Limits(pictures_days=1), NOW) == Pruned(pictures=1)
 
 
 def test_one_of_several_gateways_prunes_at_a_time(postgresql, pictures):
@@ -107,7 +116,7 @@ def test_one_of_several_gateways_prunes_at_a_time(postgresql, pictures):
     first, second = Database.open(url), Database.open(url)
     with first.alone() as alone, second.alone() as also:
         assert (alone, also) == (True, False)
-        assert prune(second, pictures, Limits(row_days=0), NOW) == Pruned()
+        assert prune(second, pictures, Limits(records_days=0), NOW) == Pruned()
     with second.alone() as alone:
         assert alone
     first.close()
@@ -121,6 +130,6 @@ def test_what_is_being_marked_at_this_moment_stays(postgresql, pictures):
     marked = update(inspections).where(inspections.c.part == "marked")
     with database.writing() as connection:
         connection.execute(marked.values(verdict="missed"))
-        assert prune(database, pictures, Limits(row_days=1), NOW).rows == 1
+        assert prune(database, pictures, Limits(records_days=1), NOW).rows == 1
     assert [part for part, _ in remaining(history)] == ["marked"]
     database.close()

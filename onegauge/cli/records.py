@@ -1,0 +1,152 @@
+"""Commands of who looks after the records of a gateway."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from onegauge.records.database import Database
+    from onegauge.records.pictures import Pictures
+
+app = typer.Typer()
+commands = typer.Typer(
+    no_args_is_help=True, help="What lines have inspected, as a gateway keeps it."
+)
+app.add_typer(commands, name="records")
+
+SQLITE = "sqlite:///"
+Url = Annotated[
+    str,
+    typer.Option(
+        "--records",
+        envvar="ONEGAUGE_RECORDS",
+        help="URL of the database, or a file that holds it",
+    ),
+]
+Place = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ONEGAUGE_PICTURES", help="Folder or s3://BUCKET; by default beside a SQLite file"
+    ),
+]
+
+
+@commands.command()
+def export(
+    records: Url,
+    since: Annotated[
+        str | None, typer.Option(help="As 2026-11-30 or 2026-11-30T06:00, in local time")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Likewise; what is before it")] = None,
+    line: Annotated[str | None, typer.Option(help="Only of this line")] = None,
+    decision: Annotated[
+        Literal["normal", "anomalous"] | None, typer.Option(help="Only with this decision")
+    ] = None,
+    verdict: Annotated[
+        Literal["confirmed", "false_alarm", "missed", "unclear", "none"] | None,
+        typer.Option(help="Only with this verdict of a person, or with none"),
+    ] = None,
+    form: Annotated[
+        Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="Of the table")
+    ] = "csv",
+    out: Annotated[Path | None, typer.Option(help="File; by default standard output")] = None,
+) -> None:
+    """Write a table of inspections, the newest first."""
+    from onegauge.records.export import write
+    from onegauge.records.history import Filter, History
+
+    if out is None and form == "parquet":
+        raise typer.BadParameter("--format parquet needs --out")
+    which = Filter(
+        since=_time(since), until=_time(until), line=line, decision=decision, verdict=verdict
+    )
+    output = nullcontext(sys.stdout.buffer) if out is None else out.open("wb")
+    with _opened(records) as database, output as file:
+        count = write(History(database).every(which), file, form)
+    typer.echo(f"wrote {count} inspections", err=True)
+
+
+@commands.command()
+def prune(
+    records: Url,
+    pictures: Place = None,
+    pictures_days: Annotated[
+        float | None, typer.Option(min=0, help="Pictures older than this leave")
+    ] = None,
+    pictures_bytes: Annotated[
+        int | None, typer.Option(min=0, help="The oldest pictures leave until there are no more")
+    ] = None,
+    records_days: Annotated[
+        float | None, typer.Option(min=0, help="Inspections older than this leave altogether")
+    ] = None,
+) -> None:
+    """Remove old pictures and inspections, but nothing that a person has marked."""
+    from onegauge.records.retention import Limits
+    from onegauge.records.retention import prune as run
+
+    limits = Limits(pictures_days, pictures_bytes, records_days)
+    if limits == Limits():
+        raise typer.BadParameter("name --pictures-days, --pictures-bytes or --records-days")
+    with _opened(records) as database:
+        done = run(database, _pictures(records, pictures), limits)
+    typer.echo(
+        f"removed {done.pictures} pictures of {done.bytes / 1e6:.1f} MB and {done.rows} inspections"
+    )
+
+
+@commands.command()
+def stats(records: Url, pictures: Place = None) -> None:
+    """Tell how much there is, of which lines and with which verdicts."""
+    from onegauge.records.stats import stats as run
+
+    with _opened(records) as database:
+        found = run(database)
+    place = _pictures(records, pictures)
+    typer.echo("line  inspected  anomalous  unknown  judged")
+    for line in found.lines:
+        counts = (line.inspected, line.anomalous, line.unknown, line.judged)
+        typer.echo("  ".join([line.line or "-", *map(str, counts)]))
+    for verdict, count in sorted(found.verdicts.items()):
+        typer.echo(f"{verdict}  {count}")
+    if found.oldest and found.newest:
+        typer.echo(f"from {found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC")
+    size = f" of {place.size() / 1e6:.1f} MB" if place else ""
+    typer.echo(f"{found.pictures} pictures{size}, database of {found.database_bytes / 1e6:.1f} MB")
+
+
+@contextmanager
+def _opened(records: str) -> Iterator["Database"]:
+    """The database as its gateway has made it."""
+    from onegauge.records.database import Database
+
+    database = Database.open(_url(records), migrate=False)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _pictures(records: str, place: str | None) -> "Pictures | None":
+    from onegauge.records.pictures import Pictures
+
+    file = _url(records).partition("?")[0]
+    if place is None and file.startswith(SQLITE):
+        place = str(Path(file.removeprefix(SQLITE)).parent / "pictures")
+    return Pictures(place) if place else None
+
+
+def _url(records: str) -> str:
+    """A URL with a password stays out of the list of processes by a file that holds it."""
+    return Path(records).read_text().strip() if records.startswith("/") else records
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as exc:
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-11-30T06:00") from exc
