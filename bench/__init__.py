@@ -6,6 +6,7 @@ of the gateway
     saturation      latency against load, and three times as much as it can do
     formats         images a second by size and format, and what decoding costs
     triton          the gateway in front of Triton beside Triton alone
+    records         what is asked of a million inspections, on both databases
     soak            full load for long, with broken images among the good
 of models
     runtimes        ONNX Runtime and OpenVINO on a published model

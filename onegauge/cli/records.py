@@ -58,7 +58,8 @@ def export(
 ) -> None:
     """Write a table of inspections, the newest first."""
     from onegauge.records.export import write
-    from onegauge.records.history import Filter, History
+    from onegauge.records.history import History
+    from onegauge.records.search import Filter
 
     if out is None and form == "parquet":
         raise typer.BadParameter("--format parquet needs --out")

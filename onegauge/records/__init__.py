@@ -4,11 +4,14 @@ record     what is known of an inspected image, and what a person says of it
 tables     both in a database
 migrations how a database came to have these tables
 database   a SQLite file or a PostgreSQL, opened and brought to these tables
-history    finds inspections, and takes verdicts
+search     which inspections are looked for, and in which order
+history    finds them, and takes verdicts
 keep       which pictures are kept
 pictures   where they lie: a folder, or a bucket of S3
 previews   small ones for lists
 retention  what leaves after a time
+export     inspections as a table
+stats      how much there is
 
 Errors of the database and of disks become the package's own in `database` and `pictures`, and
 nowhere else.

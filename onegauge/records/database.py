@@ -4,16 +4,32 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any, Self
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    FromClause,
+    Insert,
+    Table,
+    create_engine,
+    event,
+    exc,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL
 
 from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable
+from onegauge.records.tables import secrets
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # locks of PostgreSQL: gateways migrate one after another, and one of them does what one should
@@ -79,9 +95,25 @@ class Database:
             finally:
                 connection.invalidate()  # a lock is let go with its connection, come what may
 
+    def secret(self, name: str) -> bytes:
+        """32 random bytes that all gateways of this database share, made when first asked for."""
+        known = select(secrets.c.value).where(secrets.c.name == name)
+        with self.writing() as connection:
+            if (value := connection.scalar(known)) is None:
+                made = insert(connection, secrets, "name")
+                connection.execute(made, {"name": name, "value": token_bytes(32)})
+                value = connection.scalar(known)  # of another gateway, if that was quicker
+        return bytes(value or b"")
+
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
+
+
+def insert(connection: Connection, table: Table, key: str) -> Insert:
+    """Insert rows, but none whose key is there."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return make(table).on_conflict_do_nothing(index_elements=[key])
 
 
 @contextmanager
@@ -131,6 +163,7 @@ def _sqlite(address: URL) -> Engine:
     except OSError as error:
         raise RecordsUnavailable(f"the records cannot be kept: {error}") from error
     engine = create_engine(address.set(drivername="sqlite+pysqlite"))
+    engine.dialect.statement_compiler = _Hinting
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
@@ -150,6 +183,13 @@ def _sqlite(address: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+class _Hinting(SQLiteCompiler):
+    """Writes a hint of `with_hint` behind its table, as in `inspections INDEXED BY …`."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002
+        return text
 
 
 def _migrate(connection: Connection, *, allowed: bool) -> None:

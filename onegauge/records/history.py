@@ -1,54 +1,38 @@
 """Finds inspections in the database, and takes what persons say of them."""
 
-import json
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
-from onegauge.records.database import Database
-from onegauge.records.errors import InvalidCursor, UnknownInspection
-from onegauge.records.record import Judgement, Opinion, Record, first_id
+from onegauge.records.database import Database, insert
+from onegauge.records.errors import UnknownInspection
+from onegauge.records.record import Judgement, Opinion, Record
+from onegauge.records.search import (
+    ANY,
+    Filter,
+    Order,
+    beyond,
+    conditions,
+    cursor,
+    ids,
+    is_id,
+    key,
+    key_of,
+    ordered,
+    storable,
+    using,
+)
 from onegauge.records.tables import inspections, judgements
 from onegauge.schemas import Verdict
-
-Order: TypeAlias = Literal["newest", "nearest"]
 
 _C = inspections.c
 _RECORD = [_C[field.name] for field in fields(Record)]
 _TEXTS = ("request_id", "line", "part", "filename", "key", "media_type")
-_ID = re.compile("[0-9a-f]{32}")
-_LONGEST_CURSOR = 200
 
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Which inspections are meant: those that all of it holds for; None is any.
-
-    `since` is inclusive and `until` exclusive, both to the millisecond; scores are inclusive. The
-    verdict "none" stands for inspections without one. `kept` ones have a picture.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    line: str | None = None
-    part: str | None = None
-    decision: Verdict | None = None
-    verdict: Opinion | Literal["none"] | None = None
-    min_score: float | None = None
-    max_score: float | None = None
-    model: str | None = None
-    version: str | None = None
-    unknown: bool | None = None
-    kept: bool | None = None
-
-
-ANY = Filter()
+TENTHS = 20  # of a histogram, from score 0 to 2
 
 
 @dataclass(frozen=True)
@@ -119,7 +103,9 @@ class History:
         """Write inspections, but not again those that are there already."""
         if records:
             with self._database.writing() as connection:
-                connection.execute(_insert(connection), [_row(record) for record in records])
+                connection.execute(
+                    insert(connection, inspections, "id"), [_row(record) for record in records]
+                )
 
     def find(
         self,
@@ -133,17 +119,15 @@ class History:
 
         Raises InvalidCursor where `after` is not the `next` of a page in the same order.
         """
-        beyond = () if after is None else (_beyond(order, _key_of(after, order)),)
-        query = (
-            select(*_RECORD, _C.verdict)
-            .where(*_conditions(which), *beyond)
-            .order_by(*_ordered(order))
-            .limit(limit + 1)
-        )
+        later = () if after is None else (beyond(order, key_of(after, order)),)
+        # the rows are fetched when it is known which
+        chosen = ids(which, order, *later).limit(limit + 1).subquery()
+        query = select(*_RECORD, _C.verdict).join_from(chosen, inspections, chosen.c.id == _C.id)
         with self._database.reading() as connection:
-            found = [_found(row._mapping) for row in connection.execute(query)]
+            rows = connection.execute(query.order_by(*ordered(order)))
+            found = [_found(row._mapping) for row in rows]
         more = len(found) > limit
-        return Page(found[:limit], _cursor(found[limit - 1].record, order) if more else None)
+        return Page(found[:limit], cursor(found[limit - 1].record, order) if more else None)
 
     def get(self, inspection: str) -> Entry:
         """An inspection and what was said of it; raises UnknownInspection."""
@@ -156,17 +140,14 @@ class History:
     def around(self, inspection: str, which: Filter = ANY, *, order: Order = "newest") -> Around:
         """The inspections beside one, which need not be in the list; raises UnknownInspection."""
         with self._database.reading() as connection:
-            record = _one(connection, inspection)
-            ids = [
+            place = key(_one(connection, inspection), order)
+            beside = [
                 connection.scalar(
-                    select(_C.id)
-                    .where(*_conditions(which), _beyond(order, _key(record, order), back=back))
-                    .order_by(*_ordered(order, back=back))
-                    .limit(1)
+                    ids(which, order, beyond(order, place, back=back), back=back).limit(1)
                 )
                 for back in (True, False)
             ]
-        return Around(*ids)
+        return Around(*beside)
 
     def judge(
         self, inspection: str, verdict: Opinion | None, *, by: str | None, note: str | None = None
@@ -177,7 +158,7 @@ class History:
 
     def judge_many(
         self,
-        ids: Sequence[str],
+        judged: Sequence[str],
         verdict: Opinion | None,
         *,
         by: str | None,
@@ -188,7 +169,8 @@ class History:
         Raises UnknownInspection.
         """
         time = datetime.now(UTC)
-        made = [Judgement(inspection, time, verdict, by, note) for inspection in ids]
+        said = [None if text is None else storable(text) for text in (by, note)]
+        made = [Judgement(one, time, verdict, *said) for one in judged]
         with self._database.writing() as connection:
             for judgement in made:
                 _say(connection, judgement)
@@ -204,19 +186,37 @@ class History:
                 _number(_C.unknown_product).label("unknown"),
                 _number(_C.verdict.is_not(None)).label("judged"),
             )
-            .where(*_conditions(Filter(since=since, line=line)))
+            .where(*conditions(Filter(since=since, line=line)))
             .group_by(_C.line)
         )
         with self._database.reading() as connection:
-            found = [Counts(**row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(using("newest", query)).mappings()
+            found = [Counts(**row) for row in rows]
         return sorted(found, key=lambda counts: counts.line or "")
 
     def scores(self, which: Filter = ANY, *, limit: int = 10_000) -> list[Scored]:
         """Scores of the newest inspections, with what was decided and said."""
-        query = select(_C.id, _C.score, _C.decision, _C.verdict).where(*_conditions(which))
+        query = ids(which, "newest").add_columns(_C.score, _C.decision, _C.verdict).limit(limit)
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(_C.id.desc()).limit(limit)).mappings()
+            rows = connection.execute(using("newest", query)).mappings()
             return [Scored(**row) for row in rows]
+
+    def histogram(
+        self, since: datetime, until: datetime | None = None
+    ) -> dict[str | None, list[int]]:
+        """Of each line, how many images had a score in each tenth from 0 to 2, or above."""
+        tenth = func.floor(_C.score * 10).label("tenth")
+        query = (
+            select(_C.line, tenth, func.count())
+            .where(*conditions(Filter(since=since, until=until)))
+            .group_by(_C.line, tenth)
+        )
+        found: dict[str | None, list[int]] = {}
+        with self._database.reading() as connection:
+            for line, number, count in connection.execute(using("newest", query)):
+                bins = found.setdefault(line, [0] * (TENTHS + 1))
+                bins[min(max(0, int(number)), TENTHS)] += count
+        return found
 
     def lines(self) -> list[str]:
         """All lines that anything was inspected for."""
@@ -238,21 +238,11 @@ class History:
                 return
 
 
-def _insert(connection: Connection) -> Any:
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return make(inspections).on_conflict_do_nothing(index_elements=["id"])
-
-
 def _row(record: Record) -> dict[str, Any]:
     row = {**asdict(record), "margin": record.margin}
     for name in _TEXTS:
-        row[name] = None if row[name] is None else _storable(row[name])
+        row[name] = None if row[name] is None else storable(row[name])
     return row
-
-
-def _storable(text: str) -> str:
-    """A text without what no database takes: a file may have any name."""
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _found(row: Any) -> Found:
@@ -266,7 +256,7 @@ def _judgement(row: Any) -> Judgement:
 
 
 def _one(connection: Connection, inspection: str) -> Record:
-    if _ID.fullmatch(inspection):
+    if is_id(inspection):
         row = connection.execute(select(*_RECORD).where(_C.id == inspection)).mappings().first()
         if row is not None:
             return Record(**row)
@@ -282,73 +272,3 @@ def _say(connection: Connection, judgement: Judgement) -> None:
 
 def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
-
-
-def _conditions(which: Filter) -> list[ColumnElement[bool]]:
-    equal = {
-        _C.line: which.line,
-        _C.part: which.part,
-        _C.decision: which.decision,
-        _C.model: which.model,
-        _C.version: which.version,
-        _C.unknown_product: which.unknown,
-    }
-    conditions = [
-        column == (_storable(value) if isinstance(value, str) else value)
-        for column, value in equal.items()
-        if value is not None
-    ]
-    if which.since is not None:
-        conditions.append(_C.id >= first_id(which.since))
-    if which.until is not None:
-        conditions.append(_C.id < first_id(which.until))
-    if which.verdict is not None:
-        none = which.verdict == "none"
-        conditions.append(_C.verdict.is_(None) if none else _C.verdict == which.verdict)
-    if which.min_score is not None:
-        conditions.append(_C.score >= which.min_score)
-    if which.max_score is not None:
-        conditions.append(_C.score <= which.max_score)
-    if which.kept is not None:
-        conditions.append(_C.picture.is_not(None) if which.kept else _C.picture.is_(None))
-    return conditions
-
-
-def _ordered(order: Order, *, back: bool = False) -> list[ColumnElement[Any]]:
-    ascending = (order == "nearest") != back
-    columns: list[Any] = [_C.margin, _C.id] if order == "nearest" else [_C.id]
-    return [column.asc() if ascending else column.desc() for column in columns]
-
-
-def _key(record: Record, order: Order) -> tuple[Any, ...]:
-    return (record.margin, record.id) if order == "nearest" else (record.id,)
-
-
-def _beyond(order: Order, key: tuple[Any, ...], *, back: bool = False) -> ColumnElement[bool]:
-    """What comes after a key in an order, or before it."""
-    inspection: str = key[-1]
-    further = _C.id > inspection if (order == "nearest") != back else _C.id < inspection
-    if order == "newest":
-        return further
-    margin: float = key[0]
-    if back:
-        return and_(_C.margin <= margin, or_(_C.margin < margin, further))
-    return and_(_C.margin >= margin, or_(_C.margin > margin, further))
-
-
-def _cursor(record: Record, order: Order) -> str:
-    text = json.dumps([order, *_key(record, order)])
-    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _key_of(cursor: str, order: Order) -> tuple[Any, ...]:
-    """What a cursor stands for; raises InvalidCursor."""
-    cursor = cursor[:_LONGEST_CURSOR]
-    try:
-        made_for, *key = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError) as exc:
-        raise InvalidCursor(f"{cursor!r} is no cursor of a page") from exc
-    kinds = [float, str] if order == "nearest" else [str]
-    if made_for != order or [type(value) for value in key] != kinds or not _ID.fullmatch(key[-1]):
-        raise InvalidCursor(f"{cursor!r} is no cursor of a page with the {order} first")
-    return tuple(key)

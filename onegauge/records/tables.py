@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -79,16 +80,28 @@ inspections = Table(
     Column("media_type", Text),
     Column("preview", Boolean, nullable=False),
     Column("verdict", Text),  # the last one, so that it can be searched for
-    Index("inspections_line", "line", "id"),
-    Index("inspections_part", "part", "id"),
-    Index("inspections_decision", "decision", "id"),
-    Index("inspections_verdict", "verdict", "id"),
-    Index("inspections_margin", "margin", "id"),
-    Index("inspections_score", "score", "id"),
-    Index("inspections_picture", "picture"),
 )
-_kept = inspections.c.picture.is_not(None)
-Index("inspections_kept", inspections.c.id, sqlite_where=_kept, postgresql_where=_kept)
+
+# The first two hold all that a list is chosen by: what is rare is looked for in them, without the
+# rows, which are ten times as large. The others are for what is rare and often asked for.
+_CHOSEN_BY = ("line", "decision", "verdict", "unknown_product", "score", "model", "version")
+_JUDGED = inspections.c.verdict.is_not(None)
+_KEPT = inspections.c.picture.is_not(None)
+for name, columns, condition in (
+    ("newest", ("id", *_CHOSEN_BY), None),
+    ("nearest", ("margin", "id", *_CHOSEN_BY), None),
+    ("line", ("line", "id"), None),
+    ("part", ("part", "id"), None),
+    ("verdict", ("verdict", "id"), _JUDGED),
+    ("kept", ("id",), _KEPT),
+    ("picture", ("picture",), _KEPT),
+):
+    Index(
+        f"inspections_{name}",
+        *(inspections.c[column] for column in columns),
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
 
 judgements = Table(
     "judgements",
@@ -100,4 +113,11 @@ judgements = Table(
     Column("by", Text),
     Column("note", Text),
     Index("judgements_inspection", "inspection", "number"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
 )

@@ -90,6 +90,16 @@ def test_what_fails_in_between_leaves_no_trace(database):
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) != "lost"
 
 
+def test_gateways_share_a_secret(url):
+    first, second = Database.open(url), Database.open(url)
+    secret = first.secret("sessions")
+    assert len(secret) == 32
+    assert second.secret("sessions") == first.secret("sessions") == secret
+    assert second.secret("others") != secret
+    first.close()
+    second.close()
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from onegauge.records.errors import InvalidCursor, UnknownInspection
-from onegauge.records.history import Around, Counts, Filter, Scored
+from onegauge.records.history import Around, Counts, Scored
+from onegauge.records.search import Filter
 from tests.records.made import FIRST, record
 
 
@@ -154,6 +155,14 @@ def test_what_persons_say_is_kept_and_the_last_counts(history):
     }
 
 
+def test_a_note_may_be_of_any_characters(history):
+    one = record()
+    history.add([one])
+    history.judge(one.id, "unclear", by="\udc80", note="<script>\0 Ä'")
+    (said,) = history.get(one.id).judgements
+    assert (said.by, said.note) == ("?", "<script>\ufffd Ä'")
+
+
 def test_what_was_said_can_be_taken_back_but_not_hidden(history):
     one = record()
     history.add([one])
@@ -206,6 +215,18 @@ def test_scores_are_those_of_the_newest(history):
     newest = Scored(records[3].id, 0.75, "normal", "missed")
     assert history.scores(limit=2) == [newest, Scored(records[2].id, 0.5, "normal", None)]
     assert history.scores(Filter(verdict="missed")) == [newest]
+
+
+def test_a_histogram_counts_tenths_of_each_line(history):
+    scores = [-0.5, 0.0, 0.05, 0.1, 0.99, 1.0, 1.95, 2.0, 7.5]
+    history.add([record(n, score=score) for n, score in enumerate(scores)])
+    history.add([record(20, line="mill", score=0.55), record(21, line=None, score=0.55)])
+    press = [3, 1] + [0] * 7 + [1, 1] + [0] * 8 + [1, 2]
+    other = [0] * 5 + [1] + [0] * 15
+    assert history.histogram(FIRST) == {"press": press, "mill": other, None: other}
+    middle = FIRST + timedelta(seconds=20)
+    assert history.histogram(FIRST, middle) == {"press": press}
+    assert history.histogram(middle) == {"mill": other, None: other}
 
 
 def test_lines_are_told_once_each(history):

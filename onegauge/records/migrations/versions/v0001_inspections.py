@@ -1,4 +1,4 @@
-"""Inspections, and what persons say of them."""
+"""Inspections, what persons say of them, and secrets that gateways share."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,10 +7,11 @@ revision = "0001"
 down_revision = None
 
 ID = sa.String(32).with_variant(sa.String(32, collation="C"), "postgresql")
+CHOSEN_BY = ("line", "decision", "verdict", "unknown_product", "score", "model", "version")
 
 
 def upgrade() -> None:
-    """Make both tables."""
+    """Make the tables."""
     op.create_table(
         "inspections",
         sa.Column("id", ID, primary_key=True),
@@ -44,13 +45,13 @@ def upgrade() -> None:
         sa.Column("preview", sa.Boolean, nullable=False),
         sa.Column("verdict", sa.Text),
     )
-    for name in ("line", "part", "decision", "verdict", "margin", "score"):
-        op.create_index(f"inspections_{name}", "inspections", [name, "id"])
-    op.create_index("inspections_picture", "inspections", ["picture"])
-    kept = sa.text("picture IS NOT NULL")
-    op.create_index(
-        "inspections_kept", "inspections", ["id"], sqlite_where=kept, postgresql_where=kept
-    )
+    _index("newest", "id", *CHOSEN_BY)
+    _index("nearest", "margin", "id", *CHOSEN_BY)
+    _index("line", "line", "id")
+    _index("part", "part", "id")
+    _index("verdict", "verdict", "id", where="verdict IS NOT NULL")
+    _index("kept", "id", where="picture IS NOT NULL")
+    _index("picture", "picture", where="picture IS NOT NULL")
     op.create_table(
         "judgements",
         sa.Column("number", sa.Integer, primary_key=True),
@@ -61,3 +62,19 @@ def upgrade() -> None:
         sa.Column("note", sa.Text),
     )
     op.create_index("judgements_inspection", "judgements", ["inspection", "number"])
+    op.create_table(
+        "secrets",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("value", sa.LargeBinary, nullable=False),
+    )
+
+
+def _index(name: str, *columns: str, where: str | None = None) -> None:
+    condition = None if where is None else sa.text(where)
+    op.create_index(
+        f"inspections_{name}",
+        "inspections",
+        columns,
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )

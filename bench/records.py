@@ -1,0 +1,192 @@
+"""What is asked of a million inspections, on SQLite and on PostgreSQL: the slowest of some times.
+
+    python -m bench.records
+
+Two months of four lines in a temporary folder: one in forty images is anomalous, one in four of
+those was judged, and at the end a fifth line has inspected a few. Each question is asked once
+before it counts, and its slowest answer is told.
+"""
+
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from bench.support.figures import keep
+from onegauge.records.database import Database
+from onegauge.records.history import History
+from onegauge.records.record import Record, new_id
+from onegauge.records.search import Filter
+from rig.postgresql import postgresql
+
+BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
+END = BEGIN + timedelta(days=60)
+LINES = ("mill", "paint", "press", "saw")
+OPINIONS = ("confirmed", "confirmed", "false_alarm", "unclear")
+BATCH = 1000
+TIMES = 5
+
+
+def main(
+    rows: int = 1_000_000,
+    database: Annotated[list[str] | None, typer.Option(help="sqlite, postgresql")] = None,
+) -> None:
+    """Fill each database, ask it, print and keep the milliseconds."""
+    for name in database or ["sqlite", "postgresql"]:
+        with tempfile.TemporaryDirectory() as folder, opened(name, Path(folder)) as opening:
+            history = History(opening)
+            figures = {"rows a second": fill(history, rows), **answered(history)}
+        for question, figure in figures.items():
+            sys.stdout.write(f"{name:10}  {figure:8.1f}  {question}\n")
+        keep(f"{rows} records in {name}, ms", figures)
+
+
+@contextmanager
+def opened(name: str, folder: Path) -> Iterator[Database]:
+    """An empty database."""
+    if name == "postgresql":
+        with postgresql() as server:
+            database = Database.open(server.new_database())
+            yield database
+            database.close()
+    else:
+        database = Database.open(f"sqlite:///{folder}/records.db")
+        yield database
+        database.close()
+
+
+def fill(history: History, rows: int) -> float:
+    """Write the records, and a verdict on some; the rows that were written in a second."""
+    chance = random.Random(0)
+    started, writing = perf_counter(), 0.0
+    for first in range(0, rows, BATCH):
+        step = (END - BEGIN) / rows
+        batch = [made(chance, BEGIN + n * step) for n in range(first, min(first + BATCH, rows))]
+        started = perf_counter()
+        history.add(batch)
+        writing += perf_counter() - started
+        flagged = [one.id for one in batch if one.decision == "anomalous"]
+        for opinion in OPINIONS:
+            judged = [one for one in flagged if chance.random() < 1 / 16]
+            history.judge_many(judged, opinion, by="Ada")
+    history.add([made(chance, END, "new") for _ in range(20)])
+    return rows / writing
+
+
+def made(chance: random.Random, time: datetime, line: str | None = None) -> Record:
+    """An inspection, with as much to say of it as a gateway has."""
+    anomalous = chance.random() < 1 / 40
+    score = chance.uniform(1, 3) if anomalous else min(0.99, chance.gauss(0.6, 0.15))
+    region = {"box": [412, 96, 34, 28], "area": 624, "peak": 1.91, "mean": 1.4, "contours": []}
+    stages = ("decode", "queue", "inference", "postprocess", "total")
+    return Record(
+        id=new_id(time),
+        time=time,
+        request_id=f"{chance.getrandbits(128):032x}",
+        line=line or chance.choice(LINES),
+        part=f"A-{chance.randrange(10**6):06d}",
+        filename=f"camera-1/{time:%Y%m%d-%H%M%S-%f}.jpg",
+        model="onegauge",
+        version=str(1 + (time - BEGIN).days // 20),
+        model_digest="5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+        decision="anomalous" if anomalous else "normal",
+        unknown_product=chance.random() < 1 / 1000,
+        score=score,
+        threshold=1.0,
+        max_false_alarm_rate=None,
+        p_value=chance.random(),
+        novelty=chance.random(),
+        raw_score=score * 7,
+        normal_location=2.0,
+        normal_scale=0.5,
+        regions=[region, region] if anomalous else [],
+        references=[],
+        timing_ms={stage: round(chance.uniform(1, 9), 3) for stage in stages},
+        key="line-pc",
+        width=1600,
+        height=1200,
+        picture=f"{chance.getrandbits(256):064x}" if anomalous else None,
+        media_type="image/jpeg" if anomalous else None,
+        preview=anomalous,
+    )
+
+
+def answered(history: History) -> dict[str, float]:
+    """The milliseconds of each question."""
+    day = END - timedelta(days=1)
+    middle = BEGIN + (END - BEGIN) / 2
+    some = history.find(Filter(until=middle, decision="anomalous")).found[25].record
+    near = history.find(order="nearest", limit=1000).next
+    which = {
+        "all": Filter(),
+        "of a day long ago": Filter(since=middle, until=middle + timedelta(days=1)),
+        "of a line": Filter(line="press"),
+        "of a line with few": Filter(line="new"),
+        "of a line that is none": Filter(line="none"),
+        "of a part": Filter(part=some.part),
+        "anomalous": Filter(decision="anomalous"),
+        "anomalous, of a line, not judged": Filter(
+            decision="anomalous", line="press", verdict="none"
+        ),
+        "anomalous of a line with few": Filter(decision="anomalous", line="new"),
+        "not judged": Filter(verdict="none"),
+        "false alarms": Filter(verdict="false_alarm"),
+        "false alarms of a line": Filter(verdict="false_alarm", line="press"),
+        "missed, of which there are none": Filter(verdict="missed"),
+        "unknown": Filter(unknown=True),
+        "unknown, of a line with few": Filter(unknown=True, line="new"),
+        "of a score": Filter(min_score=0.9, max_score=1.1),
+        "of a rare score": Filter(min_score=2.9999),
+        "of a score that is none": Filter(min_score=9),
+        "of a score, of a line": Filter(min_score=2.99, line="press"),
+        "of a version long ago": Filter(model="onegauge", version="1"),
+        "of a version that is none": Filter(version="9"),
+        "kept": Filter(kept=True),
+        "of the last day": Filter(since=day),
+        "of the last day, of a line": Filter(since=day, line="press"),
+        "anomalous of the last hour": Filter(
+            since=END - timedelta(hours=1), decision="anomalous", line="press"
+        ),
+    }
+    questions: dict[str, Callable[[], object]] = {}
+    for order in ("newest", "nearest"):
+        for name, filter_ in which.items():
+            questions[f"{order}, {name}"] = lambda o=order, f=filter_: history.find(f, order=o)
+    beside = Filter(decision="anomalous", line="press")
+    rare = Filter(decision="anomalous", line="new")
+    questions |= {
+        "nearest, after a thousand": lambda: history.find(order="nearest", after=near),
+        "beside one": lambda: history.around(some.id, Filter()),
+        "beside one, newest": lambda: history.around(some.id, beside),
+        "beside one, nearest": lambda: history.around(some.id, beside, order="nearest"),
+        "beside one, newest, of a line with few": lambda: history.around(some.id, rare),
+        "one": lambda: history.get(some.id),
+        "counts of the last day": lambda: history.counts(day),
+        "counts of the last day of a line": lambda: history.counts(day, "press"),
+        "scores of 10,000": lambda: history.scores(Filter(line="press")),
+        "lines": history.lines,
+        "a verdict": lambda: history.judge(some.id, "confirmed", by="Ada"),
+    }
+    return {question: slowest(ask) for question, ask in questions.items()}
+
+
+def slowest(ask: Callable[[], object]) -> float:
+    """Milliseconds of the slowest answer."""
+    ask()
+    took = []
+    for _ in range(TIMES):
+        started = perf_counter()
+        ask()
+        took.append(perf_counter() - started)
+    return round(1000 * max(took), 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
