@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-import typer
 
-from onegauge.cli import app, options
+from onegauge.cli import options
 from onegauge.export.export_run import Flavour
 from onegauge.export.precision import Precision
 from onegauge.export.publish import TritonBackend
@@ -17,10 +16,11 @@ from onegauge.training.config import TrainConfig
 from onegauge.training.detectors import DETECTORS
 from onegauge.training.evaluation.run import Question
 from onegauge.training.gauge.alignments import ALIGNMENTS
+from tests.cli.command import commands
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = commands()
 OF_CLIENTS_AND_TESTS = {"ONEGAUGE_API_KEY", "ONEGAUGE_TEST_CACHE"}
 
 

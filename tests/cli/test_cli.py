@@ -4,13 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
-from onegauge.cli import app
-from tests.cli.command import status
+from tests.cli.command import commands, status
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = commands()
 WITHOUT = """
 import sys
 
@@ -77,7 +75,7 @@ def test_misuse_is_an_error_and_not_an_anomaly(arguments, capsys):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command, capsys):
-    assert status(command, "--help") == 0
+    assert status(*command.split(), "--help") == 0
     assert f"{command} [OPTIONS]" in capsys.readouterr().out
 
 
