@@ -30,6 +30,7 @@ BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 END = BEGIN + timedelta(days=60)
 LINES = ("mill", "paint", "press", "saw")
 OPINIONS = ("confirmed", "confirmed", "false_alarm", "unclear")
+MAP_BYTES = 2300
 BATCH = 1000
 TIMES = 5
 
@@ -70,7 +71,7 @@ def fill(history: History, rows: int) -> float:
         step = (END - BEGIN) / rows
         batch = [made(chance, BEGIN + n * step) for n in range(first, min(first + BATCH, rows))]
         started = perf_counter()
-        history.add(batch)
+        history.add(batch, {one.id: chance.randbytes(MAP_BYTES) for one in batch if one.picture})
         writing += perf_counter() - started
         flagged = [one.id for one in batch if one.decision == "anomalous"]
         for opinion in OPINIONS:

@@ -157,9 +157,10 @@ def _postgresql(address: URL) -> Engine:
 
 
 def _sqlite(address: URL) -> Engine:
-    file = Path(os.fspath(address.database or ""))
+    file = Path(str(address.database))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))  # there are secrets in it
     except OSError as error:
         raise RecordsUnavailable(f"the records cannot be kept: {error}") from error
     engine = create_engine(address.set(drivername="sqlite+pysqlite"))

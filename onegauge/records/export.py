@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from io import TextIOWrapper
 from itertools import islice
@@ -38,7 +37,7 @@ def write(found: Iterable[Found], file: BinaryIO, form: Format) -> int:
 
 
 def _row(found: Found) -> Row:
-    row = {**asdict(found.record), "margin": found.record.margin, "verdict": found.verdict}
+    row = {**vars(found.record), "margin": found.record.margin, "verdict": found.verdict}
     return {name: row[name] for name in COLUMNS}
 
 

@@ -1,6 +1,6 @@
 """Finds inspections in the database, and takes what persons say of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from onegauge.records.database import Database, insert
-from onegauge.records.errors import UnknownInspection
+from onegauge.records.errors import PictureGone, UnknownInspection
 from onegauge.records.record import Judgement, Opinion, Record
 from onegauge.records.search import (
     ANY,
@@ -25,7 +25,7 @@ from onegauge.records.search import (
     storable,
     using,
 )
-from onegauge.records.tables import inspections, judgements
+from onegauge.records.tables import inspections, judgements, small_maps
 from onegauge.schemas import Verdict
 
 _C = inspections.c
@@ -99,13 +99,17 @@ class History:
     def __init__(self, database: Database):
         self._database = database
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Write inspections, but not again those that are there already."""
+    def add(self, records: Sequence[Record], maps: Mapping[str, bytes] | None = None) -> None:
+        """Write inspections and small maps of some, but not again those that are there already.
+
+        `maps` are PNG files by the ids of their inspections.
+        """
         if records:
             with self._database.writing() as connection:
-                connection.execute(
-                    insert(connection, inspections, "id"), [_row(record) for record in records]
-                )
+                rows = [_row(record) for record in records]
+                connection.execute(insert(connection, inspections, "id"), rows)
+                if pngs := [{"inspection": one, "png": png} for one, png in (maps or {}).items()]:
+                    connection.execute(insert(connection, small_maps, "inspection"), pngs)
 
     def find(
         self,
@@ -136,6 +140,15 @@ class History:
             record = _one(connection, inspection)
             rows = connection.execute(said.order_by(judgements.c.number)).mappings().all()
         return Entry(record, [_judgement(row) for row in rows])
+
+    def map(self, inspection: str) -> bytes:
+        """The PNG file of a small anomaly map; raises PictureGone."""
+        known = select(small_maps.c.png).where(small_maps.c.inspection == inspection)
+        with self._database.reading() as connection:
+            png: bytes | None = connection.scalar(known) if is_id(inspection) else None
+        if png is None:
+            raise PictureGone(f"there is no map of {inspection!r}: it was removed")
+        return png
 
     def around(self, inspection: str, which: Filter = ANY, *, order: Order = "newest") -> Around:
         """The inspections beside one, which need not be in the list; raises UnknownInspection."""
@@ -239,7 +252,7 @@ class History:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    row = {**asdict(record), "margin": record.margin}
+    row = {**vars(record), "margin": record.margin}
     for name in _TEXTS:
         row[name] = None if row[name] is None else storable(row[name])
     return row

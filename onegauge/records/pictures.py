@@ -1,8 +1,7 @@
 """Pictures as they were uploaded, by the SHA-256 of their bytes, and small ones beside them.
 
-AB/CDEF…         the picture of digest ABCDEF…
-AB/CDEF….jpg     its thumbnail
-maps/EF/ID.png   the small anomaly map of the inspection ID, which ends in EF
+AB/CDEF…       the picture of digest ABCDEF…
+AB/CDEF….jpg   its thumbnail
 """
 
 import os
@@ -56,10 +55,6 @@ class Pictures:
         """Keep a thumbnail beside a picture."""
         self._write(_thumbnail_of(digest), jpeg)
 
-    def put_map(self, inspection: str, png: bytes) -> None:
-        """Keep the small anomaly map of an inspection."""
-        self._write(_map_of(inspection), png)
-
     def read(self, digest: str) -> bytes:
         """The picture as it was uploaded; raises PictureGone."""
         return self._read(_of(digest))
@@ -68,20 +63,12 @@ class Pictures:
         """The JPEG file of a thumbnail; raises PictureGone."""
         return self._read(_thumbnail_of(digest))
 
-    def map(self, inspection: str) -> bytes:
-        """The PNG file of a small anomaly map; raises PictureGone."""
-        return self._read(_map_of(inspection))
-
     def remove(self, digest: str) -> int:
         """Remove a picture and its thumbnail, if they are there; the bytes that this frees."""
         return self._remove(_of(digest)) + self._remove(_thumbnail_of(digest))
 
-    def remove_map(self, inspection: str) -> int:
-        """Remove the small anomaly map of an inspection, if there is one; the bytes it had."""
-        return self._remove(_map_of(inspection))
-
     def size(self) -> int:
-        """Bytes of all pictures, thumbnails and maps: looks at each file."""
+        """Bytes of all pictures and thumbnails: looks at each file."""
         with _mapped(self._store.failures):
             return self._store.size()
 
@@ -189,10 +176,6 @@ def _of(digest: str) -> str:
 
 def _thumbnail_of(digest: str) -> str:
     return f"{_of(digest)}.jpg"
-
-
-def _map_of(inspection: str) -> str:
-    return f"maps/{inspection[-2:]}/{inspection}.png"
 
 
 def _bytes(folder: Path, names: list[str]) -> int:

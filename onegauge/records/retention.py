@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, 
 from onegauge.records.database import Database
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import first_id
-from onegauge.records.tables import inspections, judgements
+from onegauge.records.tables import inspections, judgements, small_maps
 
 Change: TypeAlias = Callable[[Connection, list[str]], int]  # of rows; how many it removed
 
@@ -100,10 +100,7 @@ class _Pruning:
             size, last = len(found), max(found, default=last)
 
     def _remove(self, pictures: Pictures, found: dict[str, str | None]) -> None:
-        """The files of inspections, but of pictures only those that no other inspection has."""
-        for inspection, digest in found.items():
-            if digest is not None:
-                self._freed += pictures.remove_map(inspection)
+        """The files of inspections, but only those that no other inspection has."""
         digests = {digest for digest in found.values() if digest is not None}
         with self._database.reading() as connection:
             others = connection.scalars(select(_C.picture).where(_C.picture.in_(digests)))
@@ -114,14 +111,20 @@ class _Pruning:
 
 
 def _delete(connection: Connection, ids: list[str]) -> int:
+    _delete_maps(connection, ids)
     connection.execute(delete(inspections).where(_C.id.in_(ids)))
     return len(ids)
 
 
 def _forget_pictures(connection: Connection, ids: list[str]) -> int:
+    _delete_maps(connection, ids)
     forgotten = update(inspections).where(_C.id.in_(ids))
     connection.execute(forgotten.values(picture=None, preview=False))
     return 0
+
+
+def _delete_maps(connection: Connection, ids: list[str]) -> None:
+    connection.execute(delete(small_maps).where(small_maps.c.inspection.in_(ids)))
 
 
 def _day(now: datetime, days: float) -> str:

@@ -115,6 +115,14 @@ judgements = Table(
     Index("judgements_inspection", "inspection", "number"),
 )
 
+# a file for each costs more than the rest of an inspection
+small_maps = Table(
+    "maps",
+    metadata,
+    Column("inspection", ID, ForeignKey("inspections.id"), primary_key=True),
+    Column("png", LargeBinary, nullable=False),
+)
+
 secrets = Table(
     "secrets",
     metadata,

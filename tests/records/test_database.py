@@ -144,6 +144,13 @@ def test_a_file_that_cannot_be_is_unavailable(tmp_path):
         Database.open(f"sqlite:///{tmp_path}/file/records.db")
 
 
+def test_a_file_is_for_its_user_alone(tmp_path):
+    database = Database.open(f"sqlite:///{tmp_path}/records.db")
+    History(database).add([record()])
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+    database.close()
+
+
 def test_a_file_that_is_no_database_is_unavailable(tmp_path):
     (tmp_path / "records.db").write_bytes(b"no database" * 100)
     with pytest.raises(RecordsUnavailable, match="not a database"):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from onegauge.records.errors import InvalidCursor, UnknownInspection
+from onegauge.records.errors import InvalidCursor, PictureGone, UnknownInspection
 from onegauge.records.history import Around, Counts, Scored
 from onegauge.records.search import Filter
 from tests.records.made import FIRST, record
@@ -40,6 +40,16 @@ def test_the_same_inspection_is_written_once(history):
     history.add([replace(first, line="other"), second])
     history.add([])
     assert [found.record for found in history.find().found] == [second, first]
+
+
+def test_small_maps_are_written_with_their_inspections(history):
+    first, second = record(1), record(2)
+    history.add([first, second], {first.id: b"a map"})
+    history.add([first], {first.id: b"another"})
+    assert history.map(first.id) == b"a map"
+    for name in (second.id, "0" * 32, "\0"):
+        with pytest.raises(PictureGone):
+            history.map(name)
 
 
 def test_a_name_that_no_database_takes_is_written_all_the_same(history):

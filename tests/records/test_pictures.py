@@ -17,7 +17,6 @@ from onegauge.records.pictures import Pictures
 
 DATA = b"\x89PNG of a part"
 DIGEST = sha256(DATA).hexdigest()
-INSPECTION = "0123456789ab" + "c" * 20
 FULL = """
 import resource, signal, sys
 from onegauge.records.errors import RecordsUnavailable
@@ -68,11 +67,9 @@ def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Pictures:
 def test_what_is_kept_is_read_again(pictures):
     assert pictures.put(DATA) == DIGEST
     pictures.put_thumbnail(DIGEST, b"small")
-    pictures.put_map(INSPECTION, b"map")
     assert pictures.read(DIGEST) == DATA
     assert pictures.thumbnail(DIGEST) == b"small"
-    assert pictures.map(INSPECTION) == b"map"
-    assert pictures.size() == len(DATA) + len(b"small") + len(b"map")
+    assert pictures.size() == len(DATA) + len(b"small")
 
 
 def test_the_same_picture_is_kept_once(pictures):
@@ -83,15 +80,11 @@ def test_the_same_picture_is_kept_once(pictures):
 def test_what_is_removed_is_gone_and_removing_it_again_does_no_harm(pictures):
     pictures.put(DATA)
     pictures.put_thumbnail(DIGEST, b"small")
-    pictures.put_map(INSPECTION, b"map")
     assert pictures.remove(DIGEST) == len(DATA) + len(b"small")
-    assert pictures.remove_map(INSPECTION) == len(b"map")
-    assert pictures.remove(DIGEST) == pictures.remove_map(INSPECTION) == pictures.size() == 0
+    assert pictures.remove(DIGEST) == pictures.size() == 0
     for read in (pictures.read, pictures.thumbnail):
         with pytest.raises(PictureGone):
             read(DIGEST)
-    with pytest.raises(PictureGone):
-        pictures.map(INSPECTION)
 
 
 def test_a_picture_that_was_torn_by_a_power_cut_is_written_again(tmp_path):

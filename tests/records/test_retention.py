@@ -25,11 +25,10 @@ def pictures(tmp_path) -> Pictures:
 
 
 def kept(pictures: Pictures, day: int, data: bytes | None = None) -> Record:
-    """An inspection of a day, whose picture, thumbnail and map have SIZE bytes."""
+    """An inspection of a day, whose picture and thumbnail have SIZE bytes."""
     one = record(time=FIRST + timedelta(days=day), part=str(day), preview=True)
-    digest = pictures.put(data or f"{day:{SIZE - 100}}".encode())
+    digest = pictures.put(data or f"{day:{SIZE - 60}}".encode())
     pictures.put_thumbnail(digest, b"t" * 60)
-    pictures.put_map(one.id, b"m" * 40)
     return replace(one, picture=digest, media_type="image/png")
 
 
@@ -69,16 +68,19 @@ def test_of_too_many_bytes_the_oldest_leave_and_no_more_than_must(database, hist
 )
 def test_what_a_person_marked_stays(database, history, pictures, limits):
     records = [kept(pictures, day) for day in range(4)]
-    history.add(records)
+    history.add(records, {one.id: b"map" for one in records})
     history.judge(records[1].id, "false_alarm", by="Ada")
     history.judge(records[2].id, "confirmed", by="Ada")
     history.judge(records[2].id, None, by="Ada")  # which is something that was said, too
     prune(database, pictures, limits, NOW)
+    for one in (records[0], records[3]):
+        with pytest.raises(PictureGone):
+            history.map(one.id)
     assert [part for part, has in remaining(history) if has] == ["1", "2"]
     for one in records[1:3]:
         assert pictures.read(one.picture)
         assert pictures.thumbnail(one.picture)
-        assert pictures.map(one.id)
+        assert history.map(one.id) == b"map"
         assert history.get(one.id).judgements
 
 
@@ -87,8 +89,6 @@ def test_a_picture_of_two_inspections_leaves_with_the_last(database, history, pi
     history.add([first, second])
     prune(database, pictures, Limits(pictures_days=5), NOW)
     assert pictures.read(second.picture) == b"the same"
-    with pytest.raises(PictureGone):
-        pictures.map(first.id)
     prune(database, pictures, Limits(pictures_days=1), NOW)
     with pytest.raises(PictureGone):
         pictures.read(second.picture)

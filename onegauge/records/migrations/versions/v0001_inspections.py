@@ -1,4 +1,4 @@
-"""Inspections, what persons say of them, and secrets that gateways share."""
+"""Inspections, their maps, what persons say of them, and secrets that gateways share."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,6 +62,11 @@ def upgrade() -> None:
         sa.Column("note", sa.Text),
     )
     op.create_index("judgements_inspection", "judgements", ["inspection", "number"])
+    op.create_table(
+        "maps",
+        sa.Column("inspection", ID, sa.ForeignKey("inspections.id"), primary_key=True),
+        sa.Column("png", sa.LargeBinary, nullable=False),
+    )
     op.create_table(
         "secrets",
         sa.Column("name", sa.Text, primary_key=True),
