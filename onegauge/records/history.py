@@ -85,10 +85,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a histogram needs of an inspection."""
+    """What histograms and drift need of an inspection."""
 
     id: str
+    version: str
     score: float
+    p_value: float
     decision: Verdict
     verdict: Opinion | None
 
@@ -209,10 +211,10 @@ class History:
 
     def scores(self, which: Filter = ANY, *, limit: int = 10_000) -> list[Scored]:
         """Scores of the newest inspections, with what was decided and said."""
-        query = ids(which, "newest").add_columns(_C.score, _C.decision, _C.verdict).limit(limit)
+        columns = [_C[field.name] for field in fields(Scored)]
+        query = ids(which, "newest").with_only_columns(*columns).limit(limit)
         with self._database.reading() as connection:
-            rows = connection.execute(using("newest", query)).mappings()
-            return [Scored(**row) for row in rows]
+            return [Scored(*row) for row in connection.execute(using("newest", query))]
 
     def histogram(
         self, since: datetime, until: datetime | None = None

@@ -88,7 +88,7 @@ _CHOSEN_BY = ("line", "decision", "verdict", "unknown_product", "score", "model"
 _JUDGED = inspections.c.verdict.is_not(None)
 _KEPT = inspections.c.picture.is_not(None)
 for name, columns, condition in (
-    ("newest", ("id", *_CHOSEN_BY), None),
+    ("newest", ("id", *_CHOSEN_BY, "p_value"), None),
     ("nearest", ("margin", "id", *_CHOSEN_BY), None),
     ("line", ("line", "id"), None),
     ("part", ("part", "id"), None),

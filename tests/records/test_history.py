@@ -222,8 +222,8 @@ def test_scores_are_those_of_the_newest(history):
     records = [record(n, score=n / 4) for n in range(4)]
     history.add(records)
     history.judge(records[3].id, "missed", by="Ada")
-    newest = Scored(records[3].id, 0.75, "normal", "missed")
-    assert history.scores(limit=2) == [newest, Scored(records[2].id, 0.5, "normal", None)]
+    newest = Scored(records[3].id, "1", 0.75, 0.5, "normal", "missed")
+    assert history.scores(limit=2) == [newest, Scored(records[2].id, "1", 0.5, 0.5, "normal", None)]
     assert history.scores(Filter(verdict="missed")) == [newest]
 
 

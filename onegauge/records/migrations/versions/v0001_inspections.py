@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.Column("preview", sa.Boolean, nullable=False),
         sa.Column("verdict", sa.Text),
     )
-    _index("newest", "id", *CHOSEN_BY)
+    _index("newest", "id", *CHOSEN_BY, "p_value")
     _index("nearest", "margin", "id", *CHOSEN_BY)
     _index("line", "line", "id")
     _index("part", "part", "id")
