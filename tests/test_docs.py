@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from demo.products import __main__ as products
+from onegauge.records.tables import inspections
 from onegauge.schemas import Answer, Decision, Options
 from onegauge.service.observe.metrics import Metrics
 from onegauge.training.backbones import efficientnet_lite
@@ -177,6 +178,14 @@ def test_answers_in_pages_are_what_the_gateway_sends(page):
     assert decided
     assert all(set(result) == set(Decision.model_fields) for result in decided)
     assert read.model_dump(mode="json") == answer
+
+
+def test_columns_of_records_are_explained():
+    text = sections(ROOT / "docs" / "records.md")["What is kept of an image"]
+    told = [
+        name for names in re.findall(r"^\| (`.+?) \|", text, re.M) for name in names.split(", ")
+    ]
+    assert sorted(told) == sorted(f"`{name}`" for name in inspections.columns.keys())  # noqa: SIM118
 
 
 def test_curl_calls_use_real_options():
