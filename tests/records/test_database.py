@@ -63,7 +63,7 @@ def test_a_database_of_a_newer_onegauge_is_left_alone(url):
     with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    with pytest.raises(NewerSchema, match="schema 9999, this onegauge knows 0001"):
+    with pytest.raises(NewerSchema, match=r"schema 9999, this onegauge knows \d{4}"):
         Database.open(url)
 
 
@@ -73,7 +73,7 @@ def test_what_only_looks_makes_and_changes_nothing(postgresql, tmp_path):
         Database.open(f"sqlite:///{file}", migrate=False)
     assert not file.exists()
     url = postgresql.new_database()
-    with pytest.raises(RecordsError, match="schema None, this onegauge needs 0001"):
+    with pytest.raises(RecordsError, match=r"schema None, this onegauge needs \d{4}"):
         Database.open(url, migrate=False)
     Database.open(url).close()
     Database.open(url, migrate=False).close()
