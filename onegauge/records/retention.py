@@ -17,6 +17,7 @@ from onegauge.records.tables import inspections, judgements, small_maps
 
 Change: TypeAlias = Callable[[Connection, list[str]], int]  # of rows; how many it removed
 
+CENTURIES = 365_000  # days, beyond which there is no calendar
 BATCH = 200  # inspections of one transaction: a gateway that writes waits no longer than for these
 
 _C = inspections.c
@@ -128,4 +129,4 @@ def _delete_maps(connection: Connection, ids: list[str]) -> None:
 
 
 def _day(now: datetime, days: float) -> str:
-    return first_id(now - timedelta(days=days))
+    return first_id(now - timedelta(days=min(days, CENTURIES)))

@@ -40,6 +40,8 @@ def remaining(history) -> list[tuple[str, bool]]:
 def test_without_limits_all_stays(database, history, pictures):
     history.add([kept(pictures, 0)])
     assert prune(database, pictures, Limits(), NOW) == Pruned()
+    ever = Limits(pictures_days=1e12, records_days=1e12, pictures_bytes=10**15)
+    assert prune(database, pictures, ever, NOW) == Pruned()
     assert remaining(history) == [("0", True)]
 
 
