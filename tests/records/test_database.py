@@ -16,6 +16,7 @@ from onegauge.records.history import History
 from onegauge.records.tables import metadata
 from tests.records.made import record
 
+ROOT = Path(__file__).parents[2]
 OPEN = """
 import sys
 from onegauge.records.database import Database
@@ -24,6 +25,19 @@ from tests.records.made import record
 print("ready", flush=True)
 sys.stdin.readline()
 Database.open(sys.argv[1]).close()
+"""
+
+WRITE = """
+import sys
+from onegauge.records.database import Database
+from onegauge.records.history import History
+from tests.records.made import record
+
+history = History(Database.open(sys.argv[1]))
+for number in range(10**6):
+    one = record(number)
+    history.add([one], {one.id: b"map"})
+    print(one.id, flush=True)
 """
 
 
@@ -56,6 +70,23 @@ def test_processes_that_open_a_new_database_at_once_all_can(url):
         process.stdin.flush()
     ends = [(process.communicate()[1], process.returncode) for process in processes]
     assert ends == [("", 0)] * 4
+
+
+def test_a_writer_that_is_killed_leaves_all_that_it_had_written(url):
+    command = [sys.executable, "-c", WRITE, url]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        written = [process.stdout.readline().strip() for _ in range(50)]
+        process.kill()
+        written += process.stdout.read().split()
+    database = Database.open(url)
+    history = History(database)
+    for inspection in written:
+        assert history.map(inspection) == b"map"
+    assert len(written) <= len(history.scores()) <= len(written) + 1
+    if "sqlite" in url:
+        with database.reading() as connection:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalars().all() == ["ok"]
+    database.close()
 
 
 def test_a_database_of_a_newer_onegauge_is_left_alone(url):
