@@ -93,7 +93,8 @@ class Database:
             try:
                 yield bool(got)
             finally:
-                connection.invalidate()  # a lock is let go with its connection, come what may
+                if got:  # a lock that cannot be let go any more went with its connection
+                    connection.execute(text(f"SELECT pg_advisory_unlock({ALONE})"))
 
     def secret(self, name: str) -> bytes:
         """32 random bytes that all gateways of this database share, made when first asked for."""
