@@ -1,6 +1,10 @@
 """A tiny gauge model that obeys the graph's contract, and a small run that was really trained."""
 
 import os
+
+# Before numpy and torch read it: the arrays are tiny here, and more threads wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import signal
 from base64 import b64encode
 from collections.abc import Iterator
@@ -33,8 +37,6 @@ PROVENANCE = {
 
 def pytest_configure() -> None:
     """What holds for all tests."""
-    # One thread for torch, whose tensors are tiny here: more only wait for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["ONEGAUGE_API_KEYS"] = "off"
     # A shell has its jobs in the background ignore Ctrl-C, which processes started here would, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
