@@ -14,8 +14,12 @@ class Session:
     """A graph that is asked batch by batch."""
 
     def __init__(self, model: Path | bytes) -> None:
-        providers = ["CPUExecutionProvider"]
-        self._session = onnxruntime.InferenceSession(model, providers=providers)
+        options = onnxruntime.SessionOptions()
+        # Threads that spin while they wait take the cores from torch, and from other processes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
 
     @property
     def inputs(self) -> frozenset[str]:
