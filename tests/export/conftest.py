@@ -1,17 +1,15 @@
 """The gauge of a trained run and its graph."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from torch import Tensor
 
-from onegauge.export.to_onnx import trace
 from onegauge.training.checkpoint import Checkpoint, load, load_verification_images
 from onegauge.training.config import TrainConfig
 from onegauge.training.gauge.gauge import Gauge
 from onegauge.training.train import train
-
-SIZE = 128
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +24,10 @@ def images(trained_run: Path) -> Tensor:
 
 
 @pytest.fixture(scope="session")
-def traced(gauge: Gauge, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The gauge as an ONNX file; a test must not change it."""
-    file = tmp_path_factory.mktemp("traced") / "model.onnx"
-    trace(gauge, SIZE, file)
-    return file
+def traced(trained_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The gauge as an ONNX file, alone in its folder; a test must not change it."""
+    model = trained_repository / "onegauge" / "1" / "model.onnx"
+    return Path(shutil.copy(model, tmp_path_factory.mktemp("traced")))
 
 
 @pytest.fixture(scope="session")

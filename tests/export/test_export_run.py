@@ -8,17 +8,17 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from onegauge.export import export_run as module
 from onegauge.export.errors import ExportError, RepositoryError, VerificationError
 from onegauge.export.export_run import Flavour, export_run, provenance
-from onegauge.export.graph import leaving_out
+from onegauge.export.graph import constants_of, leaving_out, replace_constants
 from onegauge.export.held_out import HeldOut
 from onegauge.export.precision_effect import ALLOWANCES, Allowance
 from onegauge.export.session import Session
-from onegauge.export.to_onnx import trace
 from onegauge.service.model.contract import Contract, parse_config
 from onegauge.service.model.criterion import Criterion, p_values
 from onegauge.service.model.repository import StoredVersion
@@ -33,9 +33,11 @@ def tree(folder):
 
 
 @pytest.fixture(scope="module")
-def repository(trained_run, tmp_path_factory):
+def repository(trained_run, traced, tmp_path_factory):
     repository = tmp_path_factory.mktemp("repository")
-    assert export_run(trained_run, repository, "parts", Flavour(max_batch_size=3)) == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "trace", copier_of(traced))
+        assert export_run(trained_run, repository, "parts", Flavour(max_batch_size=3)) == 1
     return repository
 
 
@@ -94,10 +96,13 @@ def test_the_provenance_of_a_split_tells_what_was_held_out(split_run):
 
 
 def test_a_wrong_graph_is_not_published_and_the_repository_untouched(
-    repository, trained_run, monkeypatch
+    repository, trained_run, traced, monkeypatch
 ):
-    def wrong(_gauge, image_size, path):
-        trace(load(trained_run).gauge("none"), image_size, path)
+    def wrong(_gauge, _size, path):
+        model = onnx.load(traced)
+        (span,) = constants_of(model, ["calibration.span"]).values()
+        replace_constants(model, {"calibration.span": 2 * span})
+        onnx.save(model, path)
 
     before = tree(repository)
     monkeypatch.setattr(module, "trace", wrong)

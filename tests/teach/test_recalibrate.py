@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from demo.products.tree import write_tree
+from onegauge.export import to_onnx
 from onegauge.export.errors import ExportError
 from onegauge.export.export_run import Flavour, export_run
 from onegauge.export.session import Session
@@ -20,7 +21,7 @@ from onegauge.teach.errors import TeachingError
 from onegauge.teach.recalibrate import Recalibration, recalibrate, recalibration_of
 from onegauge.teach.remove import Unwanted, remove
 from onegauge.teach.share import Share
-from onegauge.teach.target import target_of
+from onegauge.teach.target import Target, target_of
 from onegauge.training.checkpoint import load
 from onegauge.training.choice import NO_CHOICE
 from onegauge.training.config import TrainConfig
@@ -52,16 +53,22 @@ def brighter(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return root / "1", root / "2"
 
 
-def found_in(
-    folder: Path, data: Path, rate: float | None = None, group_by: str | None = None
+def found_for(
+    target: Target, data: Path, rate: float | None, group_by: str | None
 ) -> Recalibration:
-    target = target_of(folder, NAME)
     pictures = read_pictures(target, data, group_by, NO_CHOICE, Progress())
     return recalibration_of(target, pictures, rate)
 
 
+def found_in(
+    folder: Path, data: Path, rate: float | None = None, group_by: str | None = None
+) -> Recalibration:
+    return found_for(target_of(folder, NAME), data, rate, group_by)
+
+
 def teach(folder: Path, data: Path, rate: float | None = None) -> str:
-    return recalibrate(target_of(folder, NAME), found_in(folder, data, rate))
+    target = target_of(folder, NAME)  # whose graph, if it is a run, is traced once
+    return recalibrate(target, found_for(target, data, rate, None))
 
 
 def said(repository: Path, data: Path, size: int = 128) -> dict[str, np.ndarray]:
@@ -178,9 +185,14 @@ def test_a_recalibration_is_recalibrated_and_lost_by_other_references(repository
     assert target_of(repository, NAME).calibrated().span != threshold
 
 
-def test_a_run_is_recalibrated_as_its_model(trained_run, repository, brighter, tmp_path):
+def test_a_run_is_recalibrated_as_its_model(
+    trained_run, repository, brighter, tmp_path, monkeypatch
+):
     run = Path(shutil.copytree(trained_run, tmp_path / "run"))
-    teach(run, brighter[0] / "wood")
+    graph = repository / NAME / "1" / "model.onnx"  # of this run, which takes a while to trace
+    with monkeypatch.context() as patch:
+        patch.setattr(to_onnx, "trace", lambda _gauge, _size, path: shutil.copy(graph, path))
+        teach(run, brighter[0] / "wood")
     teach(repository, brighter[0] / "wood")
     assert load(run).calibration_images == 20
     export_run(run, tmp_path / "exported", NAME)
