@@ -12,6 +12,7 @@ DATA = SHARED / "data" / "mixedline"
 WEIGHTS = SHARED / "weights" / "resnet18_layers1-3.safetensors"
 EVERY = 4  # of the training images, so that the test stays short
 TESTED = 12  # images of each product and kind
+SIZE = 192  # pixels, which take half the time of the usual 256
 
 pytestmark = [
     pytest.mark.mixedline,
@@ -43,7 +44,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_threshold_holds_for_real_products_better_with_cada_than_without(line, tmp_path):
-    options = ["--backbone", "resnet18", "--backbone-weights", WEIGHTS, "--false-alarm-rate", 0.05]
+    backbone = ["--backbone", "resnet18", "--backbone-weights", WEIGHTS]
+    options = [*backbone, "--image-size", SIZE, "--false-alarm-rate", 0.05]
     for command in (
         ["train", "--data", line, "--out", tmp_path / "run", *options],
         ["evaluate", tmp_path / "run", "--data", line, "--json", tmp_path / "figures.json"],
