@@ -3,16 +3,39 @@
 from typing import Annotated, Literal, Self, TypeAlias
 from unicodedata import normalize
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
-LINE_MAX_LENGTH = 64
+LINE_MAX_LENGTH, PART_MAX_LENGTH = 64, 128
 LOW, HIGH = 0.0, 2.0  # score units at the ends of the picture encodings
 
 Verdict: TypeAlias = Literal["normal", "anomalous"]
 Encoding: TypeAlias = Literal["png", "png16", "npy", "mask", "overlay"]
 Box: TypeAlias = tuple[int, int, int, int]
 Polygon: TypeAlias = list[tuple[float, float]]
+
+
+def _part(given: object) -> object:
+    """Spelt in one way, without the line end of a scanner; None where nothing is left."""
+    return normalize("NFC", given).strip() or None if isinstance(given, str) else given
+
+
+PartName: TypeAlias = Annotated[
+    str | None,
+    Field(
+        max_length=PART_MAX_LENGTH,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="Serial number or order of the part; several images may be of one",
+    ),
+    BeforeValidator(_part),
+]
 
 
 class Options(BaseModel):
@@ -24,6 +47,7 @@ class Options(BaseModel):
         str | None,
         Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
     ] = None
+    part: PartName = None
     map: Annotated[
         Literal["none", "png", "png16", "npy", "mask", "overlay"],
         Field(description="Encoding of the anomaly map in the answer"),
@@ -183,6 +207,9 @@ class Decision(BaseModel):
 
     index: int
     filename: str | None
+    inspection: Annotated[
+        str | None, Field(description="Id of its record; null where records are off")
+    ] = None
     decision: Verdict
     score: float
     threshold: float | None

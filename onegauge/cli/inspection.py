@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from onegauge.cli.options import GATEWAY, Line, Threshold, Url, asked
+from onegauge.cli.options import GATEWAY, Line, Part, Threshold, Url, asked
 
 app = typer.Typer()
 
@@ -19,6 +19,7 @@ def inspect(
     paths: Annotated[list[Path], typer.Argument(metavar="DIR_OR_IMAGES...")],
     url: Url = GATEWAY,
     line: Line = None,
+    part: Part = None,
     threshold: Threshold = None,
     jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
     overlays: Annotated[Path | None, typer.Option(help="Folder for overlay pictures")] = None,
@@ -30,7 +31,7 @@ def inspect(
     """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
     from onegauge.client.inspect import ANOMALOUS, run
 
-    options = asked(line, threshold).model_copy(update={"explain": explain})
+    options = asked(line, threshold, part).model_copy(update={"explain": explain})
     status = run(paths, url, options, mask=mask, jsonl=jsonl, overlays=overlays)
     if status == ANOMALOUS:
         raise AnomaliesFound

@@ -36,6 +36,7 @@ GroupBy = Annotated[
 Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradient")]
 Url = Annotated[str, typer.Option(help="Address of the gateway")]
 Line = Annotated[str | None, typer.Option(help="Label of the line in metrics")]
+Part = Annotated[str | None, typer.Option(help="Serial number or order of the part")]
 Threshold = Annotated[float | None, typer.Option(help="Instead of the gateway's")]
 
 GATEWAY = "http://127.0.0.1:8000"  # where `onegauge serve` listens by default
@@ -49,14 +50,14 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{option} are numbers such as 1,2,3, not {text!r}") from exc
 
 
-def asked(line: str | None, threshold: float | None) -> "Options":
+def asked(line: str | None, threshold: float | None, part: str | None = None) -> "Options":
     """Options of an inspection; raises ClientError for those that no gateway takes."""
     from pydantic import ValidationError
 
     from onegauge.client import ClientError, Options
 
     try:
-        return Options(line=line, threshold=threshold)
+        return Options(line=line, part=part, threshold=threshold)
     except ValidationError as exc:
         error = exc.errors()[0]
         raise ClientError(f"{error['loc'][0]} {error['input']!r}: {error['msg']}") from exc

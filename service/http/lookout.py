@@ -114,7 +114,14 @@ async def detect_anomalies(
             request.state.access.update(line=options.line, images=len(body.images))
             if len(body.images) != 1:
                 raise MissingImage(f"Send one image, not {len(body.images)}.")
-            inquiry = Inquiry(body.images, options, {}, visit.deadline)
+            inquiry = Inquiry(
+                body.images,
+                options,
+                {},
+                visit.deadline,
+                request_id=request.state.request_id,
+                key=key,
+            )
             async with while_connected(request), gateway.admission.turn():
                 (result,) = (await gateway.inspector.inspect(inquiry)).results
     except Problem as problem:

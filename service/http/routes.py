@@ -106,8 +106,17 @@ async def _read(request: Request, gateway: Gateway, visit: Visit, form: Form) ->
     if body.options:
         options = read_options(request, body.options)
     options = options_for(form, options, len(body.images))
-    request.state.access.update(line=options.line, images=len(body.images))
-    return Inquiry(body.images, options, timing_ms, visit.deadline, form == "image/png", body.mask)
+    request.state.access.update(line=options.line, part=options.part, images=len(body.images))
+    return Inquiry(
+        body.images,
+        options,
+        timing_ms,
+        visit.deadline,
+        lossless=form == "image/png",
+        mask=body.mask,
+        request_id=request.state.request_id,
+        key=request.state.access.get("key"),
+    )
 
 
 def _respond(request: Request, answer: Answer, form: Form) -> Response:

@@ -3,10 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from onegauge.schemas import Options
 from onegauge.service.errors import ImageTooLarge
 
 SMALL_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of a decided image no answer tells: its upright size in pixels, and its map as shown."""
+
+    width: int
+    height: int
+    anomaly_map: NDArray[np.float32]  # (h, w), in score units
 
 
 @dataclass
@@ -17,6 +29,7 @@ class Upload:
     limit: int
     size: int = 0
     chunks: list[bytes | bytearray] = field(default_factory=list)  # joined where they are read
+    seen: Seen | None = None  # once it was decided
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes."""
@@ -50,3 +63,5 @@ class Inquiry:
     deadline: float  # in the event loop's time
     lossless: bool = False  # overlays as PNG instead of JPEG
     mask: Upload | None = None  # of all images
+    request_id: str = ""
+    key: str | None = None  # the name of the API key that it came with

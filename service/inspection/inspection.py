@@ -27,7 +27,7 @@ from onegauge.service.errors import ImageError
 from onegauge.service.imaging.image import InputImage, read_image, read_original
 from onegauge.service.imaging.tiles import Mosaic, TiledPicture, Tiling
 from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
-from onegauge.service.inspection.inquiry import Inquiry
+from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
 from onegauge.service.inspection.judge import Judge
 from onegauge.service.inspection.libraries import Libraries
 from onegauge.service.inspection.mask import inspected_part
@@ -51,7 +51,7 @@ class _Readable:
     """A decoded image on its way to a decision."""
 
     index: int
-    filename: str | None
+    upload: Upload
     data: bytes
     image: InputImage | TiledPicture
     timing_ms: dict[str, float]
@@ -113,7 +113,7 @@ class Inspection:
         try:
             outputs = self._infer(readable, judge, measured) if readable else None
         except ImageError as problem:  # a picture of tiles that turned out to be damaged
-            return [_rejection(readable[0].index, readable[0].filename, problem)]
+            return [_rejection(readable[0].index, readable[0].upload.filename, problem)]
         if outputs:
             results += self._threads.each(
                 partial(self._decide, item, outputs.row(row), judge)
@@ -136,7 +136,7 @@ class Inspection:
                     image = read_image(data, size, max_pixels=max_pixels, depth=contract.depth)
         except ImageError as problem:
             return _rejection(index, upload.filename, problem)
-        return _Readable(index, upload.filename, data, image, timing_ms)
+        return _Readable(index, upload, data, image, timing_ms)
 
     def _measured(self, infer: Infer, waited: float, images: NDArray[np.uint8]) -> Outputs:
         with self._metrics.batch(len(images), waited):
@@ -180,9 +180,10 @@ class Inspection:
             size = (item.image.width, item.image.height)
             regions = find_regions(anomaly_map, level, size, contours=judge.options.contours)
             explanation, normal = judge.reasons(outputs, regions)
+            item.upload.seen = Seen(*size, anomaly_map)
         return Decision(
             index=item.index,
-            filename=item.filename,
+            filename=item.upload.filename,
             decision=verdict,
             score=score,
             threshold=criterion.score_threshold,

@@ -1,24 +1,36 @@
 """Requests → answers by the version that is served, counted, and compared with a shadow's."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from onegauge.schemas import Answer
 from onegauge.service.errors import BackendFailed, BackendUnavailable
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.inspection.shadow import Shadow
 from onegauge.service.inspection.versions import Versions
+from onegauge.service.model.contract import Contract
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads
 
+Record: TypeAlias = Callable[[Inquiry, Answer, Contract], None]
+
 
 class Inspector:
-    """Answers for images by the model version that is served."""
+    """Answers for images by the model version that is served; `record` is told of each answer."""
 
     def __init__(
-        self, settings: Settings, versions: Versions, metrics: Metrics, threads: Threads
+        self,
+        settings: Settings,
+        versions: Versions,
+        metrics: Metrics,
+        threads: Threads,
+        record: Record | None = None,
     ) -> None:
         self._versions = versions
         self._metrics = metrics
+        self._record = record
         self._inspection = Inspection(settings, metrics, threads)
         self._shadow = Shadow(settings, metrics)
 
@@ -35,9 +47,12 @@ class Inspector:
             await self._versions.refresh()
             if self._versions.current() is model:
                 raise
-            answer = await self._inspection.answer(inquiry, self._versions.current())
+            model = self._versions.current()
+            answer = await self._inspection.answer(inquiry, model)
         for result in answer.results:
             self._metrics.answered(result, inquiry.options.line, masked=inquiry.mask is not None)
+        if self._record:
+            self._record(inquiry, answer, model.contract)
         if self._versions.shadow:
             self._shadow.compare(self._versions.shadow, inquiry, answer)
         return answer

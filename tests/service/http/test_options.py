@@ -39,6 +39,17 @@ def test_line_may_be_written_in_any_script(client, normal, query, fields, line):
 
 
 @pytest.mark.parametrize(
+    ("given", "part"),
+    [("4711", "4711"), (" 47 11\r\n", "47 11"), ("u\u0308", "ü"), ("", None), ("\r", None)],
+)
+def test_part_is_taken_as_a_scanner_sends_it(client, normal, caplog, given, part):
+    caplog.set_level("INFO", "onegauge.access")
+    sent = [{"params": {"part": given}}, {"data": {"part": given}}]
+    assert all(client.post("/inspect", files={"image": normal}, **way).is_success for way in sent)
+    assert [r.fields["part"] for r in caplog.records if r.name == "onegauge.access"] == [part] * 2
+
+
+@pytest.mark.parametrize(
     ("query", "fields", "named"),
     [
         ("?threshold=1&max_false_alarm_rate=0.1", {}, "not both"),
@@ -55,6 +66,8 @@ def test_line_may_be_written_in_any_script(client, normal, query, fields, line):
         ("", {"map": ""}, "map"),
         ("", {"line": "x" * 65}, "line"),
         ("", {"line": "x" * 2000}, "1024 bytes"),
+        ("?part=47%0011", {}, "part"),
+        ("", {"part": "x" * 129}, "part"),
     ],
 )
 def test_options_that_cannot_be_honoured_are_named(client, normal, query, fields, named):
@@ -88,7 +101,7 @@ def test_options_are_checked_before_the_body_is_read(client, query, headers):
 def test_openapi_offers_every_option_once(client):
     operation = client.get("/openapi.json").json()["paths"]["/v1/inspect"]["post"]
     offered = [(p["in"], p["name"]) for p in operation["parameters"]]
-    query = ("line", "map", "contours", "explain", "threshold", "max_false_alarm_rate")
+    query = ("line", "part", "map", "contours", "explain", "threshold", "max_false_alarm_rate")
     assert offered == [*(("query", name) for name in query), ("header", "Request-Timeout")]
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(form) == {"image", "mask"}
