@@ -1,31 +1,44 @@
 """The wire format of requests and answers, for gateway and client; see docs/api.md."""
 
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 from unicodedata import normalize
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
 LINE_MAX_LENGTH, PART_MAX_LENGTH = 64, 128
+PAGE_MAX_LENGTH = 500
+_PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"  # text that any database takes
 LOW, HIGH = 0.0, 2.0  # score units at the ends of the picture encodings
 
 Verdict: TypeAlias = Literal["normal", "anomalous"]
+Opinion: TypeAlias = Literal["confirmed", "false_alarm", "missed", "unclear"]
 Encoding: TypeAlias = Literal["png", "png16", "npy", "mask", "overlay"]
 Box: TypeAlias = tuple[int, int, int, int]
 Polygon: TypeAlias = list[tuple[float, float]]
 
 
-def _part(given: object) -> object:
+def _spelt_in_one_way(given: object) -> object:
+    return normalize("NFC", given) if isinstance(given, str) else given
+
+
+def _as_scanned(given: object) -> object:
     """Spelt in one way, without the line end of a scanner; None where nothing is left."""
     return normalize("NFC", given).strip() or None if isinstance(given, str) else given
 
+
+LineName: TypeAlias = Annotated[
+    str | None,
+    Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
+    BeforeValidator(_spelt_in_one_way),
+]
 
 PartName: TypeAlias = Annotated[
     str | None,
@@ -34,7 +47,7 @@ PartName: TypeAlias = Annotated[
         pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
         description="Serial number or order of the part; several images may be of one",
     ),
-    BeforeValidator(_part),
+    BeforeValidator(_as_scanned),
 ]
 
 
@@ -43,10 +56,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    line: Annotated[
-        str | None,
-        Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
-    ] = None
+    line: LineName = None
     part: PartName = None
     map: Annotated[
         Literal["none", "png", "png16", "npy", "mask", "overlay"],
@@ -66,11 +76,6 @@ class Options(BaseModel):
         float | None,
         Field(gt=0, lt=1, description="Decide by the p-value, at this false-alarm rate"),
     ] = None
-
-    @field_validator("line", mode="before")
-    @classmethod
-    def _spelt_in_one_way(cls, line: object) -> object:
-        return normalize("NFC", line) if isinstance(line, str) else line
 
     @model_validator(mode="after")
     def _one_criterion(self) -> Self:
@@ -230,3 +235,97 @@ class Answer(BaseModel):
 
     model: ModelVersion
     results: list[Decision | Rejection]
+
+
+class Search(BaseModel):
+    """Which inspections a page is to have: those that all of it holds for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since: Annotated[AwareDatetime | None, Field(description="From this time on")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Before this time")] = None
+    line: LineName = None
+    part: PartName = None
+    decision: Annotated[Verdict | None, Field(description="What was decided")] = None
+    verdict: Annotated[
+        Opinion | Literal["none"] | None, Field(description="What a person said; none: nothing")
+    ] = None
+    min_score: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    max_score: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    model: Annotated[str | None, Field(description="Name of the model that decided")] = None
+    version: Annotated[str | None, Field(description="Its version")] = None
+    unknown: Annotated[
+        bool | None, Field(description="Whether of a product that training has not seen")
+    ] = None
+    kept: Annotated[bool | None, Field(description="Whether with a picture")] = None
+    order: Annotated[
+        Literal["newest", "nearest"],
+        Field(description="The newest first, or those nearest to their threshold"),
+    ] = "newest"
+    after: Annotated[str | None, Field(description="The `next` of the page before")] = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX_LENGTH)] = 50
+
+
+class Inspected(BaseModel):
+    """An inspection in a list."""
+
+    id: str
+    time: AwareDatetime
+    line: str | None
+    part: str | None
+    filename: str | None
+    decision: Verdict
+    verdict: Annotated[Opinion | None, Field(description="What a person said last")]
+    score: float
+    threshold: float | None
+    max_false_alarm_rate: float | None
+    p_value: float
+    novelty: float
+    unknown_product: bool
+    model: ModelVersion
+    picture: Annotated[str | None, Field(description="SHA-256 of the kept picture")]
+
+
+class InspectedPage(BaseModel):
+    """Some inspections, and the cursor of those after them."""
+
+    inspections: list[Inspected]
+    next: Annotated[str | None, Field(description="To be sent as `after`; null at the end")]
+
+
+class NewJudgement(BaseModel):
+    """What a person says of an inspection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Annotated[Opinion | None, Field(description="Null takes the last one back")]
+    by: Annotated[
+        str | None, Field(max_length=64, pattern=_PLAIN, description="Who; else the key's name")
+    ] = None
+    note: Annotated[str | None, Field(max_length=1000, pattern=_PLAIN)] = None
+
+
+class Judgement(BaseModel):
+    """What a person has said of an inspection, and when."""
+
+    time: AwareDatetime
+    verdict: Annotated[Opinion | None, Field(description="Null where the last one was taken back")]
+    by: str | None
+    note: str | None
+
+
+class Inspection(Inspected):
+    """All that is known of an inspection."""
+
+    request_id: str
+    key: Annotated[str | None, Field(description="Name of the API key that it came with")]
+    model_digest: str | None
+    raw_score: float
+    normal: Normal
+    regions: list[dict[str, Any]]
+    references: list[dict[str, Any]]
+    timing_ms: dict[str, float]
+    width: int
+    height: int
+    media_type: str | None
+    judgements: Annotated[list[Judgement], Field(description="The oldest first")]

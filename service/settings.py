@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from onegauge.cores import cores
 
 MEBI = 2**20
+SQLITE, POSTGRESQL = "sqlite:///", ("postgresql://", "postgresql+psycopg://")
 
 
 def default_repository() -> Path:
@@ -43,6 +44,15 @@ class Settings(BaseSettings):
     threshold: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     max_false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
 
+    records: str = ""
+    records_spool: Path | None = None
+    records_spool_bytes: PositiveInt = 256 * MEBI
+    records_days: PositiveInt = 365
+    keep: str = "anomalous,near,sample:0.01"
+    pictures: str | None = None
+    pictures_days: PositiveInt = 90
+    pictures_bytes: PositiveInt = 20 * 1024 * MEBI
+
     max_request_bytes: PositiveInt = 128 * MEBI
     max_image_bytes: PositiveInt = 32 * MEBI
     max_images: PositiveInt = 64
@@ -64,6 +74,55 @@ class Settings(BaseSettings):
     tracing: bool = False
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def place_of_pictures(self) -> str | None:
+        """The folder or bucket of the kept pictures, None where records have none."""
+        beside = self._beside_records("pictures")
+        return self.pictures if beside is None else self.pictures or str(beside)
+
+    @property
+    def place_of_spool(self) -> Path:
+        """The folder of the records that wait for their database."""
+        place = self.records_spool or self._beside_records("spool")
+        assert place is not None
+        return place
+
+    def _beside_records(self, name: str) -> Path | None:
+        """A folder beside the file of SQLite, None of another database."""
+        file = self.records.partition("?")[0].removeprefix(SQLITE)
+        return Path(file).parent / name if self.records.startswith(SQLITE) else None
+
+    @model_validator(mode="after")
+    def _places_of_records(self) -> Self:
+        """A server of databases has no folder beside it."""
+        if not self.records.startswith(POSTGRESQL):
+            return self
+        missing = ["ONEGAUGE_RECORDS_SPOOL"] if self.records_spool is None else []
+        if self.keep != "none" and self.pictures is None:
+            missing.append("ONEGAUGE_PICTURES")
+        if missing:
+            raise ValueError(
+                f"records in PostgreSQL need {' and '.join(missing)}: a folder of this gateway "
+                "that outlives it, or for pictures s3://BUCKET/PREFIX"
+            )
+        return self
+
+    @field_validator("records")
+    @classmethod
+    def _database(cls, records: str) -> str:
+        """A URL; a file may have it, so that its password is in no environment."""
+        if records.startswith("/"):
+            try:
+                records = Path(records).read_text().strip()
+            except (OSError, ValueError) as exc:
+                raise ValueError(f"{records} cannot be read") from exc
+        if records and not records.startswith((SQLITE, *POSTGRESQL)):
+            raise ValueError(
+                "it is not like sqlite:///records.db or postgresql+psycopg://USER@HOST/NAME, "
+                "nor a file that has such a URL"
+            )
+        return records
 
     @model_validator(mode="after")
     def _one_criterion(self) -> Self:

@@ -16,6 +16,7 @@ FLOORS = (
     {"service.model", "library"},
     {"service.observe"},
     {"service.inspection"},
+    {"service.recording"},
     {"service.http"},
     {"service.app"},
     {"service.server"},

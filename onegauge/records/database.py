@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL
 
-from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable
+from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable, RefusedRecord
 from onegauge.records.tables import secrets
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -38,6 +38,8 @@ BUSY_MS = 5000  # how long one writer of SQLite waits for another
 # a PostgreSQL that is gone is noticed within seconds, not after TCP's quarter of an hour
 POSTGRESQL = {"connect_timeout": 5, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
 GONE = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+
+REFUSED = (exc.DataError, exc.IntegrityError)  # of a value, not of the database
 
 
 class Database:
@@ -125,6 +127,8 @@ def _mapped() -> Iterator[None]:
         # a class below it that is not in GONE is a mistake of ours
         if isinstance(error, GONE) or type(error) is exc.DatabaseError:
             raise RecordsUnavailable(f"the database of records: {error.orig}") from error
+        if isinstance(error, REFUSED):
+            raise RefusedRecord(f"the database of records: {error.orig}") from error
         raise
     except GONE as error:
         raise RecordsUnavailable(f"the database of records: {error}") from error

@@ -25,5 +25,9 @@ class InvalidPolicy(RecordsError):
     """What is to be kept is told in words that say nothing."""
 
 
+class RefusedRecord(RecordsError):
+    """The database does not take a record as it is."""
+
+
 class PictureGone(RecordsError):
     """A picture was not kept, or is not kept any longer."""

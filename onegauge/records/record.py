@@ -3,11 +3,10 @@
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from onegauge.schemas import Opinion as Opinion
 from onegauge.schemas import Verdict
-
-Opinion: TypeAlias = Literal["confirmed", "false_alarm", "missed", "unclear"]
 
 THRESHOLD = 1.0  # the one that scores are made for
 

@@ -34,12 +34,12 @@ from onegauge.service.imaging.formats.tiff_samples import tiff_samples
 
 # The plugin is chosen here rather than by Image.open, which warns or raises at a pixel limit of
 # its own and cannot tell a damaged file of a supported format from a foreign one.
-_FORMATS: tuple[tuple[bytes, type[ImageFile] | type[Tiff]], ...] = (
-    (rb"\xff\xd8\xff", JpegImageFile),
-    (rb"\x89PNG\r\n\x1a\n", PngImageFile),
-    (rb"RIFF.{4}WEBP", WebPImageFile),
-    (rb"BM", BmpImageFile),
-    (rb"II[*+]\0|MM\0\*", Tiff),
+_FORMATS: tuple[tuple[bytes, type[ImageFile] | type[Tiff], str], ...] = (
+    (rb"\xff\xd8\xff", JpegImageFile, "image/jpeg"),
+    (rb"\x89PNG\r\n\x1a\n", PngImageFile, "image/png"),
+    (rb"RIFF.{4}WEBP", WebPImageFile, "image/webp"),
+    (rb"BM", BmpImageFile, "image/bmp"),
+    (rb"II[*+]\0|MM\0\*", Tiff, "image/tiff"),
 )
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -78,6 +78,13 @@ def read_image(
 def read_original(data: bytes, *, max_pixels: int, depth: Depth = UNKNOWN) -> Image.Image:
     """Decode an image at its full size, upright and RGB; raises like `read_image`."""
     return _decode(data, max_pixels, depth)[1]
+
+
+def read_reduced(data: bytes, side: int, *, max_pixels: int, depth: Depth = UNKNOWN) -> Image.Image:
+    """Decode an image, upright and RGB, no side longer than `side`; raises like `read_image`."""
+    picture = _decode(data, max_pixels, depth, at_least=side)[1]
+    picture.thumbnail((side, side))
+    return picture
 
 
 def read_painted(data: bytes, *, max_pixels: int) -> Image.Image:
@@ -146,18 +153,31 @@ def is_plain(file: ImageFile | Tiff, data: bytes) -> bool:
     return _orientation(file) == 1
 
 
+def media_type(data: bytes) -> str:
+    """The media type of a file in one of the formats that are read, by its first bytes."""
+    kind = _format_of(data)
+    return kind[1] if kind else "application/octet-stream"
+
+
+def _format_of(data: bytes) -> tuple[type[ImageFile] | type[Tiff], str] | None:
+    for magic, plugin, name in _FORMATS:
+        if re.match(magic, data, re.DOTALL):
+            return plugin, name
+    return None
+
+
 def _open(data: bytes, max_pixels: int) -> ImageFile | Tiff:
     if not data:
         raise UnreadableImage("The image is empty: 0 bytes were received.")
-    plugin = next((p for magic, p in _FORMATS if re.match(magic, data, re.DOTALL)), None)
-    if plugin is None:
+    kind = _format_of(data)
+    if kind is None:
         name = foreign_format(data)
         raise UnsupportedImage(
             f"The content starts with {data[:8]!r}, which is "
             + (f"{name}, none" if name else "none")
             + " of the supported formats: JPEG, PNG, WebP, BMP, TIFF."
         )
-    file, frames = _opened(plugin, data)
+    file, frames = _opened(kind[0], data)
     width, height = file.size
     if width * height > max_pixels:
         raise TooManyPixels(

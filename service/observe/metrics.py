@@ -122,6 +122,17 @@ class Metrics:
             "Errors of tasks beside the requests, which go on",
             ["task"],
         )
+        self.records_written = counter("onegauge_records_written", "Records in the database")
+        self._records_lost = counter(
+            "onegauge_records_lost", "Records, and pictures of them, that are lost", ["reason"]
+        )
+        self.records_waiting = gauge("onegauge_records_waiting", "Records in memory")
+        self.records_spooled = gauge(
+            "onegauge_records_spool_bytes", "Records on disk that wait for the database"
+        )
+        self.records_unreachable = gauge(
+            "onegauge_records_unreachable", "1 while database or pictures cannot be reached"
+        )
         self.in_flight = gauge("onegauge_requests_in_flight", "Inspections under way")
         self.waiting = gauge("onegauge_requests_waiting", "Read requests that wait for their turn")
         self.buffered = gauge("onegauge_buffered_bytes", "Bytes of request bodies in memory")
@@ -190,6 +201,11 @@ class Metrics:
     def shadow_skipped(self) -> None:
         """Count a request that the shadow version did not get to, or failed at."""
         self._shadow_skipped.inc()
+
+    def lost_record(self, reason: str, count: int = 1) -> None:
+        """Count records that are lost, or pictures of records that are not."""
+        if count:
+            self._records_lost.labels(reason).inc(count)
 
     def queued(self, seconds: float) -> None:
         """Count a request whose turn has come."""

@@ -47,6 +47,41 @@ def test_refuse_what_makes_no_sense(monkeypatch, name, value):
         Settings()
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"records": "records.db"}, "is not like sqlite:///records.db"),
+        ({"records": "mysql://localhost/records"}, "is not like sqlite:///records.db"),
+        ({"records": "/nowhere/url"}, "/nowhere/url cannot be read"),
+        (
+            {"records": "postgresql+psycopg://host/records"},
+            "need ONEGAUGE_RECORDS_SPOOL and ONEGAUGE_PICTURES",
+        ),
+        ({"records": "postgresql://host/records", "keep": "none"}, "need ONEGAUGE_RECORDS_SPOOL:"),
+    ],
+)
+def test_records_are_asked_for_in_full(given, named):
+    with pytest.raises(ValidationError, match=named):
+        Settings(**given)
+
+
+def test_what_belongs_to_records_lies_beside_the_file_of_sqlite():
+    beside = Settings(records="sqlite:///runs/records/records.db?timeout=5")
+    assert beside.place_of_pictures == "runs/records/pictures"
+    assert beside.place_of_spool == Path("runs/records/spool")
+    told = Settings(
+        records="postgresql://host/records", pictures="s3://parts/a", records_spool="/var/spool"
+    )
+    assert (told.place_of_pictures, told.place_of_spool) == ("s3://parts/a", Path("/var/spool"))
+    assert Settings(records="sqlite:////data/r.db").place_of_spool == Path("/data/spool")
+
+
+def test_the_address_of_the_records_may_be_in_a_file(tmp_path):
+    (tmp_path / "url").write_text("postgresql+psycopg://u:secret@host/records\n")
+    settings = Settings(records=str(tmp_path / "url"), records_spool="spool", keep="none")
+    assert settings.records == "postgresql+psycopg://u:secret@host/records"
+
+
 def test_open_gateway_has_to_be_asked_for(monkeypatch):
     monkeypatch.delenv("ONEGAUGE_API_KEYS")
     with pytest.raises(ValidationError, match="to a file that onegauge key writes, or to off"):
@@ -89,7 +124,7 @@ def test_repository_of_the_current_directory_comes_first(monkeypatch, tmp_path):
 
 def test_every_setting_is_documented_with_its_default():
     rows = dict(re.findall(r"^\| `(ONEGAUGE_\w+)` \| (.+?) \|", DOCS.read_text(), re.MULTILINE))
-    words = {None: "unset", (): "empty"}
+    words = {None: "unset", (): "empty", "": "empty"}
     expected = {name: words.get(f.default, f"`{f.default}`") for name, f in FIELDS.items()}
     expected |= {
         "api_keys": "required",

@@ -13,7 +13,13 @@ from onegauge.service.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
-from onegauge.service.imaging.image import InputImage, read_image, read_original
+from onegauge.service.imaging.image import (
+    InputImage,
+    media_type,
+    read_image,
+    read_original,
+    read_reduced,
+)
 from rig.pictures import (
     animation,
     encode,
@@ -316,3 +322,19 @@ def test_further_pictures_of_a_stereo_jpeg_are_left_out():
     frames = [Image.new("RGB", (32, 32), (level, 0, 0)) for level in (250, 0)]
     data = encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert read(data).pixels[0, 0, 0] > 240
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("JPEG", "jpeg"), ("PNG", "png"), ("WEBP", "webp"), ("BMP", "bmp"), ("TIFF", "tiff")],
+)
+def test_media_type_is_told_by_the_first_bytes(kind, named):
+    assert media_type(encode(picture(), kind)) == f"image/{named}"
+    assert media_type(b"text") == "application/octet-stream"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_reduced_picture_has_the_longer_side_that_is_asked_for(kind):
+    large = encode(Image.new("RGB", (900, 300), (200, 0, 0)), kind)
+    assert read_reduced(large, 150, max_pixels=10**6).size == (150, 50)
+    assert read_reduced(large, 2000, max_pixels=10**6).size == (900, 300)

@@ -1,0 +1,132 @@
+"""An answer on its way to the database: as it was taken, and as it is written or put by."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from PIL import Image
+
+from onegauge.records.previews import small_map, thumbnail
+from onegauge.records.record import Record, new_id
+from onegauge.schemas import Decision, ReferenceAnswer, RegionAnswer
+from onegauge.service.imaging.depth import Depth
+from onegauge.service.imaging.image import media_type, read_original
+from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
+from onegauge.service.model.contract import Contract
+
+MAX_PIXELS = 2**28  # what was inspected has passed the bound of the settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record, and the files to keep with it that are not kept yet."""
+
+    record: Record
+    picture: bytes | None = None
+    thumbnail: bytes | None = None
+    small_map: bytes | None = None
+
+    def bare(self) -> "Entry":
+        """The same without files."""
+        return Entry(self.record)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        record = asdict(self.record) | {"time": self.record.time.isoformat()}
+        files = {
+            name: data and b64encode(data).decode()
+            for name, data in vars(self).items()
+            if name != "record"
+        }
+        return {"record": record, **files}
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Entry":
+        """What `to_json` gave; raises ValueError, KeyError or TypeError for anything else."""
+        record, *files = (told[name] for name in ("record", "picture", "thumbnail", "small_map"))
+        record = Record(**record | {"time": datetime.fromisoformat(record["time"])})
+        return cls(record, *(data and b64decode(data) for data in files))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An answer as the event loop takes it: all that costs time is left to `entry`."""
+
+    record: Record  # without regions and references
+    regions: Sequence[RegionAnswer]
+    references: Sequence[ReferenceAnswer]
+    seen: Seen
+    depth: Depth
+    upload: Upload | None = None  # whose picture is to be kept
+
+    @classmethod
+    def of(
+        cls, inquiry: Inquiry, upload: Upload, said: Decision, contract: Contract, time: datetime
+    ) -> "Taken":
+        """What was answered for one of the images of an inquiry, whose picture is not kept."""
+        seen = upload.seen
+        assert seen is not None
+        record = Record(
+            id=new_id(time),
+            time=time,
+            request_id=inquiry.request_id,
+            line=inquiry.options.line,
+            part=inquiry.options.part,
+            filename=said.filename,
+            model=contract.name,
+            version=contract.version,
+            model_digest=contract.parameters.get("model_digest"),
+            decision=said.decision,
+            unknown_product=said.unknown_product,
+            score=said.score,
+            threshold=said.threshold,
+            max_false_alarm_rate=said.max_false_alarm_rate,
+            p_value=said.p_value,
+            novelty=said.novelty,
+            raw_score=said.raw_score,
+            normal_location=said.normal.location,
+            normal_scale=said.normal.scale,
+            regions=[],
+            references=[],
+            timing_ms=said.timing_ms,
+            key=inquiry.key,
+            width=seen.width,
+            height=seen.height,
+        )
+        references = said.explanation.references if said.explanation else ()
+        return cls(record, said.regions, references, seen, contract.depth)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the picture."""
+        return 0 if self.upload is None else self.upload.size
+
+    def entry(self) -> Entry:
+        """What is to be written."""
+        record = replace(
+            self.record,
+            regions=[region.model_dump(mode="json") for region in self.regions],
+            references=[reference.model_dump(mode="json") for reference in self.references],
+        )
+        if self.upload is None:
+            return Entry(record)
+        data = self.upload.read()
+        return Entry(
+            replace(record, media_type=media_type(data)),
+            picture=data,
+            thumbnail=thumbnail(self._picture(data)),
+            small_map=small_map(self.seen.anomaly_map),
+        )
+
+    def _picture(self, data: bytes) -> Image.Image:
+        """What the model saw, in the shape of the picture, so that nothing is decoded again.
+
+        A picture that was cut into tiles is decoded.
+        """
+        if self.seen.pixels is None:
+            return read_original(data, max_pixels=MAX_PIXELS, depth=self.depth)
+        side = max(self.seen.pixels.shape) / max(self.seen.width, self.seen.height)
+        size = (round(self.seen.width * side), round(self.seen.height * side))
+        return Image.fromarray(self.seen.pixels).resize((max(1, size[0]), max(1, size[1])))

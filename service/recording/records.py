@@ -1,0 +1,89 @@
+"""The records of a gateway: takes answers, finds them again, and lets go of old ones."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+
+from onegauge.records.errors import PictureGone
+from onegauge.records.history import Filter, History, Page
+from onegauge.records.keep import Keep
+from onegauge.records.pictures import Pictures
+from onegauge.schemas import Search
+from onegauge.service.imaging.depth import Depth
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.recording import evidence
+from onegauge.service.recording.recorder import Recorder
+from onegauge.service.recording.spool import Spool
+from onegauge.service.recording.store import Store
+from onegauge.service.recording.writer import Writer
+from onegauge.service.settings import Settings
+
+
+class Records:
+    """What a gateway has of its records; made only where they are on."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        """Raises InvalidPolicy; nothing is reached yet."""
+        self._grace_s = settings.grace_s
+        self._store = Store(settings.records, settings.place_of_pictures)
+        spool = Spool(settings.place_of_spool, settings.records_spool_bytes)
+        writer = Writer(self._store, spool, metrics)
+        self._recorder = Recorder(writer, Keep.parse(settings.keep), metrics)
+        self.take = self._recorder.take
+        self.flush = self._recorder.flush
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Write while the block lasts, and at its end what waits."""
+        self._recorder.start()
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(self._recorder.stop, self._grace_s)
+            self._store.close()
+
+    def find(self, search: Search) -> Page:
+        """A page of what was inspected; raises InvalidCursor and RecordsUnavailable."""
+        which = Filter(**search.model_dump(exclude={"order", "after", "limit"}))
+        return self.history.find(which, order=search.order, after=search.after, limit=search.limit)
+
+    def original(self, inspection: str) -> bytes:
+        """A picture as it was uploaded; raises UnknownInspection, PictureGone."""
+        return self.pictures.read(self._digest(inspection))
+
+    def picture(self, inspection: str, depth: Depth) -> bytes:
+        """A picture as a JPEG file for a browser; raises UnknownInspection, PictureGone."""
+        return evidence.picture(self.original(inspection), depth)
+
+    def overlay(self, inspection: str, depth: Depth) -> bytes:
+        """The same, coloured by its anomaly map; raises UnknownInspection, PictureGone."""
+        original, small_map = self.original(inspection), self.pictures.map(inspection)
+        return evidence.overlay(original, small_map, depth)
+
+    def thumbnail(self, inspection: str) -> bytes:
+        """A small picture as a JPEG file; raises UnknownInspection, PictureGone."""
+        return self.pictures.thumbnail(self._digest(inspection))
+
+    def small_map(self, inspection: str) -> bytes:
+        """A small anomaly map as a PNG file; raises UnknownInspection, PictureGone."""
+        self._digest(inspection)
+        return self.pictures.map(inspection)
+
+    def _digest(self, inspection: str) -> str:
+        digest = self.history.get(inspection).record.picture
+        if digest is None:
+            raise PictureGone(
+                f"the picture of {inspection} was not kept: ONEGAUGE_KEEP says which are"
+            )
+        return digest
+
+    @property
+    def history(self) -> History:
+        """What was inspected; raises RecordsUnavailable until the database was reached."""
+        return self._store.history
+
+    @property
+    def pictures(self) -> Pictures:
+        """What was kept of it; raises RecordsUnavailable."""
+        return self._store.pictures

@@ -1,0 +1,113 @@
+"""What could not be written yet, on disk: segments of JSON lines, each written once, read once.
+
+A segment is a file of its own, renamed into its place when it is whole, so that a process that is
+killed leaves no part of one, and several processes may share a folder. Each line begins with its
+checksum.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+SUFFIX, DRAFT = ".jsonl", ".draft"
+ABANDONED_S = 60.0
+_CHECKSUM = 8  # hexadecimal digits before the space that a line begins with
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The entries of a segment, the file that they are in, and how many lines were damaged."""
+
+    file: Path
+    entries: list[dict[str, Any]]
+    damaged: int
+
+
+class Spool:
+    """A folder of segments of at most `max_bytes` in all; not for several threads at once.
+
+    Every method raises OSError where the disk is full or gone.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self.max_bytes = max_bytes
+        self._sizes: dict[Path, int] = {}  # bytes of each segment, the oldest first
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments."""
+        return sum(tuple(self._sizes.values()))
+
+    def look(self) -> None:
+        """Take over what an earlier process has left."""
+        if not self._folder.is_dir():
+            return
+        self._sizes = {f: f.stat().st_size for f in sorted(self._folder.glob(f"*{SUFFIX}"))}
+        for draft in self._folder.glob(f"*{DRAFT}"):
+            if time.time() - draft.stat().st_mtime > ABANDONED_S:  # by a process that was killed
+                draft.unlink()
+
+    def add(self, entries: Sequence[dict[str, Any]]) -> int:
+        """Keep entries, as many of the first as there is room for; returns how many that are."""
+        lines: list[bytes] = []
+        left = self.max_bytes - self.size
+        for entry in entries:
+            line = _line(entry)
+            if len(line) > left:
+                break
+            lines.append(line)
+            left -= len(line)
+        if lines:
+            self._write(b"".join(lines))
+        return len(lines)
+
+    def first(self) -> Segment | None:
+        """The oldest segment, None where there is none; one that is gone is passed over."""
+        while self._sizes:
+            file = next(iter(self._sizes))
+            try:
+                lines = file.read_bytes().splitlines()
+            except FileNotFoundError:  # another process of this folder was sooner
+                del self._sizes[file]
+                continue
+            entries = list(_whole(lines))
+            return Segment(file, entries, len(lines) - len(entries))
+        return None
+
+    def drop(self, segment: Segment) -> None:
+        """Forget a segment, whose entries are elsewhere now."""
+        segment.file.unlink(missing_ok=True)
+        del self._sizes[segment.file]
+
+    def _write(self, data: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        name = f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
+        draft, file = (self._folder / f"{name}{suffix}" for suffix in (DRAFT, SUFFIX))
+        try:
+            draft.write_bytes(data)
+            draft.rename(file)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+        self._sizes[file] = len(data)
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    text = json.dumps(entry, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (crc32(text), text)
+
+
+def _whole(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """The entries of the lines that are as they were written."""
+    for line in lines:
+        checksum, text = line[:_CHECKSUM], line[_CHECKSUM + 1 :]
+        if checksum == b"%08x" % crc32(text):
+            yield json.loads(text)

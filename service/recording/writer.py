@@ -1,0 +1,156 @@
+"""Writes records to the database, or puts them by until it is back.
+
+A record that is written twice is there once, since its id decides: so what was put by may be
+written again after any failure.
+"""
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from onegauge.records.errors import RecordsError, RefusedRecord
+from onegauge.records.record import Record
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.recording.contact import Contact
+from onegauge.service.recording.entry import Entry
+from onegauge.service.recording.spool import Segment, Spool
+from onegauge.service.recording.store import Store
+
+
+class Writer:
+    """For one thread; what can neither be written nor put by is counted."""
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        metrics: Metrics,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._store, self._spool, self._metrics = store, spool, metrics
+        self._database, self._pictures, self._disk = (
+            Contact(name, clock) for name in ("database", "pictures", "spool")
+        )
+        metrics.records_spooled.set_function(lambda: spool.size)
+        metrics.records_unreachable.set_function(lambda: self._database.lost or self._pictures.lost)
+
+    def begin(self) -> None:
+        """Take over what an earlier process has put by, and reach the database."""
+        try:
+            self._spool.look()
+        except OSError as exc:
+            self._disk.failed(exc)
+        self.write([])
+
+    def write(self, entries: Sequence[Entry], *, late: bool = False) -> None:
+        """Write entries, or put them by; at once where it is `late` already."""
+        if late or not self._database.due:
+            self._put_by(entries)
+            return
+        kept, left = self._keep_files(entries)
+        if not self._add(kept):
+            left = [*kept, *left]
+        self._put_by(left)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something was put by that could be written now."""
+        reached = self._database.due and self._pictures.due and self._disk.due
+        return reached and self._spool.size > 0
+
+    def replay(self) -> None:
+        """Write the oldest of what was put by."""
+        try:
+            segment = self._spool.first()
+            if segment and self._write_again(segment):
+                self._spool.drop(segment)
+                self._disk.succeeded()
+        except OSError as exc:
+            self._disk.failed(exc)
+
+    def _write_again(self, segment: Segment) -> bool:
+        """Whether the entries of a segment are written, but for damaged ones."""
+        entries, damaged = [], segment.damaged
+        for told in segment.entries:
+            try:
+                entries.append(Entry.from_json(told))
+            except (KeyError, TypeError, ValueError):  # of an older version, perhaps
+                damaged += 1
+        try:
+            kept = [self._store.keep(entry) for entry in entries]
+        except RecordsError as exc:
+            self._pictures.failed(exc)
+            return False
+        self._pictures.succeeded()
+        written = self._add(kept)
+        if written:
+            self._metrics.lost_record("damaged", damaged)
+        return written
+
+    def _keep_files(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+        """The entries whose files are kept or given up, and those that are to be put by."""
+        kept: list[Entry] = []
+        left: list[Entry] = []
+        for entry in entries:
+            if (found := self._keep(entry)) is not None:
+                kept.append(found)
+            elif self._spool.size < self._spool.max_bytes // 2:
+                left.append(entry)
+            else:
+                self._metrics.lost_record("picture")
+                kept.append(entry.bare())
+        return kept, left
+
+    def _keep(self, entry: Entry) -> Entry | None:
+        """The entry once its files are kept, None where the pictures cannot be reached."""
+        if entry.picture is None:
+            return entry
+        if not self._pictures.due:
+            return None
+        try:
+            kept = self._store.keep(entry)
+        except RecordsError as exc:
+            self._pictures.failed(exc)
+            return None
+        self._pictures.succeeded()
+        return kept
+
+    def _add(self, entries: Sequence[Entry]) -> bool:
+        """Whether the database was reached; it may have refused some of them."""
+        records = [entry.record for entry in entries]
+        try:
+            self._store.open()
+            written = self._add_each(records)
+        except RecordsError as exc:
+            self._database.failed(exc)
+            return False
+        if records:
+            self._database.succeeded()
+        self._metrics.records_written.inc(written)
+        return True
+
+    def _add_each(self, records: Sequence[Record]) -> int:
+        """How many records the database took: all, or all but those that it refuses."""
+        try:
+            self._store.history.add(records)
+            return len(records)
+        except RefusedRecord:
+            if len(records) == 1:
+                self._metrics.lost_record("refused")
+                return 0
+        return sum(self._add_each([record]) for record in records)
+
+    def _put_by(self, entries: Sequence[Entry]) -> None:
+        """To the spool; pictures take half of it, so that the other half is for records."""
+        if not entries:
+            return
+        if self._spool.size >= self._spool.max_bytes // 2:
+            self._metrics.lost_record("picture", sum(e.picture is not None for e in entries))
+            entries = [entry.bare() for entry in entries]
+        try:
+            fit = self._spool.add([entry.to_json() for entry in entries])
+        except OSError as exc:
+            self._disk.failed(exc)
+            self._metrics.lost_record("spool-failed", len(entries))
+            return
+        self._disk.succeeded()
+        self._metrics.lost_record("spool-full", len(entries) - fit)
