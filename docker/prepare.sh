@@ -11,7 +11,7 @@ random() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 mkdir -p secrets data
 if [ ! -e secrets/api_keys ]; then
     key=og_$(random)
-    printf 'first inspect,read,admin %s\n' "$(printf %s "$key" | sha256sum | cut -d ' ' -f 1)" >secrets/api_keys
+    printf 'first inspect,read,admin,review,teach %s\n' "$(printf %s "$key" | sha256sum | cut -d ' ' -f 1)" >secrets/api_keys
     echo "API key          $key"
 fi
 if [ ! -e secrets/grafana_password ]; then

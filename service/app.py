@@ -1,7 +1,7 @@
 """The gateway as an ASGI application."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from onegauge.service.errors import needed_by
-from onegauge.service.http import lookout
+from onegauge.service.http import history, lookout
 from onegauge.service.http.gateway import Gateway
 from onegauge.service.http.middleware import Middleware
 from onegauge.service.http.problems import add_problem_handlers
@@ -22,6 +22,7 @@ from onegauge.service.settings import Settings
 
 if TYPE_CHECKING:
     from onegauge.service.observe.tracing import Tracing
+    from onegauge.service.recording.records import Records
 
 # FastAPI tells OpenTelemetry of requests; all else that it could tell is in our metrics and log
 _SPANS_ALONE = dict.fromkeys(("metrics", "logs", "operation_spans", "auto_configure"), False)
@@ -32,11 +33,12 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     tracing = _tracing(settings)
     metrics = Metrics(tracing.span) if tracing else Metrics()
     versions = Versions(backend, metrics, settings.shadow_version)
-    gateway = Gateway(settings, versions, metrics)
+    records = _records(settings, metrics)
+    gateway = Gateway(settings, versions, metrics, records)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with versions.running():
+        async with records.running() if records else nullcontext(), versions.running():
             yield
             await gateway.inspector.stop()
         if tracing:
@@ -60,7 +62,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT"],
             allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
         )
     app.add_middleware(Middleware, metrics=metrics)
@@ -68,6 +70,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.router.routes[:0] = inspections.routes
     app.include_router(router)
     app.include_router(lookout.router)
+    app.include_router(history.router)
     add_problem_handlers(app)
     return app
 
@@ -79,3 +82,15 @@ def _tracing(settings: Settings) -> "Tracing | None":
     with needed_by("ONEGAUGE_TRACING", "tracing"):
         from onegauge.service.observe.tracing import Tracing
     return Tracing()
+
+
+def _records(settings: Settings, metrics: Metrics) -> "Records | None":
+    """What keeps records, None where they are off; raises BackendUnavailable without its library.
+
+    Raises InvalidPolicy for pictures that are to be kept by no rule.
+    """
+    if not settings.records:
+        return None
+    with needed_by("ONEGAUGE_RECORDS", "records"):
+        from onegauge.service.recording.records import Records
+    return Records(settings, metrics)

@@ -12,6 +12,8 @@ Problem
 │   ├── MalformedBody         400
 │   ├── Unauthorized          401  no API key, or one that is not known
 │   ├── Forbidden             403  the API key is not good for this
+│   ├── RecordsOff            404  the gateway keeps no records
+│   ├── NoInspection          404  no record has the id, or its picture was not kept
 │   ├── NotAcceptable         406  the answer cannot have the form that is asked for
 │   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── BodyTooLarge          413
@@ -21,6 +23,7 @@ Problem
 │   ├── InvalidOption         422
 │   ├── TooManyRequests       429  more than the API key is good for
 │   ├── GatewayBusy           503  as many requests or bytes as allowed are under way
+│   ├── RecordsUnreachable    503  the database or the pictures cannot be reached
 │   ├── KeysUnreadable        503  the gateway cannot tell which API keys are good
 │   ├── ShuttingDown          503  the gateway has been told to stop
 │   └── DeadlineExceeded      504  the time that the request was given is over
@@ -127,6 +130,18 @@ class Forbidden(RequestError):
     status, reason, title = 403, "forbidden", "API key without the scope"
 
 
+class RecordsOff(RequestError):
+    """The gateway keeps no records."""
+
+    status, reason, title = 404, "records-off", "No records are kept"
+
+
+class NoInspection(RequestError):
+    """No record has the id, or what is asked for was not kept of it."""
+
+    status, reason, title = 404, "unknown-inspection", "No such inspection"
+
+
 class NotAcceptable(RequestError):
     """The answer cannot have the form that is asked for."""
 
@@ -179,6 +194,12 @@ class GatewayBusy(RequestError):
     """As much as allowed is under way; come back after `retry_after` seconds."""
 
     status, reason, title = 503, "gateway-busy", "Gateway busy"
+
+
+class RecordsUnreachable(RequestError):
+    """The database or the pictures of the records cannot be reached."""
+
+    status, reason, title = 503, "records-unavailable", "Records unavailable"
 
 
 class KeysUnreadable(RequestError):

@@ -121,7 +121,7 @@ def test_prepared_secrets_are_good_and_made_once(checkout):
     secrets = checkout / "secrets"
     key = KeyFile(secrets / "api_keys").find(printed["API key"])
     assert key
-    assert key.scopes == {"inspect", "read", "admin"}
+    assert key.scopes == {"inspect", "read", "admin", "review", "teach"}
     assert (secrets / "grafana_password").read_text() == printed["Grafana, admin"]
     assert printed["API key"] not in (secrets / "api_keys").read_text()
     assert secrets.stat().st_mode & 0o077 == 0

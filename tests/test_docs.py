@@ -14,7 +14,7 @@ from PIL import Image
 
 from demo.products import __main__ as products
 from onegauge.records.tables import inspections
-from onegauge.schemas import Answer, Decision, Options
+from onegauge.schemas import Answer, Decision, Options, Search
 from onegauge.service.observe.metrics import Metrics
 from onegauge.training.backbones import efficientnet_lite
 from tests.cli.command import commands
@@ -42,6 +42,11 @@ HOMES = {
     "records export": "records",
     "records prune": "records",
     "records stats": "records",
+}
+TAKEN = {  # by paths that pages ask, in a query
+    "/inspect|/v1/inspect": Options.model_fields,
+    "/v1/inspections": Search.model_fields,
+    "/v1/inspections/[0-9a-f]{32}/verdict": {},
 }
 MODULES = {
     "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,
@@ -191,8 +196,8 @@ def test_columns_of_records_are_explained():
 def test_curl_calls_use_real_options():
     for arguments in shown("curl"):
         (url,) = (urlsplit(word) for word in arguments if "://" in word)
-        assert url.path in ("/inspect", "/v1/inspect")
-        assert set(parse_qs(url.query)) <= set(Options.model_fields)
+        (taken,) = (fields for path, fields in TAKEN.items() if re.fullmatch(path, url.path))
+        assert set(parse_qs(url.query)) <= set(taken)
 
 
 def test_samples_that_the_readme_sends_exist():

@@ -40,7 +40,9 @@ def serve(
 def key(
     name: Annotated[str, typer.Argument(help="Of the key, in logs; no two have the same")],
     file: Annotated[Path, typer.Option(help="File of the keys, ONEGAUGE_API_KEYS")],
-    scopes: Annotated[str, typer.Option(help="Of inspect, read and admin")] = "inspect",
+    scopes: Annotated[
+        str, typer.Option(help="Of inspect, read, admin, review and teach")
+    ] = "inspect",
 ) -> None:
     """Make an API key: print it once, and append its hash to the file of the keys."""
     from onegauge.service.http.keys import add_key

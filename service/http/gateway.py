@@ -1,12 +1,12 @@
 """The parts of a gateway that its routes use."""
 
 from dataclasses import asdict
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
 from onegauge.schemas import ModelCard, ModelVersion, Readiness, RefusedVersion
-from onegauge.service.errors import ShuttingDown
+from onegauge.service.errors import RecordsOff, ShuttingDown
 from onegauge.service.http.access import Access
 from onegauge.service.http.admission import Admission
 from onegauge.service.inspection.inspection import deployment_criterion
@@ -16,11 +16,20 @@ from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads
 
+if TYPE_CHECKING:
+    from onegauge.service.recording.records import Records
+
 
 class Gateway:
     """Admits requests, inspects their images by the version that is served, and counts."""
 
-    def __init__(self, settings: Settings, versions: Versions, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        versions: Versions,
+        metrics: Metrics,
+        records: "Records | None" = None,
+    ) -> None:
         self.settings = settings
         self.metrics = metrics
         self.versions = versions
@@ -28,7 +37,10 @@ class Gateway:
         metrics.keys_unreadable.set_function(self.access.keys_unreadable)
         self.admission = Admission(settings, metrics)
         self.threads = Threads(settings.decode_threads)
-        self.inspector = Inspector(settings, versions, metrics, self.threads)
+        self.records = records
+        self.inspector = Inspector(
+            settings, versions, metrics, self.threads, records.take if records else None
+        )
         self.shutting_down = False
 
     async def ready(self) -> Readiness:
@@ -57,6 +69,14 @@ class Gateway:
 async def gateway_of(request: Request) -> Gateway:
     """The gateway that a request came to."""
     return cast(Gateway, request.app.state.gateway)
+
+
+def records_of(request: Request) -> "Records":
+    """The records of the gateway that a request came to; raises RecordsOff."""
+    gateway: Gateway = request.app.state.gateway
+    if gateway.records is None:
+        raise RecordsOff("The gateway keeps no records: ONEGAUGE_RECORDS is empty.")
+    return gateway.records
 
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]

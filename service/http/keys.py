@@ -23,7 +23,7 @@ from time import monotonic
 from typing import Literal, TypeAlias, get_args
 
 Stamp: TypeAlias = tuple[int, ...] | None  # of a file that can be found
-Scope: TypeAlias = Literal["inspect", "read", "admin"]
+Scope: TypeAlias = Literal["inspect", "read", "admin", "review", "teach"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 _LINE = re.compile(r"(?P<name>[\w.:-]{1,64})\s+(?P<scopes>[a-z,]+)\s+(?P<digest>[0-9a-fA-F]{64})")
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}  # of Windows

@@ -1,5 +1,6 @@
 """Every error of the HTTP side as RFC 9457 `application/problem+json`."""
 
+import logging
 from http import HTTPStatus
 from itertools import chain
 from typing import Any
@@ -10,14 +11,22 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from onegauge.records.errors import (
+    InvalidCursor,
+    PictureGone,
+    RecordsError,
+    UnknownInspection,
+)
 from onegauge.schemas import ProblemDetails
-from onegauge.service.errors import Problem
+from onegauge.service.errors import InvalidOption, NoInspection, Problem, RecordsUnreachable
 from onegauge.service.http.middleware import REQUEST_ID_HEADER
 from onegauge.service.http.options import invalid_option
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMA = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
 CLIENT_CLOSED_REQUEST = 499  # never seen by the client, which is gone, but by the access log
+
+_log = logging.getLogger("onegauge.records")
 
 
 def problem_response(request: Request, details: dict[str, Any]) -> Response:
@@ -52,6 +61,7 @@ def _leaves(kind: type[Problem]) -> list[type[Problem]]:
 def add_problem_handlers(app: FastAPI) -> None:
     """Turn everything that a route may raise into problem details."""
     app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RecordsError, _on_records_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
@@ -63,6 +73,17 @@ async def _on_problem(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, Problem)
     request.app.state.gateway.metrics.rejected(exc.reason)
     return problem_response(request, exc.details())
+
+
+async def _on_records_error(request: Request, exc: Exception) -> Response:
+    """Tell what a client has asked wrong; what else is wrong with the records is in the log."""
+    if isinstance(exc, UnknownInspection | PictureGone):
+        return await _on_problem(request, NoInspection(f"{exc}."))
+    if isinstance(exc, InvalidCursor):
+        return await _on_problem(request, InvalidOption(f"after: {exc}"))
+    _log.warning("records cannot be read", extra={"fields": {"detail": str(exc)}})
+    detail = "The records cannot be reached now; inspections go on. See the gateway's log."
+    return await _on_problem(request, RecordsUnreachable(detail))
 
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:

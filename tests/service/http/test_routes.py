@@ -19,7 +19,9 @@ def part(data: bytes) -> list[tuple[str, tuple[str, bytes]]]:
 
 
 def test_every_route_is_documented(client):
-    documented = set(re.findall(r"^\| `(?:GET|POST) (/[\w/{}-]+)`", API.read_text(), re.MULTILINE))
+    documented = set(
+        re.findall(r"^\| `(?:GET|POST|PUT) (/[\w/{}-]+)`", API.read_text(), re.MULTILINE)
+    )
     assert set(client.get("/openapi.json").json()["paths"]) == documented
 
 

@@ -1,0 +1,140 @@
+"""The routes of records: what was inspected, what was kept of it, what persons say of it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from onegauge.schemas import (
+    Inspected,
+    InspectedPage,
+    Inspection,
+    Judgement,
+    ModelVersion,
+    NewJudgement,
+    Normal,
+    Search,
+)
+from onegauge.service.errors import (
+    Forbidden,
+    InvalidOption,
+    KeysUnreadable,
+    NoInspection,
+    RecordsOff,
+    RecordsUnreachable,
+    TooManyRequests,
+    Unauthorized,
+)
+from onegauge.service.http.access import needs
+from onegauge.service.http.gateway import GatewayDep, records_of
+from onegauge.service.http.problems import documented
+
+if TYPE_CHECKING:
+    from onegauge.records.history import Entry
+    from onegauge.records.record import Record
+    from onegauge.service.recording.records import Records
+
+T = TypeVar("T")
+_PROBLEMS = (
+    *(Unauthorized, Forbidden, TooManyRequests, KeysUnreadable),
+    *(RecordsOff, NoInspection, RecordsUnreachable, InvalidOption),
+)
+_BYTES = "application/octet-stream"
+
+
+def _files(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of an answer that is a file."""
+    schema = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"content": dict.fromkeys(media_types, schema)}}
+
+
+_PICTURE, _JPEG, _PNG = _files("image/jpeg", _BYTES), _files("image/jpeg"), _files("image/png")
+
+router = APIRouter(
+    prefix="/v1/inspections",
+    dependencies=[Depends(needs("review"))],
+    responses=documented(*_PROBLEMS),
+)
+
+
+async def _ask(request: Request, asked: Callable[["Records"], T]) -> T:
+    """What the records say, in a thread, of all that was answered before; raises RecordsOff."""
+    records = records_of(request)
+    await records.flush()
+    return await to_thread.run_sync(asked, records)
+
+
+@router.get("")
+async def inspections(request: Request, search: Annotated[Search, Query()]) -> InspectedPage:
+    """What was inspected, a page at a time."""
+    page = await _ask(request, lambda records: records.find(search))
+    rows = [Inspected(**_row(found.record, found.verdict)) for found in page.found]
+    return InspectedPage(inspections=rows, next=page.next)
+
+
+@router.get("/{inspection}")
+async def inspection(request: Request, inspection: str) -> Inspection:
+    """All that is known of an inspection."""
+    return _told(await _ask(request, lambda records: records.history.get(inspection)))
+
+
+@router.put("/{inspection}/verdict")
+async def judge(request: Request, inspection: str, judgement: NewJudgement) -> Inspection:
+    """Say what an inspection was; what was said before is kept beside it."""
+    by = judgement.by or request.state.access.get("key")
+
+    def say(records: "Records") -> "Entry":
+        records.history.judge(inspection, judgement.verdict, by=by, note=judgement.note)
+        return records.history.get(inspection)
+
+    return _told(await _ask(request, say))
+
+
+@router.get("/{inspection}/picture", response_class=Response, responses=_PICTURE)
+async def picture(
+    request: Request, gateway: GatewayDep, inspection: str, *, original: bool = False
+) -> Response:
+    """The picture, encoded anew for a browser; the `original` is a file to be saved."""
+    if original:
+        data = await _ask(request, lambda records: records.original(inspection))
+        named = {"Content-Disposition": f'attachment; filename="{inspection}"'}
+        return Response(data, headers=named, media_type=_BYTES)
+    depth = gateway.versions.current().contract.depth
+    data = await _ask(request, lambda records: records.picture(inspection, depth))
+    return Response(data, media_type="image/jpeg")
+
+
+@router.get("/{inspection}/overlay", response_class=Response, responses=_JPEG)
+async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Response:
+    """The picture, coloured where its anomaly map is high."""
+    depth = gateway.versions.current().contract.depth
+    data = await _ask(request, lambda records: records.overlay(inspection, depth))
+    return Response(data, media_type="image/jpeg")
+
+
+@router.get("/{inspection}/thumbnail", response_class=Response, responses=_JPEG)
+async def thumbnail(request: Request, inspection: str) -> Response:
+    """A small picture."""
+    data = await _ask(request, lambda records: records.thumbnail(inspection))
+    return Response(data, media_type="image/jpeg")
+
+
+@router.get("/{inspection}/map", response_class=Response, responses=_PNG)
+async def anomaly_map(request: Request, inspection: str) -> Response:
+    """A small anomaly map, in the grey levels of an answer's `png`."""
+    data = await _ask(request, lambda records: records.small_map(inspection))
+    return Response(data, media_type="image/png")
+
+
+def _row(record: "Record", verdict: str | None) -> dict[str, Any]:
+    """The fields of a row in a list, and more."""
+    version = ModelVersion(name=record.model, version=record.version)
+    return {**vars(record), "model": version, "verdict": verdict}
+
+
+def _told(entry: "Entry") -> Inspection:
+    record = entry.record
+    normal = Normal(location=record.normal_location, scale=record.normal_scale)
+    judgements = [Judgement.model_validate(vars(judgement)) for judgement in entry.judgements]
+    return Inspection(**_row(record, entry.verdict), normal=normal, judgements=judgements)
