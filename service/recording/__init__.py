@@ -7,6 +7,7 @@ entry       an answer on its way to the database
 store       the database and the pictures, once they are reached
 contact     how long to leave alone what could not be reached
 spool       what was put by, on disk
+retention   lets old records go
 evidence    a kept picture as a browser may show it
 
 Nothing here is loaded where records are off.

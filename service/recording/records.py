@@ -9,11 +9,13 @@ from onegauge.records.errors import PictureGone
 from onegauge.records.history import Filter, History, Page
 from onegauge.records.keep import Keep
 from onegauge.records.pictures import Pictures
+from onegauge.records.retention import Limits
 from onegauge.schemas import Search
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.recording import evidence
 from onegauge.service.recording.recorder import Recorder
+from onegauge.service.recording.retention import Retention
 from onegauge.service.recording.spool import Spool
 from onegauge.service.recording.store import Store
 from onegauge.service.recording.writer import Writer
@@ -30,6 +32,8 @@ class Records:
         spool = Spool(settings.place_of_spool, settings.records_spool_bytes)
         writer = Writer(self._store, spool, metrics)
         self._recorder = Recorder(writer, Keep.parse(settings.keep), metrics)
+        limits = Limits(settings.pictures_days, settings.pictures_bytes, settings.records_days)
+        self._retention = Retention(self._store, limits, metrics)
         self.take = self._recorder.take
         self.flush = self._recorder.flush
 
@@ -37,9 +41,11 @@ class Records:
     async def running(self) -> AsyncIterator[None]:
         """Write while the block lasts, and at its end what waits."""
         self._recorder.start()
+        self._retention.start()
         try:
             yield
         finally:
+            await self._retention.stop()
             await to_thread.run_sync(self._recorder.stop, self._grace_s)
             self._store.close()
 

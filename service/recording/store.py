@@ -33,6 +33,11 @@ class Store:
         return self._database
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether there is a place for pictures."""
+        return self._where is not None
+
+    @property
     def pictures(self) -> Pictures:
         """The pictures."""
         if self._where is None:
