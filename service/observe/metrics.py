@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from math import nan
 from time import perf_counter
-from typing import Literal
+from typing import Literal, get_args
 from unicodedata import category
 
 from prometheus_client import (
@@ -42,6 +42,16 @@ PROVENANCE_LABELS = ("detector", "backbone")
 MODEL_LABELS = ("name", "version", "digest", "backend", *PROVENANCE_LABELS)
 DIGEST_LENGTH = 12
 
+Loss = Literal[
+    "queue-full",
+    "spool-full",
+    "spool-failed",
+    "damaged",
+    "refused",
+    "stopped",
+    "error",
+    "picture",
+]
 Stage = Literal["read", "decode", "infer", "postprocess", "encode"]
 
 
@@ -126,6 +136,8 @@ class Metrics:
         self._records_lost = counter(
             "onegauge_records_lost", "Records, and pictures of them, that are lost", ["reason"]
         )
+        for reason in get_args(Loss):  # so that the first one is an increase
+            self._records_lost.labels(reason)
         self.records_waiting = gauge("onegauge_records_waiting", "Records in memory")
         self.records_spooled = gauge(
             "onegauge_records_spool_bytes", "Records on disk that wait for the database"
@@ -202,10 +214,9 @@ class Metrics:
         """Count a request that the shadow version did not get to, or failed at."""
         self._shadow_skipped.inc()
 
-    def lost_record(self, reason: str, count: int = 1) -> None:
+    def lost_record(self, reason: Loss, count: int = 1) -> None:
         """Count records that are lost, or pictures of records that are not."""
-        if count:
-            self._records_lost.labels(reason).inc(count)
+        self._records_lost.labels(reason).inc(count)
 
     def queued(self, seconds: float) -> None:
         """Count a request whose turn has come."""

@@ -42,7 +42,7 @@ class Rig:
     def lost(self) -> dict[str, int]:
         told = self.metrics.exposition().decode()
         found = re.findall(r'^onegauge_records_lost_total{reason="(.+)"} (.+)$', told, re.MULTILINE)
-        return {reason: int(float(number)) for reason, number in found}
+        return {reason: int(float(number)) for reason, number in found if float(number)}
 
     def figure(self, name: str) -> float:
         told = self.metrics.exposition().decode()
