@@ -7,6 +7,8 @@ open    requests at random moments, R a second on average, whatever becomes of t
         latency counts from the moment they were due, so that a server that stops for a while is
         seen by all who would have come in that while (no coordinated omission).
 
+BODY is a file, or a folder of files that take turns.
+
 Prints one JSON object: answers by status, answers of 200 a second, their latency in seconds.
 """
 
@@ -18,7 +20,9 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -68,15 +72,17 @@ def main(
     if (connections > 0) == (rate > 0):
         sys.exit("say --connections or --rate")
     parts = urlsplit(url)
-    data = body.read_bytes()
-    head = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
-        f"Content-Length: {len(data)}\r\n\r\n"
-    )
-    client = _Client(parts.hostname or "", parts.port or 80, head.encode() + data)
+    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
+    files = sorted(body.iterdir()) if body.is_dir() else [body]
+    requests = [_request(head, file.read_bytes()) for file in files]
+    client = _Client(parts.hostname or "", parts.port or 80, cycle(requests))
     making = client.closed(connections, seconds) if connections else client.open(rate, seconds)
     asyncio.run(asyncio.wait_for(making, seconds + GIVE_UP_S))
     sys.stdout.write(json.dumps(client.summary(seconds)) + "\n")
+
+
+def _request(head: str, data: bytes) -> bytes:
+    return f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
 
 
 class _Connection(asyncio.Protocol):
@@ -119,7 +125,7 @@ class _Connection(asyncio.Protocol):
 class _Client:
     host: str
     port: int
-    request: bytes
+    requests: Iterator[bytes]
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)  # of answers of 200, late ones too
     late: int = 0  # answers of 200 after the end
@@ -133,7 +139,7 @@ class _Client:
             while (start := now()) < self._end:
                 if connection.lost:
                     connection = await self._connect()
-                self._note(await connection.ask(self.request), start)
+                self._note(await connection.ask(next(self.requests)), start)
 
         await asyncio.gather(*(ask_again_and_again() for _ in range(connections)))
 
@@ -145,7 +151,7 @@ class _Client:
         async def ask(due: float) -> None:
             try:
                 connection = idle.pop() if idle else await self._connect()
-                status = LOST if connection.lost else await connection.ask(self.request)
+                status = LOST if connection.lost else await connection.ask(next(self.requests))
             except OSError:
                 self._note(LOST, due)
                 return

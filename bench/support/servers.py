@@ -97,9 +97,17 @@ class Running:
 
     def event_loop_s(self) -> float:
         """Seconds of the CPU that its first thread has taken so far."""
-        # of /proc/[pid]/stat the 14th and 15th; the second, the name, may have spaces in it
-        told = Path(f"/proc/{self.pid}/task/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+        return _cpu_s(Path(f"/proc/{self.pid}/task/{self.pid}/stat"))
+
+    def cpu_s(self) -> float:
+        """Seconds of the CPU that all its threads have taken so far."""
+        return _cpu_s(Path(f"/proc/{self.pid}/stat"))
+
+
+def _cpu_s(stat: Path) -> float:
+    # of /proc/[pid]/stat the 14th and 15th; the second, the name, may have spaces in it
+    told = stat.read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
