@@ -114,9 +114,10 @@ async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Res
 
 
 @router.get("/{inspection}/thumbnail", response_class=Response, responses=_JPEG)
-async def thumbnail(request: Request, inspection: str) -> Response:
+async def thumbnail(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """A small picture."""
-    data = await _ask(request, lambda records: records.thumbnail(inspection))
+    depth = gateway.versions.current().contract.depth
+    data = await _ask(request, lambda records: records.thumbnail(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
 

@@ -14,12 +14,11 @@ SMALL_CHUNK = 4096
 
 @dataclass(frozen=True)
 class Seen:
-    """What of a decided image no answer tells: its upright size, its map, what the model saw."""
+    """What of a decided image no answer tells: its upright size in pixels, and its map."""
 
     width: int
     height: int
     anomaly_map: NDArray[np.float32]  # (h, w), in score units
-    pixels: NDArray[np.uint8] | None  # (H, W, 3), None of a picture that was cut into tiles
 
 
 @dataclass

@@ -180,8 +180,7 @@ class Inspection:
             size = (item.image.width, item.image.height)
             regions = find_regions(anomaly_map, level, size, contours=judge.options.contours)
             explanation, normal = judge.reasons(outputs, regions)
-            pixels = item.image.pixels if isinstance(item.image, InputImage) else None
-            item.upload.seen = Seen(*size, anomaly_map, pixels)
+            item.upload.seen = Seen(*size, anomaly_map)
         return Decision(
             index=item.index,
             filename=item.upload.filename,

@@ -6,17 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from PIL import Image
-
-from onegauge.records.previews import small_map, thumbnail
+from onegauge.records.previews import small_map
 from onegauge.records.record import Record, new_id
 from onegauge.schemas import Decision, ReferenceAnswer, RegionAnswer
-from onegauge.service.imaging.depth import Depth
-from onegauge.service.imaging.image import media_type, read_original
+from onegauge.service.imaging.image import media_type
 from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
 from onegauge.service.model.contract import Contract
-
-MAX_PIXELS = 2**28  # what was inspected has passed the bound of the settings
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,6 @@ class Entry:
 
     record: Record
     picture: bytes | None = None
-    thumbnail: bytes | None = None
     small_map: bytes | None = None
 
     def bare(self) -> "Entry":
@@ -45,7 +39,7 @@ class Entry:
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> "Entry":
         """What `to_json` gave; raises ValueError, KeyError or TypeError for anything else."""
-        record, *files = (told[name] for name in ("record", "picture", "thumbnail", "small_map"))
+        record, *files = (told[name] for name in ("record", "picture", "small_map"))
         record = Record(**record | {"time": datetime.fromisoformat(record["time"])})
         return cls(record, *(data and b64decode(data) for data in files))
 
@@ -58,7 +52,6 @@ class Taken:
     regions: Sequence[RegionAnswer]
     references: Sequence[ReferenceAnswer]
     seen: Seen
-    depth: Depth
     upload: Upload | None = None  # whose picture is to be kept
 
     @classmethod
@@ -96,7 +89,7 @@ class Taken:
             height=seen.height,
         )
         references = said.explanation.references if said.explanation else ()
-        return cls(record, said.regions, references, seen, contract.depth)
+        return cls(record, said.regions, references, seen)
 
     @property
     def size(self) -> int:
@@ -116,17 +109,5 @@ class Taken:
         return Entry(
             replace(record, media_type=media_type(data)),
             picture=data,
-            thumbnail=thumbnail(self._picture(data)),
             small_map=small_map(self.seen.anomaly_map),
         )
-
-    def _picture(self, data: bytes) -> Image.Image:
-        """What the model saw, in the shape of the picture, so that nothing is decoded again.
-
-        A picture that was cut into tiles is decoded.
-        """
-        if self.seen.pixels is None:
-            return read_original(data, max_pixels=MAX_PIXELS, depth=self.depth)
-        side = max(self.seen.pixels.shape) / max(self.seen.width, self.seen.height)
-        size = (round(self.seen.width * side), round(self.seen.height * side))
-        return Image.fromarray(self.seen.pixels).resize((max(1, size[0]), max(1, size[1])))

@@ -18,7 +18,7 @@ from onegauge.service.recording.entry import Taken
 from onegauge.service.recording.queue import BATCH, MAX_ROWS, Queue
 from onegauge.service.recording.writer import Writer
 
-PAUSE_S = 0.2  # between two batches: what a process that is killed may lose
+PAUSE_S = 0.5  # between two batches: what a process that is killed may lose
 REPLAY_PAUSE_S = 0.02  # while something is to be written that was put by
 BACKLOG = MAX_ROWS // 2  # of a database that is too slow: the disk takes what is more
 FLUSH_S = 2.0  # how long a reader waits for what was answered before it

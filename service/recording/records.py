@@ -1,11 +1,11 @@
 """The records of a gateway: takes answers, finds them again, and lets go of old ones."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
 
-from onegauge.records.errors import PictureGone
+from onegauge.records.errors import PictureGone, RecordsUnavailable
 from onegauge.records.history import Filter, History, Page
 from onegauge.records.keep import Keep
 from onegauge.records.pictures import Pictures
@@ -67,9 +67,18 @@ class Records:
         original, small_map = self.original(inspection), self.pictures.map(inspection)
         return evidence.overlay(original, small_map, depth)
 
-    def thumbnail(self, inspection: str) -> bytes:
-        """A small picture as a JPEG file; raises UnknownInspection, PictureGone."""
-        return self.pictures.thumbnail(self._digest(inspection))
+    def thumbnail(self, inspection: str, depth: Depth) -> bytes:
+        """A small picture as a JPEG file, which is made when it is asked for the first time.
+
+        Raises UnknownInspection and PictureGone.
+        """
+        digest = self._digest(inspection)
+        with suppress(PictureGone):
+            return self.pictures.thumbnail(digest)
+        made = evidence.thumbnail(self.pictures.read(digest), depth)
+        with suppress(RecordsUnavailable):  # a full disk is no reason not to show it
+            self.pictures.put_thumbnail(digest, made)
+        return made
 
     def small_map(self, inspection: str) -> bytes:
         """A small anomaly map as a PNG file; raises UnknownInspection, PictureGone."""

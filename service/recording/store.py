@@ -56,8 +56,6 @@ class Store:
         if entry.picture is None:
             return entry
         digest = self.pictures.put(entry.picture)
-        if entry.thumbnail is not None:
-            self.pictures.put_thumbnail(digest, entry.thumbnail)
         if entry.small_map is not None:
             self.pictures.put_map(entry.record.id, entry.small_map)
         return Entry(replace(entry.record, picture=digest, preview=True))

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from onegauge.service.http.keys import add_key
+from onegauge.service.recording import evidence
 from rig.pictures import encode, oriented
 
 LIST = "/v1/inspections"
@@ -146,6 +147,13 @@ def test_pictures_are_encoded_anew_and_the_original_is_a_file_to_save(client):
         assert size in (None, image.size)
         assert image.width / image.height == pytest.approx(1.5 if way == "map" else 2 / 3, abs=0.02)
     assert answer.content != upload
+
+
+def test_a_thumbnail_is_made_once(client, defective, monkeypatch):
+    path = f"{LIST}/{inspect(client, defective)}/thumbnail"
+    made = client.get(path).content
+    monkeypatch.setattr(evidence, "thumbnail", None)
+    assert client.get(path).content == made
 
 
 def test_an_overlay_is_coloured_where_the_defect_is(client, defective):

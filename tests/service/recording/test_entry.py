@@ -3,11 +3,9 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from onegauge.schemas import Explanation, Options, ReferenceAnswer, RegionAnswer
-from onegauge.service.imaging.depth import UNKNOWN
 from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
 from onegauge.service.model.contract import Contract
 from onegauge.service.recording.entry import Entry, Taken
@@ -25,12 +23,12 @@ def uploaded(data: bytes, seen: Seen) -> Upload:
     return upload
 
 
-def seen(width=90, height=30, pixels=None) -> Seen:
-    return Seen(width, height, np.eye(8, dtype=np.float32), pixels)
+def seen() -> Seen:
+    return Seen(90, 30, np.eye(8, dtype=np.float32))
 
 
 def test_an_entry_goes_through_json_as_it_is():
-    for entry in (Entry(record(1)), Entry(record(2), b"picture", b"small", b"\0\xff")):
+    for entry in (Entry(record(1)), Entry(record(2), b"picture", b"\0\xff")):
         assert Entry.from_json(json.loads(json.dumps(entry.to_json()))) == entry
 
 
@@ -53,16 +51,11 @@ def test_a_record_has_what_was_asked_answered_and_by_what():
     assert taken.size == 0
 
 
-@pytest.mark.parametrize("tiled", [False, True])
-def test_a_thumbnail_has_the_shape_of_the_picture(tiled):
-    data = encode(Image.new("RGB", (90, 30), (10, 200, 10)))
-    pixels = None if tiled else np.full((64, 64, 3), (10, 200, 10), np.uint8)
-    upload = uploaded(data, seen(pixels=pixels))
-    taken = Taken(record(1), [], [], upload.seen, UNKNOWN, upload)
+def test_what_is_to_be_kept_comes_with_its_map():
+    data = encode(Image.new("RGB", (90, 30)), "JPEG")
+    upload = uploaded(data, seen())
+    taken = Taken(record(1), [], [], upload.seen, upload)
     entry = taken.entry()
     assert taken.size == len(data)
-    assert (entry.picture, entry.record.media_type) == (data, "image/png")
-    small = Image.open(BytesIO(entry.thumbnail), formats=["JPEG"])
-    assert small.width / small.height == pytest.approx(3, rel=0.05)
-    assert small.getpixel((5, 5)) == pytest.approx((10, 200, 10), abs=5)
+    assert (entry.picture, entry.record.media_type) == (data, "image/jpeg")
     assert Image.open(BytesIO(entry.small_map)).size == (8, 8)

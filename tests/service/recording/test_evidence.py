@@ -7,7 +7,7 @@ from PIL import Image
 from onegauge.records.previews import small_map
 from onegauge.service.errors import UnreadableImage
 from onegauge.service.imaging.depth import Depth
-from onegauge.service.recording.evidence import overlay, picture
+from onegauge.service.recording.evidence import overlay, picture, thumbnail
 from rig.pictures import encode, oriented
 
 
@@ -43,3 +43,8 @@ def test_an_overlay_shows_where_the_map_is_high():
 def test_what_cannot_be_decoded_is_not_shown():
     with pytest.raises(UnreadableImage):
         picture(encode(Image.new("RGB", (60, 40)), "JPEG")[:-100])
+
+
+def test_a_thumbnail_is_small_and_has_the_shape_of_the_picture():
+    upload = encode(Image.new("RGB", (600, 200), (0, 0, 200)), "JPEG", exif=oriented(6))
+    assert opened(thumbnail(upload)).size == (64, 192)

@@ -38,7 +38,7 @@ def lost(client):
 
 
 def test_what_was_answered_is_written_before_the_end(gateway, url, normal, defective):
-    client = gateway(records=url)
+    client = gateway(records=url, keep="anomalous")
     ids = [send(client, image, part="4711") for image in (normal, defective)]
     client.__exit__()
     normal_one, bad_one = kept(url, part="4711")
@@ -90,7 +90,7 @@ def test_no_answer_waits_for_the_database(gateway, url, defective, held, monkeyp
 
 def test_what_is_too_much_for_memory_is_counted(gateway, url, normal, defective, held, monkeypatch):
     monkeypatch.setattr(queue.Queue.__init__, "__defaults__", (5, len(defective)))
-    client = gateway(records=url)
+    client = gateway(records=url, keep="anomalous")
     send(client, normal)
     client.portal.call(client.app.state.gateway.records._recorder._queue.flush)
     for image in (defective, defective, normal, normal, normal, normal, normal):

@@ -68,8 +68,7 @@ def record(number: int):
 
 
 def entries(*numbers: int, picture: bytes | None = None) -> list[Entry]:
-    small = picture and b"small"
-    return [Entry(record(n), picture, small, small) for n in numbers]
+    return [Entry(record(n), picture, picture and b"small") for n in numbers]
 
 
 def ids_of(*numbers: int) -> list[str]:
@@ -81,7 +80,6 @@ def test_records_are_in_the_database_and_their_pictures_beside_it(rig):
     assert rig.ids(kept=True) == ids_of(1, 2)
     kept = rig.store.history.get(record(1).id).record
     assert rig.store.pictures.read(kept.picture) == b"a picture"
-    assert rig.store.pictures.thumbnail(kept.picture) == b"small"
     assert rig.store.pictures.map(kept.id) == b"small"
     assert kept.preview
     assert (rig.figure("written_total"), rig.lost(), rig.spool.size) == (2, {}, 0)
