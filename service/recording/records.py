@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager, suppress
 from anyio import to_thread
 
 from onegauge.records.errors import PictureGone, RecordsUnavailable
-from onegauge.records.history import Filter, History, Page
+from onegauge.records.history import History, Page
 from onegauge.records.keep import Keep
 from onegauge.records.pictures import Pictures
 from onegauge.records.retention import Limits
+from onegauge.records.search import Filter
 from onegauge.schemas import Search
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.observe.metrics import Metrics

@@ -8,7 +8,8 @@ import pytest
 
 from onegauge.records.database import Database
 from onegauge.records.errors import RecordsUnavailable
-from onegauge.records.history import Filter, History
+from onegauge.records.history import History
+from onegauge.records.search import Filter
 from onegauge.service.recording import queue, recorder
 from onegauge.service.recording.store import Store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onegauge.records.errors import RecordsUnavailable
-from onegauge.records.history import Filter
+from onegauge.records.search import Filter
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.recording.entry import Entry
 from onegauge.service.recording.spool import Spool
