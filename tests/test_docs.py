@@ -40,6 +40,8 @@ HOMES = {
     "recalibrate": "teaching",
     "suspects": "teaching",
     "records export": "records",
+    "records find": "records",
+    "records judge": "records",
     "records prune": "records",
     "records stats": "records",
 }

@@ -54,13 +54,13 @@ def asked(line: str | None, threshold: float | None, part: str | None = None) ->
     """Options of an inspection; raises ClientError for those that no gateway takes."""
     from pydantic import ValidationError
 
-    from onegauge.client import ClientError, Options
+    from onegauge.client import Options
+    from onegauge.client.calls import not_taken
 
     try:
         return Options(line=line, part=part, threshold=threshold)
     except ValidationError as exc:
-        error = exc.errors()[0]
-        raise ClientError(f"{error['loc'][0]} {error['input']!r}: {error['msg']}") from exc
+        raise not_taken(exc) from exc
 
 
 def names_in(text: str) -> tuple[str, ...]:

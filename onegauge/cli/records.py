@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from onegauge.cli.options import GATEWAY
+from onegauge.cli.options import Url as GatewayUrl
+
 if TYPE_CHECKING:
     from onegauge.records.database import Database
     from onegauge.records.pictures import Pictures
@@ -118,6 +121,68 @@ def stats(records: Url, pictures: Place = None) -> None:
         typer.echo(f"from {found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC")
     size = f" of {place.size() / 1e6:.1f} MB" if place else ""
     typer.echo(f"{found.pictures} pictures{size}, database of {found.database_bytes / 1e6:.1f} MB")
+
+
+@commands.command()
+def find(
+    url: GatewayUrl = GATEWAY,
+    part: Annotated[str | None, typer.Option(help="Only of this part")] = None,
+    line: Annotated[str | None, typer.Option(help="Only of this line")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="As 2026-11-30 or 2026-11-30T06:00, in local time")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Likewise; what is before it")] = None,
+    decision: Annotated[
+        Literal["normal", "anomalous"] | None, typer.Option(help="Only with this decision")
+    ] = None,
+    verdict: Annotated[
+        Literal["confirmed", "false_alarm", "missed", "unclear", "none"] | None,
+        typer.Option(help="Only with this verdict of a person, or with none"),
+    ] = None,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Nearest to the threshold first, not newest")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    lines: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line")] = False,
+) -> None:
+    """Ask a gateway what it has inspected; the key is that of ONEGAUGE_API_KEY."""
+    from pydantic import ValidationError
+
+    from onegauge.client.calls import not_taken
+    from onegauge.client.records import find as run
+    from onegauge.schemas import Search
+
+    try:
+        search = Search(
+            since=_time(since),
+            until=_time(until),
+            part=part,
+            line=line,
+            decision=decision,
+            verdict=verdict,
+            order="nearest" if nearest else "newest",
+            limit=limit,
+        )
+    except ValidationError as exc:
+        raise not_taken(exc) from exc
+    run(url, search, lines=lines)
+
+
+@commands.command()
+def judge(
+    inspection: Annotated[str, typer.Argument(help="Its id")],
+    verdict: Annotated[
+        Literal["confirmed", "false_alarm", "missed", "unclear", "none"],
+        typer.Argument(help="none takes the last one back"),
+    ],
+    url: GatewayUrl = GATEWAY,
+    by: Annotated[str | None, typer.Option(help="Who says so; else the key's name")] = None,
+    note: Annotated[str | None, typer.Option(help="A few words")] = None,
+) -> None:
+    """Tell a gateway what an inspection really was."""
+    from onegauge.client.records import judge as run
+
+    run(url, inspection, None if verdict == "none" else verdict, by=by, note=note)
 
 
 @contextmanager

@@ -9,12 +9,23 @@ inspect      the command `onegauge inspect`: files → a table, JSON lines, over
 batches      many images → outcomes, a few requests at a time
 outcome      what became of one image: the gateway's decision, or a problem
 json_lines   files of JSON, one object a line
+records      the commands `onegauge records find` and `judge`
 watch        the command `onegauge watch`
 """
 
 from onegauge.client.calls import Away, ClientError, Named, NoGateway, Refused, Unreachable
 from onegauge.client.client import AsyncClient, Client, anomaly_map, key_of_environment
-from onegauge.schemas import Answer, Decision, ModelCard, Options, Readiness, Rejection
+from onegauge.schemas import (
+    Answer,
+    Decision,
+    InspectedPage,
+    Inspection,
+    ModelCard,
+    Options,
+    Readiness,
+    Rejection,
+    Search,
+)
 
 __all__ = [
     "Answer",
@@ -23,6 +34,8 @@ __all__ = [
     "Client",
     "ClientError",
     "Decision",
+    "InspectedPage",
+    "Inspection",
     "ModelCard",
     "Named",
     "NoGateway",
@@ -30,6 +43,7 @@ __all__ = [
     "Readiness",
     "Refused",
     "Rejection",
+    "Search",
     "Unreachable",
     "anomaly_map",
     "key_of_environment",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -12,7 +13,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from onegauge.client.pauses import Pauses
 from onegauge.client.proxy import transport_to, with_proxy
 from onegauge.files import read_file
-from onegauge.schemas import Answer, Options
+from onegauge.schemas import (
+    Answer,
+    InspectedPage,
+    Inspection,
+    NewJudgement,
+    Opinion,
+    Options,
+    Search,
+)
 
 TIMEOUT_S = 60.0  # for a call, with all that is sent again
 RETRIES = 3  # where the gateway does not say when to come back
@@ -105,6 +114,26 @@ class Calls:
         query = options.model_dump(exclude_none=True)
         return self.call(Answer, "POST", "/v1/inspect", params=query, files=parts)
 
+    def inspections(self, search: Search) -> Steps[InspectedPage]:
+        """The call of `GET /v1/inspections`."""
+        query = search.model_dump(mode="json", exclude_none=True)
+        return self.call(InspectedPage, "GET", "/v1/inspections", params=query)
+
+    def inspection(self, inspection: str) -> Steps[Inspection]:
+        """The call of `GET /v1/inspections/{inspection}`."""
+        return self.call(Inspection, "GET", f"/v1/inspections/{quote(inspection, safe='')}")
+
+    def judge(
+        self, inspection: str, verdict: Opinion | None, by: str | None, note: str | None
+    ) -> Steps[Inspection]:
+        """The call of `PUT /v1/inspections/{inspection}/verdict`; raises ClientError."""
+        try:
+            judgement = NewJudgement(verdict=verdict, by=by, note=note)
+        except ValidationError as exc:
+            raise not_taken(exc) from exc
+        path = f"/v1/inspections/{quote(inspection, safe='')}/verdict"
+        return self.call(Inspection, "PUT", path, json=judgement.model_dump())
+
     def call(self, wanted: type[A], method: str, path: str, **content: Any) -> Steps[A]:
         """Yield requests to send and seconds to pause, take answers, return the last one read."""
         deadline = time.monotonic() + self._timeout_s
@@ -144,6 +173,12 @@ class Calls:
             return wanted.model_validate_json(found.content)
         except ValidationError as exc:
             raise NoGateway(f"{self._asked} does not answer like a onegauge gateway") from exc
+
+
+def not_taken(error: ValidationError) -> ClientError:
+    """Our own error for what no gateway takes."""
+    first = error.errors()[0]
+    return ClientError(f"{first['loc'][0]} {first['input']!r}: {first['msg']}")
 
 
 def time_left(request: httpx.Request) -> float:

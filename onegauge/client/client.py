@@ -34,10 +34,20 @@ from onegauge.client.calls import (
     Steps,
     time_left,
 )
-from onegauge.schemas import Answer, Decision, ModelCard, Options, Readiness
+from onegauge.schemas import (
+    Answer,
+    Decision,
+    InspectedPage,
+    Inspection,
+    ModelCard,
+    Opinion,
+    Options,
+    Readiness,
+    Search,
+)
 
 A = TypeVar("A", bound=BaseModel)
-_DEFAULT = Options()
+_DEFAULT, _ALL = Options(), Search()
 
 
 class Client:
@@ -83,6 +93,31 @@ class Client:
         raises Refused. Raises ClientError.
         """
         return self._run(self._calls.inspect(images, options, mask))
+
+    def inspections(self, search: Search = _ALL) -> InspectedPage:
+        """A page of what was inspected, the newest first. Raises ClientError.
+
+        The next page is that of `search` with the `next` of this one as `after`.
+        """
+        return self._run(self._calls.inspections(search))
+
+    def inspection(self, inspection: str) -> Inspection:
+        """All that is known of an inspection, by its id. Raises ClientError."""
+        return self._run(self._calls.inspection(inspection))
+
+    def judge(
+        self,
+        inspection: str,
+        verdict: Opinion | None,
+        *,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> Inspection:
+        """Say what an inspection was, None to take that back. Raises ClientError.
+
+        `by` is who says so, by default the name of the API key.
+        """
+        return self._run(self._calls.judge(inspection, verdict, by, note))
 
     def model(self) -> ModelCard:
         """What is served. Raises ClientError."""
@@ -170,6 +205,25 @@ class AsyncClient:
     ) -> Answer:
         """As Client.inspect."""
         return await self._run(self._calls.inspect(images, options, mask))
+
+    async def inspections(self, search: Search = _ALL) -> InspectedPage:
+        """As Client.inspections."""
+        return await self._run(self._calls.inspections(search))
+
+    async def inspection(self, inspection: str) -> Inspection:
+        """As Client.inspection."""
+        return await self._run(self._calls.inspection(inspection))
+
+    async def judge(
+        self,
+        inspection: str,
+        verdict: Opinion | None,
+        *,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> Inspection:
+        """As Client.judge."""
+        return await self._run(self._calls.judge(inspection, verdict, by, note))
 
     async def model(self) -> ModelCard:
         """As Client.model."""
