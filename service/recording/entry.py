@@ -16,14 +16,14 @@ from onegauge.service.model.contract import Contract
 
 @dataclass(frozen=True)
 class Entry:
-    """A record, and the files to keep with it that are not kept yet."""
+    """A record, the picture to keep with it while that is not kept yet, and a small map (PNG)."""
 
     record: Record
     picture: bytes | None = None
     small_map: bytes | None = None
 
     def bare(self) -> "Entry":
-        """The same without files."""
+        """The same without picture and map."""
         return Entry(self.record)
 
     def to_json(self) -> dict[str, Any]:

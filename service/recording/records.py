@@ -65,7 +65,7 @@ class Records:
 
     def overlay(self, inspection: str, depth: Depth) -> bytes:
         """The same, coloured by its anomaly map; raises UnknownInspection, PictureGone."""
-        original, small_map = self.original(inspection), self.pictures.map(inspection)
+        original, small_map = self.original(inspection), self.history.map(inspection)
         return evidence.overlay(original, small_map, depth)
 
     def thumbnail(self, inspection: str, depth: Depth) -> bytes:
@@ -82,9 +82,8 @@ class Records:
         return made
 
     def small_map(self, inspection: str) -> bytes:
-        """A small anomaly map as a PNG file; raises UnknownInspection, PictureGone."""
-        self._digest(inspection)
-        return self.pictures.map(inspection)
+        """A small anomaly map as a PNG file; raises PictureGone."""
+        return self.history.map(inspection)
 
     def _digest(self, inspection: str) -> str:
         digest = self.history.get(inspection).record.picture

@@ -52,13 +52,12 @@ class Store:
             self._database = Database.open(self._url)
 
     def keep(self, entry: Entry) -> Entry:
-        """Keep the files of an entry, which then names its picture."""
+        """Keep the picture of an entry, which then names it."""
         if entry.picture is None:
             return entry
         digest = self.pictures.put(entry.picture)
-        if entry.small_map is not None:
-            self.pictures.put_map(entry.record.id, entry.small_map)
-        return Entry(replace(entry.record, picture=digest, preview=True))
+        record = replace(entry.record, picture=digest, preview=entry.small_map is not None)
+        return Entry(record, small_map=entry.small_map)
 
     def close(self) -> None:
         """Let go of the database."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from onegauge.records.errors import RecordsError, RefusedRecord
-from onegauge.records.record import Record
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.recording.contact import Contact
 from onegauge.service.recording.entry import Entry
@@ -116,28 +115,28 @@ class Writer:
 
     def _add(self, entries: Sequence[Entry]) -> bool:
         """Whether the database was reached; it may have refused some of them."""
-        records = [entry.record for entry in entries]
         try:
             self._store.open()
-            written = self._add_each(records)
+            written = self._add_each(entries)
         except RecordsError as exc:
             self._database.failed(exc)
             return False
-        if records:
+        if entries:
             self._database.succeeded()
         self._metrics.records_written.inc(written)
         return True
 
-    def _add_each(self, records: Sequence[Record]) -> int:
+    def _add_each(self, entries: Sequence[Entry]) -> int:
         """How many records the database took: all, or all but those that it refuses."""
+        maps = {e.record.id: e.small_map for e in entries if e.small_map is not None}
         try:
-            self._store.history.add(records)
-            return len(records)
+            self._store.history.add([entry.record for entry in entries], maps)
+            return len(entries)
         except RefusedRecord:
-            if len(records) == 1:
+            if len(entries) == 1:
                 self._metrics.lost_record("refused")
                 return 0
-        return sum(self._add_each([record]) for record in records)
+        return sum(self._add_each([entry]) for entry in entries)
 
     def _put_by(self, entries: Sequence[Entry]) -> None:
         """To the spool; pictures take half of it, so that the other half is for records."""

@@ -54,7 +54,7 @@ def test_what_comes_within_a_moment_is_written_at_once(gateway, url, normal, mon
     written = []
     add = History.add
     monkeypatch.setattr(
-        History, "add", lambda self, rows: (written.append(len(rows)), add(self, rows))
+        History, "add", lambda self, rows, maps: (written.append(len(rows)), add(self, rows, maps))
     )
     client = gateway(records=url, max_images=40)
     client.post("/inspect", files=[("image", normal)] * 40)
@@ -67,9 +67,9 @@ def held(monkeypatch):
     """A database that takes nothing until it is let go on."""
     go_on, add = Event(), History.add
 
-    def wait(self, rows):
+    def wait(self, rows, maps):
         go_on.wait(30)
-        add(self, rows)
+        add(self, rows, maps)
 
     monkeypatch.setattr(History, "add", wait)
     yield go_on

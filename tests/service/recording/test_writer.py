@@ -80,7 +80,7 @@ def test_records_are_in_the_database_and_their_pictures_beside_it(rig):
     assert rig.ids(kept=True) == ids_of(1, 2)
     kept = rig.store.history.get(record(1).id).record
     assert rig.store.pictures.read(kept.picture) == b"a picture"
-    assert rig.store.pictures.map(kept.id) == b"small"
+    assert rig.store.history.map(kept.id) == b"small"
     assert kept.preview
     assert (rig.figure("written_total"), rig.lost(), rig.spool.size) == (2, {}, 0)
 
