@@ -7,7 +7,7 @@
 ARG BASE=python:3.12.12-slim-bookworm
 
 FROM ${BASE} AS build
-ARG EXTRAS=cpu,tracing
+ARG EXTRAS=cpu,postgres,tracing
 COPY . /src
 RUN python3 -m venv /opt/onegauge \
     && /opt/onegauge/bin/python -m pip install --no-cache-dir "/src[${EXTRAS}]" \
@@ -23,6 +23,8 @@ LABEL org.opencontainers.image.title="onegauge gateway" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/onegauge /opt/onegauge
 COPY model_repository /models
+# A volume that is mounted here belongs to the gateway: pictures and spool of records
+RUN install -d -o 10001 -g 10001 /records
 # Nothing is written while it runs: bytecode was compiled when pip installed
 ENV PATH=/opt/onegauge/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -20,6 +20,11 @@ if [ ! -e secrets/grafana_password ]; then
     echo "Grafana, admin   $password"
 fi
 [ -e secrets/triton_admin_key ] || random | tr -d '\n' >secrets/triton_admin_key
+if [ ! -e secrets/postgres_password ]; then
+    password=$(random)
+    printf %s "$password" >secrets/postgres_password
+    printf 'postgresql+psycopg://onegauge:%s@postgres/onegauge' "$password" >secrets/records
+fi
 
 # Containers read the secrets as users of their own; the folder keeps everybody else out
 chmod 644 secrets/*

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -18,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("docker-compose.yml", ".env.example", "docker/prepare.sh")
 PUBLISHED = {"gateway-cpu", "gateway-gpu", "grafana"}
 PROFILES = {
-    "cpu": {"gateway-cpu", "prometheus", "alertmanager", "grafana"},
-    "gpu": {"gateway-gpu", "triton", "prometheus", "alertmanager", "grafana"},
+    "cpu": {"gateway-cpu", "postgres", "prometheus", "alertmanager", "grafana"},
+    "gpu": {"gateway-gpu", "postgres", "triton", "prometheus", "alertmanager", "grafana"},
     "training": {"training"},
 }
 
@@ -88,6 +89,27 @@ def test_settings_of_the_gateway_are_known_to_it(checkout):
         assert names <= Settings.model_fields.keys()
         assert gateway["read_only"]
         assert gateway["cap_drop"] == ["ALL"]
+
+
+def test_records_go_to_the_database_that_is_started_beside_the_gateway(checkout):
+    prepare(checkout)
+    started = services(checkout, "cpu")
+    environment = started["gateway-cpu"]["environment"]
+    assert "records" in str(started["gateway-cpu"]["secrets"])
+    assert environment["ONEGAUGE_RECORDS"] == "/run/secrets/records"
+    written = {Path(environment[f"ONEGAUGE_{name}"]) for name in ("RECORDS_SPOOL", "PICTURES")}
+    assert {str(place.parent) for place in written} == {"/records"}
+    assert "/records" in str(started["gateway-cpu"]["volumes"])
+    settings = Settings(
+        records=str(checkout / "secrets" / "records"),
+        records_spool=environment["ONEGAUGE_RECORDS_SPOOL"],
+        pictures=environment["ONEGAUGE_PICTURES"],
+        keep=environment["ONEGAUGE_KEEP"],
+    )
+    url, of = urlsplit(settings.records), started["postgres"]["environment"]
+    assert (url.hostname, url.username, url.path) == ("postgres", of["POSTGRES_USER"], "/onegauge")
+    assert url.password == (checkout / "secrets" / "postgres_password").read_text()
+    assert of["POSTGRES_PASSWORD_FILE"] == "/run/secrets/postgres_password"
 
 
 def test_triton_computes_in_full_precision_what_is_calibrated_so(checkout):
