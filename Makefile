@@ -9,8 +9,10 @@ help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 .PHONY: serve
-serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, ONEGAUGE_PORT, ONEGAUGE_API_KEYS)
-	@ONEGAUGE_API_KEYS=$${ONEGAUGE_API_KEYS:-off} .venv/bin/onegauge serve
+serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, …_PORT, …_API_KEYS, …_RECORDS)
+	@ONEGAUGE_API_KEYS=$${ONEGAUGE_API_KEYS:-off} \
+		ONEGAUGE_RECORDS=$${ONEGAUGE_RECORDS-sqlite:///runs/records/records.db} \
+		.venv/bin/onegauge serve
 
 .PHONY: test
 test: .venv-dev/installed ## Run all tests
@@ -81,6 +83,7 @@ bench: .venv-dev/installed ## Measure the gateway: what it adds, and beside the 
 .PHONY: bench-full
 bench-full: bench ## Measure loads, formats, Triton, the graph, training and peers, too (an hour)
 	taskset -c 0 $(DEV)/python -m bench.throughput --rounds 2
+	$(DEV)/python -m bench.recording
 	$(DEV)/python -m bench.saturation
 	$(DEV)/python -m bench.formats
 	$(DEV)/python -m bench.triton
@@ -113,7 +116,7 @@ clean: ## Remove environments, caches and build products
 	rm -rf .venv .venv-dev .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-.venv/installed: EXTRAS := cpu
+.venv/installed: EXTRAS := cpu,records
 .venv-dev/installed: EXTRAS := cpu,openvino,parquet,postgres,s3,tiles,tracing,train,dev
 
 # Installed anew only when pyproject.toml changed

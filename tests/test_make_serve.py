@@ -62,6 +62,16 @@ def test_the_samples_are_decided_as_their_names_say(url):
     assert decisions == named
 
 
+def test_what_was_inspected_is_remembered(url, checkout):
+    sample = (ROOT / "docs" / "samples" / "ring-chip.jpg").read_bytes()
+    sent = {"files": {"image": sample}, "params": {"line": "press", "part": "4711"}}
+    (result,) = httpx.post(f"{url}/inspect", timeout=60, **sent).json()["results"]
+    found = httpx.get(f"{url}/v1/inspections", params={"part": "4711"}).json()["inspections"]
+    assert [(row["id"], row["line"]) for row in found] == [(result["inspection"], "press")]
+    assert httpx.get(f"{url}/v1/inspections/{found[0]['id']}/overlay").is_success
+    assert (checkout / "runs" / "records" / "records.db").is_file()
+
+
 def test_the_environment_holds_the_gateway_alone(url, checkout):  # noqa: ARG001
     code = "import sys, importlib.util as u; print(*filter(u.find_spec, sys.argv[1:]))"
     python = checkout / ".venv" / "bin" / "python"
