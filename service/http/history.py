@@ -1,9 +1,7 @@
 """The routes of records: what was inspected, what was kept of it, what persons say of it."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from onegauge.schemas import (
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from onegauge.records.record import Record
     from onegauge.service.recording.records import Records
 
-T = TypeVar("T")
 _PROBLEMS = (
     *(Unauthorized, Forbidden, TooManyRequests, KeysUnreadable),
     *(RecordsOff, NoInspection, RecordsUnreachable, InvalidOption),
@@ -58,17 +55,10 @@ router = APIRouter(
 )
 
 
-async def _ask(request: Request, asked: Callable[["Records"], T]) -> T:
-    """What the records say, in a thread, of all that was answered before; raises RecordsOff."""
-    records = records_of(request)
-    await records.flush()
-    return await to_thread.run_sync(asked, records)
-
-
 @router.get("")
 async def inspections(request: Request, search: Annotated[Search, Query()]) -> InspectedPage:
     """What was inspected, a page at a time."""
-    page = await _ask(request, lambda records: records.find(search))
+    page = await records_of(request).ask(lambda records: records.find(search))
     rows = [Inspected(**_row(found.record, found.verdict)) for found in page.found]
     return InspectedPage(inspections=rows, next=page.next)
 
@@ -76,7 +66,7 @@ async def inspections(request: Request, search: Annotated[Search, Query()]) -> I
 @router.get("/{inspection}")
 async def inspection(request: Request, inspection: str) -> Inspection:
     """All that is known of an inspection."""
-    return _told(await _ask(request, lambda records: records.history.get(inspection)))
+    return _told(await records_of(request).ask(lambda records: records.history.get(inspection)))
 
 
 @router.put("/{inspection}/verdict")
@@ -88,7 +78,7 @@ async def judge(request: Request, inspection: str, judgement: NewJudgement) -> I
         records.history.judge(inspection, judgement.verdict, by=by, note=judgement.note)
         return records.history.get(inspection)
 
-    return _told(await _ask(request, say))
+    return _told(await records_of(request).ask(say))
 
 
 @router.get("/{inspection}/picture", response_class=Response, responses=_PICTURE)
@@ -97,11 +87,11 @@ async def picture(
 ) -> Response:
     """The picture, encoded anew for a browser; the `original` is a file to be saved."""
     if original:
-        data = await _ask(request, lambda records: records.original(inspection))
+        data = await records_of(request).ask(lambda records: records.original(inspection))
         named = {"Content-Disposition": f'attachment; filename="{inspection}"'}
         return Response(data, headers=named, media_type=_BYTES)
     depth = gateway.versions.current().contract.depth
-    data = await _ask(request, lambda records: records.picture(inspection, depth))
+    data = await records_of(request).ask(lambda records: records.picture(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
 
@@ -109,7 +99,7 @@ async def picture(
 async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """The picture, coloured where its anomaly map is high."""
     depth = gateway.versions.current().contract.depth
-    data = await _ask(request, lambda records: records.overlay(inspection, depth))
+    data = await records_of(request).ask(lambda records: records.overlay(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
 
@@ -117,14 +107,14 @@ async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Res
 async def thumbnail(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """A small picture."""
     depth = gateway.versions.current().contract.depth
-    data = await _ask(request, lambda records: records.thumbnail(inspection, depth))
+    data = await records_of(request).ask(lambda records: records.thumbnail(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
 
 @router.get("/{inspection}/map", response_class=Response, responses=_PNG)
 async def anomaly_map(request: Request, inspection: str) -> Response:
     """A small anomaly map, in the grey levels of an answer's `png`."""
-    data = await _ask(request, lambda records: records.small_map(inspection))
+    data = await records_of(request).ask(lambda records: records.small_map(inspection))
     return Response(data, media_type="image/png")
 
 

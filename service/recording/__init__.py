@@ -5,6 +5,7 @@ recorder    the thread that writes what waits, or puts it by
 queue       what waits for it, within bounds
 entry       an answer on its way to the database
 store       the database and the pictures, once they are reached
+apart       a thread for what may never return
 contact     how long to leave alone what could not be reached
 spool       what was put by, on disk
 retention   lets old records go

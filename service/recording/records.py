@@ -1,7 +1,9 @@
 """The records of a gateway: takes answers, finds them again, and lets go of old ones."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from anyio import to_thread
 
@@ -21,6 +23,9 @@ from onegauge.service.recording.spool import Spool
 from onegauge.service.recording.store import Store
 from onegauge.service.recording.writer import Writer
 from onegauge.service.settings import Settings
+
+T = TypeVar("T")
+ASK_S = 10.0
 
 
 class Records:
@@ -49,6 +54,19 @@ class Records:
             await self._retention.stop()
             await to_thread.run_sync(self._recorder.stop, self._grace_s)
             self._store.close()
+
+    async def ask(self, asked: Callable[["Records"], T]) -> T:
+        """What is asked of the records, in a thread, with all that was answered before it.
+
+        Raises what it raises, and RecordsUnavailable after ten seconds.
+        """
+        await self.flush()
+        try:
+            async with asyncio.timeout(ASK_S):
+                return await to_thread.run_sync(asked, self, abandon_on_cancel=True)
+        except TimeoutError as exc:
+            late = f"the records have not answered within {ASK_S:g} s"
+            raise RecordsUnavailable(late) from exc
 
     def find(self, search: Search) -> Page:
         """A page of what was inspected; raises InvalidCursor and RecordsUnavailable."""

@@ -9,10 +9,13 @@ from time import monotonic
 
 from onegauge.records.errors import RecordsError, RefusedRecord
 from onegauge.service.observe.metrics import Metrics
+from onegauge.service.recording.apart import Apart
 from onegauge.service.recording.contact import Contact
 from onegauge.service.recording.entry import Entry
 from onegauge.service.recording.spool import Segment, Spool
 from onegauge.service.recording.store import Store
+
+DATABASE_S, PICTURES_S = 10.0, 30.0  # after which a batch is put by: it may be written twice
 
 
 class Writer:
@@ -29,6 +32,8 @@ class Writer:
         self._database, self._pictures, self._disk = (
             Contact(name, clock) for name in ("database", "pictures", "spool")
         )
+        self._beside_database = Apart("database of the records", DATABASE_S)
+        self._beside_pictures = Apart("place of the pictures", PICTURES_S)
         metrics.records_spooled.set_function(lambda: spool.size)
         metrics.records_unreachable.set_function(lambda: self._database.lost or self._pictures.lost)
 
@@ -45,7 +50,7 @@ class Writer:
         if late or not self._database.due:
             self._put_by(entries)
             return
-        kept, left = self._keep_files(entries)
+        kept, left = self._keep_pictures(entries)
         if not self._add(kept):
             left = [*kept, *left]
         self._put_by(left)
@@ -74,39 +79,31 @@ class Writer:
                 entries.append(Entry.from_json(told))
             except (KeyError, TypeError, ValueError):  # of an older version, perhaps
                 damaged += 1
-        try:
-            kept = [self._store.keep(entry) for entry in entries]
-        except RecordsError as exc:
-            self._pictures.failed(exc)
-            return False
-        self._pictures.succeeded()
-        written = self._add(kept)
+        kept = self._keep(entries)
+        written = kept is not None and self._add(kept)
         if written:
             self._metrics.lost_record("damaged", damaged)
         return written
 
-    def _keep_files(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-        """The entries whose files are kept or given up, and those that are to be put by."""
-        kept: list[Entry] = []
-        left: list[Entry] = []
-        for entry in entries:
-            if (found := self._keep(entry)) is not None:
-                kept.append(found)
-            elif self._spool.size < self._spool.max_bytes // 2:
-                left.append(entry)
-            else:
-                self._metrics.lost_record("picture")
-                kept.append(entry.bare())
-        return kept, left
+    def _keep_pictures(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+        """Entries whose pictures are kept, or given up, and those that are to be put by."""
+        if (kept := self._keep(entries)) is not None:
+            return kept, []
+        bare = [entry for entry in entries if entry.picture is None]
+        left = [entry for entry in entries if entry.picture is not None]
+        if self._spool.size < self._spool.max_bytes // 2:
+            return bare, left
+        self._metrics.lost_record("picture", len(left))
+        return bare + [entry.bare() for entry in left], []
 
-    def _keep(self, entry: Entry) -> Entry | None:
-        """The entry once its files are kept, None where the pictures cannot be reached."""
-        if entry.picture is None:
-            return entry
+    def _keep(self, entries: Sequence[Entry]) -> list[Entry] | None:
+        """The entries once their pictures are kept, None where those cannot be reached."""
+        if all(entry.picture is None for entry in entries):
+            return list(entries)
         if not self._pictures.due:
             return None
         try:
-            kept = self._store.keep(entry)
+            kept = self._beside_pictures.run(lambda: [self._store.keep(e) for e in entries])
         except RecordsError as exc:
             self._pictures.failed(exc)
             return None
@@ -116,8 +113,7 @@ class Writer:
     def _add(self, entries: Sequence[Entry]) -> bool:
         """Whether the database was reached; it may have refused some of them."""
         try:
-            self._store.open()
-            written = self._add_each(entries)
+            written = self._beside_database.run(lambda: self._add_each(entries))
         except RecordsError as exc:
             self._database.failed(exc)
             return False
@@ -128,6 +124,7 @@ class Writer:
 
     def _add_each(self, entries: Sequence[Entry]) -> int:
         """How many records the database took: all, or all but those that it refuses."""
+        self._store.open()
         maps = {e.record.id: e.small_map for e in entries if e.small_map is not None}
         try:
             self._store.history.add([entry.record for entry in entries], maps)

@@ -10,7 +10,7 @@ from onegauge.records.database import Database
 from onegauge.records.errors import RecordsUnavailable
 from onegauge.records.history import History
 from onegauge.records.search import Filter
-from onegauge.service.recording import queue, recorder
+from onegauge.service.recording import queue, recorder, records, writer
 from onegauge.service.recording.store import Store
 
 
@@ -89,6 +89,28 @@ def test_no_answer_waits_for_the_database(gateway, url, defective, held, monkeyp
     assert [record.id for record in kept(url, kept=True)] == ids
 
 
+def test_what_a_frozen_database_does_not_take_waits_on_disk(
+    gateway, url, normal, held, monkeypatch
+):
+    monkeypatch.setattr(writer, "DATABASE_S", 0.1)
+    monkeypatch.setattr(recorder, "FLUSH_S", 0.2)
+    client = gateway(records=url)
+    ids = [send(client, normal) for _ in range(3)]
+    while "onegauge_records_spool_bytes 0.0" in client.get("/metrics").text:
+        pass
+    assert "onegauge_records_unreachable 1.0" in client.get("/metrics").text
+    held.set()
+    while "onegauge_records_unreachable 1.0" in client.get("/metrics").text:
+        pass
+    ids.append(send(client, normal))
+    client.__exit__()
+    later = gateway(records=url)
+    while "onegauge_records_spool_bytes 0.0" not in later.get("/metrics").text:
+        pass
+    later.__exit__()
+    assert [record.id for record in kept(url)] == ids
+
+
 def test_what_is_too_much_for_memory_is_counted(gateway, url, normal, defective, held, monkeypatch):
     monkeypatch.setattr(queue.Queue.__init__, "__defaults__", (5, len(defective)))
     client = gateway(records=url, keep="anomalous")
@@ -103,6 +125,15 @@ def test_what_is_too_much_for_memory_is_counted(gateway, url, normal, defective,
     assert told == {"picture": 1, "queue-full": 8 - len(records)}
     assert 5 <= len(records) <= 6
     assert len([record for record in records if record.picture]) == 1
+
+
+def test_a_frozen_database_holds_up_no_reader_for_long(gateway, url, monkeypatch):
+    monkeypatch.setattr(records, "ASK_S", 0.1)
+    go_on = Event()
+    monkeypatch.setattr(History, "find", lambda *_, **__: go_on.wait(10))
+    answer = gateway(records=url).get("/v1/inspections")
+    go_on.set()
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/records-unavailable")
 
 
 def test_a_database_that_cannot_be_opened_is_no_reason_not_to_decide(
