@@ -48,9 +48,14 @@ class Open:
 
 @pytest.fixture(scope="module")
 def opened(gauge_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
-    file = tmp_path_factory.mktemp("keys") / "keys"
-    key = add_key(file, "fuzz", ["inspect", "read", "admin"])
-    settings = {"ONEGAUGE_API_KEYS": str(file), "ONEGAUGE_METRICS_NEED_KEY": "true"}
+    folder = tmp_path_factory.mktemp("opened")
+    file = folder / "keys"
+    key = add_key(file, "fuzz", ["inspect", "read", "admin", "review"])
+    settings = {
+        "ONEGAUGE_API_KEYS": str(file),
+        "ONEGAUGE_METRICS_NEED_KEY": "true",
+        "ONEGAUGE_RECORDS": f"sqlite:///{folder}/records.db",
+    }
     with gateway_process(gauge_repository, **settings) as process:
         yield Open(process.url, key)
         process.popen.terminate()

@@ -1,0 +1,242 @@
+"""Records of real gateways whose database or disk fails: decisions go on, nothing is doubled."""
+
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import httpx
+import pytest
+
+from rig.gateway_process import Process, gateway_process
+from rig.postgresql import Postgresql
+from rig.postgresql import postgresql as running
+
+CLIENTS = 4
+LAST_S = 1.0  # of a gateway that is killed
+
+
+class Line:
+    """Clients that send one part after the other, and note what was answered when."""
+
+    def __init__(self, url: str, image: bytes) -> None:
+        self.url, self.image = url, image
+        self.answered: dict[str, float] = {}  # ids of records, and when they were told
+        self.failed: list[object] = []
+        self._stop = Event()
+
+    def __enter__(self) -> "Line":
+        self._threads = [Thread(target=self._run) for _ in range(CLIENTS)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def goes_on(self, count: int = 20) -> None:
+        """Return after so many more answers."""
+        wanted = len(self.answered) + count
+        wait_until(lambda: len(self.answered) >= wanted)
+
+    def _run(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=30) as gateway:
+            while not self._stop.is_set():
+                try:
+                    answer = gateway.post("/inspect", files={"image": self.image})
+                    (result,) = answer.json()["results"]
+                    self.answered[result["inspection"]] = monotonic()
+                except (httpx.HTTPError, KeyError, ValueError) as exc:
+                    self.failed.append(exc)
+                    return
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    start = monotonic()
+    while not condition():
+        assert monotonic() - start < seconds, "it did not happen in time"
+        sleep(0.05)
+
+
+def figure(url: str, name: str) -> float:
+    """Of a metric of records; of several by reason their sum."""
+    told = httpx.get(f"{url}/metrics").text
+    found = re.findall(rf"^onegauge_records_{name}(?:{{.+}})? (.+)$", told, re.MULTILINE)
+    return sum(map(float, found))
+
+
+def found(url: str) -> list[str]:
+    """Ids of all inspections, the newest first."""
+    ids, after = [], {}
+    while True:
+        page = httpx.get(f"{url}/v1/inspections", params={"limit": 500, **after}).json()
+        ids += [row["id"] for row in page["inspections"]]
+        if page["next"] is None:
+            return ids
+        after = {"after": page["next"]}
+
+
+def has_all(url: str, *lines: Line) -> bool:
+    """Whether there is a record of each answer, and no other."""
+    answered = [inspection for line in lines for inspection in line.answered]
+    return sorted(found(url)) == sorted(answered)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgresql]:
+    """A PostgreSQL that a test may stop, and starts again."""
+    with running("fsync=off") as server:
+        yield server
+
+
+@contextmanager
+def recording(repository: Path, url: str, folder: Path, **settings: str) -> Iterator[Process]:
+    places = {
+        "ONEGAUGE_RECORDS_SPOOL": f"{folder}/spool",
+        "ONEGAUGE_PICTURES": f"{folder}/pictures",
+    }
+    with gateway_process(
+        repository, ONEGAUGE_RECORDS=url, ONEGAUGE_KEEP="all", **places, **settings
+    ) as gateway:
+        yield gateway
+
+
+def test_database_that_goes_and_comes_back_under_load_has_every_record_once(
+    gauge_repository, server, tmp_path, defective
+):
+    url = server.new_database()
+    with recording(gauge_repository, url, tmp_path) as gateway:
+        with Line(gateway.url, defective) as line:
+            line.goes_on()
+            for _ in range(2):
+                server.stop()
+                wait_until(lambda: figure(gateway.url, "spool_bytes"))
+                assert httpx.get(f"{gateway.url}/v1/inspections").status_code == 503
+                line.goes_on()
+                server.start()
+                wait_until(lambda: not figure(gateway.url, "spool_bytes"))
+                line.goes_on()
+        assert line.failed == []
+        assert has_all(gateway.url, line)
+        assert figure(gateway.url, "lost_total") == 0
+        last = found(gateway.url)[0]
+        assert httpx.get(f"{gateway.url}/v1/inspections/{last}/overlay").is_success
+
+
+def test_database_that_is_not_there_at_the_start_gets_every_record_later(
+    gauge_repository, server, tmp_path, defective
+):
+    url = server.new_database()
+    server.stop()
+    with (
+        recording(gauge_repository, url, tmp_path) as gateway,
+        Line(gateway.url, defective) as line,
+    ):
+        line.goes_on()
+        gateway.popen.send_signal(signal.SIGTERM)
+        gateway.end()
+    answered = line.answered
+    with recording(gauge_repository, url, tmp_path) as gateway:
+        with Line(gateway.url, defective) as line:
+            line.goes_on()
+            server.start()
+            wait_until(lambda: figure(gateway.url, "written_total"))
+        line.answered |= answered
+        wait_until(lambda: has_all(gateway.url, line))
+
+
+def test_two_gateways_begin_at_once_on_an_empty_database_and_share_it(
+    gauge_repository, server, tmp_path, defective
+):
+    url = server.new_database()
+    with (
+        recording(gauge_repository, url, tmp_path / "a") as first,
+        recording(gauge_repository, url, tmp_path / "b") as second,
+    ):
+        with Line(first.url, defective) as one, Line(second.url, defective) as two:
+            one.goes_on()
+            two.goes_on()
+        found(second.url)
+        assert has_all(first.url, one, two)
+        made = next(iter(one.answered))
+        said = {"verdict": "missed", "by": "ann"}
+        assert httpx.put(f"{second.url}/v1/inspections/{made}/verdict", json=said).is_success
+        assert httpx.get(f"{first.url}/v1/inspections/{made}").json()["verdict"] == "missed"
+
+
+def safe_at(line: Line, time: float) -> set[str]:
+    """What was answered so long before that a kill must not lose it."""
+    return {one for one, told in line.answered.copy().items() if told < time - LAST_S}
+
+
+def test_gateway_that_is_killed_loses_no_more_than_the_last_second(
+    gauge_repository, tmp_path, defective
+):
+    url = f"sqlite:///{tmp_path}/records.db"
+    with (
+        recording(gauge_repository, url, tmp_path) as gateway,
+        Line(gateway.url, defective) as line,
+    ):
+        wait_until(lambda: len(safe_at(line, monotonic())) > 20)
+        killed = monotonic()
+        gateway.popen.kill()
+    database = sqlite3.connect(tmp_path / "records.db")
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+    safe = safe_at(line, killed)
+    with recording(gauge_repository, url, tmp_path) as gateway:
+        there = found(gateway.url)
+        assert len(there) == len(set(there))
+        assert safe <= set(there)
+        with Line(gateway.url, defective) as again:
+            again.goes_on()
+        assert set(again.answered) <= set(found(gateway.url))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root can make a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(file: Path) -> None:
+    """Leave no room on its disk."""
+    with file.open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(1000))
+
+
+def test_full_disk_costs_records_and_no_decision(gauge_repository, small_disk, defective):
+    url = f"sqlite:///{small_disk}/records.db"
+    with recording(gauge_repository, url, small_disk) as gateway:
+        with Line(gateway.url, defective) as line:
+            line.goes_on()
+            ballast = small_disk / "ballast"
+            fill(ballast)
+            wait_until(lambda: figure(gateway.url, "lost_total"))
+            assert figure(gateway.url, "unreachable") == 1
+            line.goes_on()
+            ballast.unlink()
+            wait_until(lambda: not figure(gateway.url, "unreachable"))
+            line.goes_on()
+        assert line.failed == []
+        there = found(gateway.url)
+        assert len(there) == len(set(there)) < len(line.answered)
+        assert set(there) <= set(line.answered)
+        assert len(there) + figure(gateway.url, "lost_total") >= len(line.answered)
