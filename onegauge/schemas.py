@@ -34,6 +34,14 @@ def _as_scanned(given: object) -> object:
     return normalize("NFC", given).strip() or None if isinstance(given, str) else given
 
 
+def _no_number(given: object) -> object:
+    """Numbers would be taken for seconds since 1970, which no document says."""
+    if isinstance(given, str) and not given[:5].endswith("-"):
+        raise ValueError("a time with its zone is like 2026-11-30T06:00:00Z")
+    return given
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 LineName: TypeAlias = Annotated[
     str | None,
     Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
@@ -242,8 +250,8 @@ class Search(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    since: Annotated[AwareDatetime | None, Field(description="From this time on")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Before this time")] = None
+    since: Annotated[Moment | None, Field(description="From this time on")] = None
+    until: Annotated[Moment | None, Field(description="Before this time")] = None
     line: LineName = None
     part: PartName = None
     decision: Annotated[Verdict | None, Field(description="What was decided")] = None

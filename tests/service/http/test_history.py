@@ -187,6 +187,7 @@ def test_inspections_that_do_not_exist_are_unknown(client, given):
     [
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-11-30T00:00:00"}, "since"),
+        ({"until": "0.5"}, "until"),
         ({"limit": 0}, "limit"),
         ({"verdict": "good"}, "verdict"),
         ({"after": "nonsense"}, "after"),
@@ -209,6 +210,7 @@ def test_searches_that_make_no_sense_are_named(client, search, named):
         b'{"verdict": "missed", "who": "ann"}',
         b'{"verdict": "missed", "note": "a\\u0000b"}',
         b'{"verdict": "missed", "by": "\\ud800"}',
+        b"\xff\xfe",
         b'{"verdict": "missed", "note": "' + b"x" * 1001 + b'"}',
     ],
 )
@@ -218,6 +220,12 @@ def test_verdicts_that_make_no_sense_are_refused(client, defective, said):
     answer = client.put(f"{path}/verdict", content=said, headers=json)
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-option")
     assert client.get(path).json()["judgements"] == []
+
+
+def test_a_verdict_takes_no_memory_to_speak_of(client, defective):
+    path = f"{LIST}/{inspect(client, defective)}/verdict"
+    answer = client.put(path, content=b" " * 20_000)
+    assert (answer.status_code, answer.json()["type"]) == (413, "/problems/body-too-large")
 
 
 def test_line_and_names_may_be_anything(client, normal):
