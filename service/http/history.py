@@ -76,7 +76,9 @@ async def inspections(request: Request, search: Annotated[Search, Query()]) -> I
 @router.get("/{inspection}")
 async def inspection(request: Request, inspection: str) -> Inspection:
     """All that is known of an inspection."""
-    return _told(await records_of(request).ask(lambda records: records.history.get(inspection)))
+    return _told(
+        await records_of(request).ask_of_one(lambda records: records.history.get(inspection))
+    )
 
 
 @router.put(
@@ -93,7 +95,7 @@ async def judge(request: Request, gateway: GatewayDep, inspection: str) -> Inspe
         records.history.judge(inspection, judgement.verdict, by=by, note=judgement.note)
         return records.history.get(inspection)
 
-    return _told(await records_of(request).ask(say))
+    return _told(await records_of(request).ask_of_one(say))
 
 
 @router.get("/{inspection}/picture", response_class=Response, responses=_PICTURE)
@@ -102,11 +104,11 @@ async def picture(
 ) -> Response:
     """The picture, encoded anew for a browser; the `original` is a file to be saved."""
     if original:
-        data = await records_of(request).ask(lambda records: records.original(inspection))
+        data = await records_of(request).ask_of_one(lambda records: records.original(inspection))
         named = {"Content-Disposition": f'attachment; filename="{inspection}"'}
         return Response(data, headers=named, media_type=_BYTES)
     depth = gateway.versions.current().contract.depth
-    data = await records_of(request).ask(lambda records: records.picture(inspection, depth))
+    data = await records_of(request).ask_of_one(lambda records: records.picture(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
 
@@ -114,7 +116,7 @@ async def picture(
 async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """The picture, coloured where its anomaly map is high."""
     depth = gateway.versions.current().contract.depth
-    data = await records_of(request).ask(lambda records: records.overlay(inspection, depth))
+    data = await records_of(request).ask_of_one(lambda records: records.overlay(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
 
@@ -122,14 +124,16 @@ async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Res
 async def thumbnail(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """A small picture."""
     depth = gateway.versions.current().contract.depth
-    data = await records_of(request).ask(lambda records: records.thumbnail(inspection, depth))
+    data = await records_of(request).ask_of_one(
+        lambda records: records.thumbnail(inspection, depth)
+    )
     return Response(data, media_type="image/jpeg")
 
 
 @router.get("/{inspection}/map", response_class=Response, responses=_PNG)
 async def anomaly_map(request: Request, inspection: str) -> Response:
     """A small anomaly map, in the grey levels of an answer's `png`."""
-    data = await records_of(request).ask(lambda records: records.small_map(inspection))
+    data = await records_of(request).ask_of_one(lambda records: records.small_map(inspection))
     return Response(data, media_type="image/png")
 
 

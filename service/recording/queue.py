@@ -32,7 +32,7 @@ class Queue(Generic[T]):
         self._bytes = 0
         self._came = self._went = 0  # how many so far
         self._flushes: list[tuple[int, Future[None]]] = []  # each after so many
-        self._ended = False
+        self._began = self._ended = False
 
     def __len__(self) -> int:
         return len(self._items)
@@ -55,9 +55,12 @@ class Queue(Generic[T]):
         return True
 
     def flush(self) -> Future[None]:
-        """Have all that is there written now; done once it is."""
+        """Have all that is there written now; done once it is, at once if nothing is there."""
         written: Future[None] = Future()
         with self._changed:
+            if self._began and self._came == self._went:
+                written.set_result(None)
+                return written
             self._flushes.append((self._came, written))
             self._changed.notify()
         return written
@@ -92,6 +95,7 @@ class Queue(Generic[T]):
         with self._changed:
             self._bytes -= sum(item.size for item in batch)
             self._went += len(batch)
+            self._began = True
             done = [flush for number, flush in self._flushes if number <= self._went]
             self._flushes = [(n, flush) for n, flush in self._flushes if n > self._went]
         for flush in done:

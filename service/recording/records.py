@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from anyio import to_thread
 
-from onegauge.records.errors import PictureGone, RecordsUnavailable
+from onegauge.records.errors import PictureGone, RecordsUnavailable, UnknownInspection
 from onegauge.records.history import History, Page
 from onegauge.records.keep import Keep
 from onegauge.records.pictures import Pictures
@@ -61,6 +61,16 @@ class Records:
         Raises what it raises, and RecordsUnavailable after ten seconds.
         """
         await self.flush()
+        return await self._ask(asked)
+
+    async def ask_of_one(self, asked: Callable[["Records"], T]) -> T:
+        """The same of one inspection: mostly it is written already, and nothing is waited for."""
+        if self._store.reached:
+            with suppress(UnknownInspection):
+                return await self._ask(asked)
+        return await self.ask(asked)
+
+    async def _ask(self, asked: Callable[["Records"], T]) -> T:
         try:
             async with asyncio.timeout(ASK_S):
                 return await to_thread.run_sync(asked, self, abandon_on_cancel=True)
@@ -100,7 +110,8 @@ class Records:
         return made
 
     def small_map(self, inspection: str) -> bytes:
-        """A small anomaly map as a PNG file; raises PictureGone."""
+        """A small anomaly map as a PNG file; raises UnknownInspection, PictureGone."""
+        self._digest(inspection)
         return self.history.map(inspection)
 
     def _digest(self, inspection: str) -> str:

@@ -26,6 +26,11 @@ class Store:
         return History(self.database)
 
     @property
+    def reached(self) -> bool:
+        """Whether the database was there once."""
+        return self._database is not None
+
+    @property
     def database(self) -> Database:
         """The database, once it was reached."""
         if self._database is None:

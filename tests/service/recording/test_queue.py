@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 
@@ -13,17 +13,16 @@ class Item:
 
 
 class Reader:
-    """Takes what a queue has, in a thread, and can be held back."""
+    """Takes what a queue has, in a thread."""
 
     def __init__(self, queue: Queue[Item], wait_s: float) -> None:
         self.batches: list[list[int]] = []
-        self.goes_on = Event()
-        self.goes_on.set()
+        self.turns = 0
         self.thread = Thread(target=queue.each_batch, args=(lambda: wait_s, self.write))
         self.thread.start()
 
     def write(self, batch: list[Item]) -> None:
-        self.goes_on.wait(10)
+        self.turns += 1
         if batch:
             self.batches.append([item.number for item in batch])
 
@@ -61,6 +60,15 @@ def test_many_are_written_before_their_time(queue):
     while not reader.batches:
         pass
     assert len(reader.batches[0]) == BATCH
+
+
+def test_nobody_is_woken_for_nothing(queue):
+    assert not queue.flush().done()  # nobody knows yet whether anything can be written
+    reader = Reader(queue, wait_s=60)
+    queue.flush().result(5)
+    turns = reader.turns
+    assert queue.flush().done()
+    assert reader.turns == turns
 
 
 def test_one_who_gave_up_waiting_is_forgotten(queue):
