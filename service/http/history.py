@@ -1,6 +1,7 @@
 """The routes of records: what was inspected, what was kept of it, what persons say of it."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -34,7 +35,6 @@ from onegauge.service.http.options import invalid_option
 from onegauge.service.http.problems import documented
 
 if TYPE_CHECKING:
-    from onegauge.records.history import Entry
     from onegauge.records.record import Record
     from onegauge.service.recording.records import Records
 
@@ -65,37 +65,40 @@ router = APIRouter(
 )
 
 
-@router.get("")
-async def inspections(request: Request, search: Annotated[Search, Query()]) -> InspectedPage:
+@router.get("", response_model=InspectedPage)
+async def inspections(request: Request, search: Annotated[Search, Query()]) -> Response:
     """What was inspected, a page at a time."""
-    page = await records_of(request).ask(lambda records: records.find(search))
-    rows = [Inspected(**_row(found.record, found.verdict)) for found in page.found]
-    return InspectedPage(inspections=rows, next=page.next)
+
+    def page(records: "Records") -> bytes:
+        found = records.find(search)
+        rows = [Inspected(**_row(one.record, one.verdict)) for one in found.found]
+        return InspectedPage(inspections=rows, next=found.next).model_dump_json().encode()
+
+    return _json(await records_of(request).ask(page))
 
 
-@router.get("/{inspection}")
-async def inspection(request: Request, inspection: str) -> Inspection:
+@router.get("/{inspection}", response_model=Inspection)
+async def inspection(request: Request, inspection: str) -> Response:
     """All that is known of an inspection."""
-    return _told(
-        await records_of(request).ask_of_one(lambda records: records.history.get(inspection))
-    )
+    return _json(await records_of(request).ask_of_one(partial(_told, inspection=inspection)))
 
 
 @router.put(
     "/{inspection}/verdict",
+    response_model=Inspection,
     responses=documented(BodyTooLarge, BodyTimeout),
     openapi_extra={"requestBody": _JUDGEMENT},
 )
-async def judge(request: Request, gateway: GatewayDep, inspection: str) -> Inspection:
+async def judge(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """Say what an inspection was; what was said before is kept beside it."""
     judgement = await _read(request, gateway.settings.read_timeout_s)
     by = judgement.by or request.state.access.get("key")
 
-    def say(records: "Records") -> "Entry":
+    def say(records: "Records") -> bytes:
         records.history.judge(inspection, judgement.verdict, by=by, note=judgement.note)
-        return records.history.get(inspection)
+        return _told(records, inspection)
 
-    return _told(await records_of(request).ask_of_one(say))
+    return _json(await records_of(request).ask_of_one(say))
 
 
 @router.get("/{inspection}/picture", response_class=Response, responses=_PICTURE)
@@ -161,8 +164,15 @@ def _row(record: "Record", verdict: str | None) -> dict[str, Any]:
     return {**vars(record), "model": version, "verdict": verdict}
 
 
-def _told(entry: "Entry") -> Inspection:
+def _told(records: "Records", inspection: str) -> bytes:
+    """All that is known of an inspection as JSON, written in the thread that asks for it."""
+    entry = records.history.get(inspection)
     record = entry.record
     normal = Normal(location=record.normal_location, scale=record.normal_scale)
     judgements = [Judgement.model_validate(vars(judgement)) for judgement in entry.judgements]
-    return Inspection(**_row(record, entry.verdict), normal=normal, judgements=judgements)
+    told = Inspection(**_row(record, entry.verdict), normal=normal, judgements=judgements)
+    return told.model_dump_json().encode()
+
+
+def _json(data: bytes) -> Response:
+    return Response(data, media_type="application/json")

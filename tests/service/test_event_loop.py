@@ -227,3 +227,19 @@ def test_many_regions(gauge_repository, large):
     files = [("image", small(large))]
     with observed(Large(), settings(gauge_repository)) as gateway:
         assert gateway.held("POST", "/v1/inspect", files=files) < MOMENT_S
+
+
+def test_records_and_lists_of_them(gauge_repository, large, tmp_path):
+    chosen = settings(gauge_repository, records=f"sqlite:///{tmp_path}/records.db", keep="all")
+    one, many = ([("image", small(large))] * count for count in (1, 40))
+    with observed(Large(), chosen) as gateway:
+        assert gateway.held("POST", "/v1/inspect", files=many, params={"threshold": 3}) < MOMENT_S
+        assert gateway.held("POST", "/v1/inspect", files=one) < MOMENT_S
+        params = {"limit": 500}
+        assert gateway.held("GET", "/v1/inspections", params=params) < MOMENT_S
+        page = gateway.client.get(f"{gateway.url}/v1/inspections", params=params).json()
+        (of_many_regions, *others) = page["inspections"]
+        assert len(others) >= 2 * len(many)
+        path = f"/v1/inspections/{of_many_regions['id']}"
+        assert gateway.held("GET", path) < MOMENT_S
+        assert gateway.held("GET", f"{path}/overlay") < MOMENT_S
