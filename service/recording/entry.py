@@ -6,11 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from onegauge.records.previews import small_map
 from onegauge.records.record import Record, new_id
 from onegauge.schemas import Decision, ReferenceAnswer, RegionAnswer
 from onegauge.service.imaging.image import media_type
-from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
+from onegauge.service.inspection.inquiry import Inquiry, Upload
 from onegauge.service.model.contract import Contract
 
 
@@ -51,8 +54,8 @@ class Taken:
     record: Record  # without regions and references
     regions: Sequence[RegionAnswer]
     references: Sequence[ReferenceAnswer]
-    seen: Seen
-    upload: Upload | None = None  # whose picture is to be kept
+    upload: Upload | None = None  # whose picture is to be kept, with the map (h, w) of it
+    anomaly_map: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -89,12 +92,19 @@ class Taken:
             height=seen.height,
         )
         references = said.explanation.references if said.explanation else ()
-        return cls(record, said.regions, references, seen)
+        return cls(record, said.regions, references)
 
     @property
     def size(self) -> int:
-        """Bytes of the picture."""
-        return 0 if self.upload is None else self.upload.size
+        """Bytes of the picture and its map."""
+        if self.upload is None or self.anomaly_map is None:
+            return 0
+        return self.upload.size + self.anomaly_map.nbytes
+
+    def kept(self, upload: Upload) -> "Taken":
+        """The same with the picture and the map, which later inspections of it do not change."""
+        assert upload.seen is not None
+        return replace(self, upload=upload, anomaly_map=upload.seen.anomaly_map.copy())
 
     def entry(self) -> Entry:
         """What is to be written."""
@@ -103,11 +113,11 @@ class Taken:
             regions=[region.model_dump(mode="json") for region in self.regions],
             references=[reference.model_dump(mode="json") for reference in self.references],
         )
-        if self.upload is None:
+        if self.upload is None or self.anomaly_map is None:
             return Entry(record)
         data = self.upload.read()
         return Entry(
             replace(record, media_type=media_type(data)),
             picture=data,
-            small_map=small_map(self.seen.anomaly_map),
+            small_map=small_map(self.anomaly_map),
         )

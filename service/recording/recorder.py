@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Thread
@@ -67,8 +66,9 @@ class Recorder:
     def _put(self, taken: Taken, upload: Upload) -> None:
         """Append it, with its picture where that is to be kept and there is room."""
         if self._keep.wants(taken.record):
-            if self._queue.has_room(upload.size):
-                taken = replace(taken, upload=upload)
+            kept = taken.kept(upload)
+            if self._queue.has_room(kept.size):
+                taken = kept
             else:
                 self._metrics.lost_record("picture")
         if not self._queue.put(taken):

@@ -112,7 +112,7 @@ def test_what_a_frozen_database_does_not_take_waits_on_disk(
 
 
 def test_what_is_too_much_for_memory_is_counted(gateway, url, normal, defective, held, monkeypatch):
-    monkeypatch.setattr(queue.Queue.__init__, "__defaults__", (5, len(defective)))
+    monkeypatch.setattr(queue.Queue.__init__, "__defaults__", (5, len(defective) + 500))
     client = gateway(records=url, keep="anomalous")
     send(client, normal)
     client.portal.call(client.app.state.gateway.records._recorder._queue.flush)
