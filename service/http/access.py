@@ -1,7 +1,8 @@
 """Who may use a route, and how often: API keys, scopes and rate limits."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from onegauge.service.errors import Forbidden, KeysUnreadable, TooManyRequests, Unauthorized
-from onegauge.service.http.keys import KeyFile, KeyFileError, Scope
+from onegauge.service.http.keys import Key, KeyFile, KeyFileError, Scope
 from onegauge.service.settings import Settings
 
 SCHEME = "HTTPBearer"  # as OpenAPI calls it
@@ -32,6 +33,11 @@ class Access:
         self._limit: RateLimitItem | None = parse(limit) if limit else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
+    @property
+    def open(self) -> bool:
+        """Whether keys are turned off."""
+        return self._keys is None
+
     def keys_unreadable(self) -> bool:
         """Whether the file of the keys cannot be used now."""
         return self._keys is not None and not self._keys.usable()
@@ -45,12 +51,8 @@ class Access:
             return None
         if secret is None:
             raise Unauthorized("Send an API key as 'Authorization: Bearer KEY'.")
-        try:
+        with _read_errors():
             key = self._keys.find(secret)
-        except KeyFileError as exc:
-            raise KeysUnreadable(
-                "The gateway cannot read its API keys and accepts none until it can; see its log."
-            ) from exc
         if key is None:
             raise Unauthorized("The API key is not known, or was revoked.")
         if scope not in key.scopes:
@@ -62,6 +64,23 @@ class Access:
                 retry_after=max(1, ceil(reset - time.time())),
             )
         return key.name
+
+    def named(self, name: str) -> Key | None:
+        """The key of this name, None where there is none; raises KeysUnreadable."""
+        if self._keys is None:
+            return None
+        with _read_errors():
+            return self._keys.named(name)
+
+
+@contextmanager
+def _read_errors() -> Iterator[None]:
+    try:
+        yield
+    except KeyFileError as exc:
+        raise KeysUnreadable(
+            "The gateway cannot read its API keys and accepts none until it can; see its log."
+        ) from exc
 
 
 async def allow(request: Request, scope: Scope) -> None:

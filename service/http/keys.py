@@ -62,11 +62,18 @@ class KeyFile:
 
         Raises KeyFileError when the file could last be read longer than KEEP_S ago.
         """
+        digest = sha256(secret.encode()).hexdigest()
+        found = [key for key in self._now() if compare_digest(key.digest, digest)]
+        return found[0] if found else None
+
+    def named(self, name: str) -> Key | None:
+        """The key of this name, None where there is none; raises KeyFileError as `find`."""
+        return next((key for key in self._now() if key.name == name), None)
+
+    def _now(self) -> list[Key]:
         if not self.usable() and self._clock() - self._read_at >= KEEP_S:
             raise KeyFileError(self._problem)
-        digest = sha256(secret.encode()).hexdigest()
-        found = [key for key in self._keys if compare_digest(key.digest, digest)]
-        return found[0] if found else None
+        return self._keys
 
     def usable(self) -> bool:
         """Whether the file, read anew if it has changed, can be used now."""

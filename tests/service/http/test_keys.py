@@ -26,6 +26,15 @@ def test_key_is_found_by_itself_and_the_file_does_not_have_it(file):
     assert len(first) > 40
 
 
+def test_key_is_found_by_its_name_as_long_as_it_is_in_the_file(file):
+    secret = add_key(file, "press-3", ["inspect"])
+    keys = KeyFile(file)
+    assert keys.named("press-3") == keys.find(secret)
+    assert keys.named("press-4") is None
+    file.write_text("")
+    assert keys.named("press-3") is None
+
+
 def test_file_is_its_owners_alone(file):
     add_key(file, "press-3", ["inspect"])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -96,6 +105,8 @@ def test_no_key_outlives_a_file_that_cannot_be_used_by_more_than_a_minute(file, 
     clock.now = 1000 + asked_at[-1]
     with pytest.raises(KeyFileError):
         keys.find(secret)
+    with pytest.raises(KeyFileError):
+        keys.named("press-3")
 
 
 def test_mended_file_is_good_at_once(file):
