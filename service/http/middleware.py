@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from random import getrandbits
 from time import perf_counter
 
@@ -11,18 +12,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from onegauge.service.observe.metrics import Metrics
 
 REQUEST_ID_HEADER = "X-Request-Id"
-# Browsers shall neither store, frame nor guess at an answer.
+# Browsers shall neither frame nor guess at an answer, nor store one that does not say how long.
 _SECURITY = (
-    (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
+_NO_STORE = (b"cache-control", b"no-store")
 _POLICY = b"default-src 'none'; frame-ancestors 'none'"
 # The page of /docs runs a script of its own, which draws with images of its own.
 _DOCS_POLICY = (
     b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     b"img-src 'self' data:; frame-ancestors 'none'"
+)
+_REVIEW_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 _log = logging.getLogger("onegauge.access")
@@ -52,12 +56,10 @@ class Middleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                policy = _DOCS_POLICY if scope["path"].startswith("/docs") else _POLICY
                 message["headers"] = [
                     *message["headers"],
                     (REQUEST_ID_HEADER.lower().encode(), request_id.encode()),
-                    (b"content-security-policy", policy),
-                    *_SECURITY,
+                    *_headers_beside(message["headers"], scope["path"]),
                 ]
             await send(message)
 
@@ -75,6 +77,18 @@ class Middleware:
                 **access,
             }
             _log.info("request", extra={"fields": fields})
+
+
+def _headers_beside(given: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
+    """What tells a browser how to treat an answer with these headers."""
+    policy, referrer = _POLICY, b"no-referrer"
+    if path.startswith("/docs"):
+        policy = _DOCS_POLICY
+    elif path.startswith("/review"):
+        # a form that is sent without a referrer would not say which origin it comes from
+        policy, referrer = _REVIEW_POLICY, b"same-origin"
+    headers = [(b"content-security-policy", policy), (b"referrer-policy", referrer), *_SECURITY]
+    return headers if any(name == _NO_STORE[0] for name, _ in given) else [*headers, _NO_STORE]
 
 
 def _request_id(headers: Headers) -> str:

@@ -69,5 +69,6 @@ def test_browsers_are_told_to_make_nothing_of_an_answer(client):
     headers = client.get("/healthz").headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert "script-src 'self'" in client.get("/docs").headers["Content-Security-Policy"]
