@@ -89,6 +89,13 @@ def encode_map(
     return EncodedMap(encoding, *size, data)
 
 
+def layer(levels: NDArray[np.uint8]) -> bytes:
+    """A PNG that is laid over a picture to colour it, of the grey levels (h, w) of its map."""
+    opacity = np.rint(_table(_OPACITY)).astype(np.uint8)  # (256,)
+    rgba = np.concatenate([colours(), opacity[:, None]], 1)  # (256, 4)
+    return _png(Image.fromarray(rgba[levels]))
+
+
 def fitting_size(size: Size, max_pixels: int) -> Size:
     """`size` divided by the smallest whole number that keeps to `max_pixels`; no side below 1.
 

@@ -27,13 +27,20 @@ class Explainer:
     usual: NDArray[np.float16]  # (N, M) what a distance to each is divided by
     places: NDArray[np.int32]  # (N, M) pixels of the map, row by row, that each was seen at
     origins: Sequence[Origin]  # (N,)
+    thumbnails: Sequence[bytes]  # (N,) JPEG
 
     @classmethod
     def of(cls, library: Library) -> Self:
         """From the library of the version."""
         pictures = library.pictures[library.references].tolist()
         origins = [library.origins[picture] for picture in pictures]
-        return cls(library.memories, library.usual, library.places, origins)
+        return cls(library.memories, library.usual, library.places, origins, library.thumbnails)
+
+    def reference(self, name: str) -> tuple[Origin, bytes] | None:
+        """The normal image of an id, and its thumbnail; None where there is none."""
+        rows = (row for row, origin in enumerate(self.origins) if origin.id == name)
+        row = next(rows, None)
+        return None if row is None else (self.origins[row], self.thumbnails[row])
 
     def explanation(self, insight: Insight) -> Explanation:
         """The normal images that look most like one image (B = 1).

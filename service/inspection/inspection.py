@@ -27,6 +27,7 @@ from onegauge.service.errors import ImageError
 from onegauge.service.imaging.image import InputImage, read_image, read_original
 from onegauge.service.imaging.tiles import Mosaic, TiledPicture, Tiling
 from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
+from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
 from onegauge.service.inspection.judge import Judge
 from onegauge.service.inspection.libraries import Libraries
@@ -92,6 +93,10 @@ class Inspection:
         return Answer(
             model=ModelVersion(name=contract.name, version=contract.version), results=results
         )
+
+    async def explainer(self, model: Model) -> Explainer:
+        """What explains the answers of a version; raises InvalidOption and ContractError."""
+        return await self._libraries.explainer(model.contract)
 
     async def _read_mask(self, inquiry: Inquiry, contract: Contract) -> NDArray[np.bool_] | None:
         mask, max_pixels = inquiry.mask, self._settings.max_pixels

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from onegauge.schemas import Answer
 from onegauge.service.errors import BackendFailed, BackendUnavailable
+from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.inspection.shadow import Shadow
@@ -56,6 +57,17 @@ class Inspector:
         if self._versions.shadow:
             self._shadow.compare(self._versions.shadow, inquiry, answer)
         return answer
+
+    async def explain(self, inquiry: Inquiry) -> Answer:
+        """Look at images once more, by the version that is served now; nothing is counted.
+
+        Raises InvalidOption and BackendError.
+        """
+        return await self._inspection.answer(inquiry, self._versions.current())
+
+    async def explainer(self) -> Explainer:
+        """The normal images of the version that is served; raises as `explain`."""
+        return await self._inspection.explainer(self._versions.current())
 
     async def stop(self) -> None:
         """Give up what goes on after the answers."""

@@ -9,6 +9,7 @@ from onegauge.service.inspection.anomaly_map import (
     colours,
     encode_map,
     fitting_size,
+    layer,
     strips,
 )
 
@@ -91,6 +92,18 @@ def test_colours_rise_in_lightness_so_that_nobody_needs_to_tell_red_from_green()
     assert (np.diff(shown) > -0.3).all()  # but for rounding
     assert shown[-1] - shown[64] > 30, "twice the threshold is far from the threshold"
     assert shown[64] - shown[0] > 20, "as is the threshold from where colour begins"
+
+
+def test_a_layer_over_a_picture_is_the_overlay():
+    levels = np.linspace(0, 255, 256).astype(np.uint8).reshape(16, 16)
+    picture = Image.new("RGB", (16, 16), (90, 120, 60))
+    laid = Image.open(BytesIO(layer(levels)))
+    picture.paste(laid, (0, 0), laid)
+    values = (levels / 255 * 2).astype(np.float32)
+    original = Image.new("RGB", (16, 16), (90, 120, 60))
+    overlay = encode_map(values, (16, 16), "overlay", original, lossless=True)
+    expected = np.asarray(Image.open(BytesIO(overlay.data)), int)
+    assert abs(np.asarray(picture, int) - expected).max() <= 1
 
 
 def test_overlay_is_lossless_where_it_is_asked_for():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from fastapi.testclient import TestClient
 from onegauge.export.session import Session
 from onegauge.library.library import Library, Origin, load
 from onegauge.library.likeness import Embedding, distances
+from onegauge.schemas import Options
 from onegauge.service.imaging.image import read_image
 from onegauge.service.inspection.explainer import Explainer
+from onegauge.service.inspection.inquiry import Inquiry, Upload
 from onegauge.service.inspection.regions import Region
 from onegauge.service.model.outputs import Insight
 from tests.service.inspection.masked import post as post_masked
@@ -154,7 +157,7 @@ def explainer() -> Explainer:
     usual = np.array([[1, 1], [4, 1]], np.float16)
     places = np.array([[0, 8], [23, 11]], np.int32)
     origins = [Origin(name, digest * 64, 60, 80, 0) for name, digest in (("a", "a"), ("b", "b"))]
-    return Explainer(memories, usual, places, origins)
+    return Explainer(memories, usual, places, origins, (b"of a", b"of b"))
 
 
 def insight(peak: tuple[float, float], weights: tuple[float, float] = (0.7, 0.3)) -> Insight:
@@ -187,3 +190,27 @@ def test_the_box_is_of_the_nearest_memory_in_the_picture_that_it_is_of(
 def test_what_must_not_be_compared_with_is_not_told(explainer):
     explained = explainer.explanation(insight((0, 0), (1, 0)))
     assert [reference.origin for reference in explained.references] == ["a"]
+
+
+def test_a_reference_is_found_by_its_id_with_its_thumbnail(explainer):
+    assert explainer.reference("b" * 12) == (explainer.origins[1], b"of b")
+    assert explainer.reference("c" * 12) is None
+
+
+def decisions(client: TestClient) -> list[str]:
+    lines = client.get("/metrics").text.splitlines()
+    return [line for line in lines if line.startswith("onegauge_decisions_total")]
+
+
+def test_looking_again_says_the_same_and_counts_nothing(client, product_tree):
+    file = defective(product_tree)[0]
+    (before,) = inspect(client, [file], explain=True)
+    gateway, data = client.app.state.gateway, file.read_bytes()
+    counted = decisions(client)
+    inquiry = Inquiry(
+        [Upload(file.name, len(data), len(data), [data])], Options(explain=True), {}, inf
+    )
+    (again,) = client.portal.call(gateway.inspector.explain, inquiry).results
+    told = again.model_dump(mode="json")
+    assert {**told, "timing_ms": None} == {**before, "timing_ms": None}
+    assert decisions(client) == counted
