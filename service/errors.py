@@ -12,8 +12,10 @@ Problem
 │   ├── MalformedBody         400
 │   ├── Unauthorized          401  no API key, or one that is not known
 │   ├── Forbidden             403  the API key is not good for this
+│   ├── CrossOrigin           403  a form of another site
 │   ├── RecordsOff            404  the gateway keeps no records
 │   ├── NoInspection          404  no record has the id, or its picture was not kept
+│   ├── UnknownReference      404  the version that is served has no such normal image
 │   ├── NotAcceptable         406  the answer cannot have the form that is asked for
 │   ├── BodyTimeout           408  the body did not arrive in time
 │   ├── BodyTooLarge          413
@@ -130,6 +132,12 @@ class Forbidden(RequestError):
     status, reason, title = 403, "forbidden", "API key without the scope"
 
 
+class CrossOrigin(RequestError):
+    """The request changes something and was not sent by a page of this gateway."""
+
+    status, reason, title = 403, "cross-origin", "Request of another site"
+
+
 class RecordsOff(RequestError):
     """The gateway keeps no records."""
 
@@ -140,6 +148,12 @@ class NoInspection(RequestError):
     """No record has the id, or what is asked for was not kept of it."""
 
     status, reason, title = 404, "unknown-inspection", "No such inspection"
+
+
+class UnknownReference(RequestError):
+    """The version that is served has no normal image of this id."""
+
+    status, reason, title = 404, "unknown-reference", "No such normal image"
 
 
 class NotAcceptable(RequestError):

@@ -76,14 +76,19 @@ async def _on_problem(request: Request, exc: Exception) -> Response:
 
 
 async def _on_records_error(request: Request, exc: Exception) -> Response:
-    """Tell what a client has asked wrong; what else is wrong with the records is in the log."""
-    if isinstance(exc, UnknownInspection | PictureGone):
-        return await _on_problem(request, NoInspection(f"{exc}."))
-    if isinstance(exc, InvalidCursor):
-        return await _on_problem(request, InvalidOption(f"after: {exc}"))
-    _log.warning("records cannot be read", extra={"fields": {"detail": str(exc)}})
+    assert isinstance(exc, RecordsError)
+    return await _on_problem(request, problem_of(exc))
+
+
+def problem_of(error: RecordsError) -> Problem:
+    """What a client has asked wrong; what else is wrong with the records is in the log."""
+    if isinstance(error, UnknownInspection | PictureGone):
+        return NoInspection(f"{error}.")
+    if isinstance(error, InvalidCursor):
+        return InvalidOption(f"after: {error}")
+    _log.warning("records cannot be read", extra={"fields": {"detail": str(error)}})
     detail = "The records cannot be reached now; inspections go on. See the gateway's log."
-    return await _on_problem(request, RecordsUnreachable(detail))
+    return RecordsUnreachable(detail)
 
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from typing import TypeVar
 
 from anyio import to_thread
@@ -121,6 +122,11 @@ class Records:
                 f"the picture of {inspection} was not kept: ONEGAUGE_KEEP says which are"
             )
         return digest
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What all gateways with these records know; raises RecordsUnavailable."""
+        return self._store.database.secret("sessions")
 
     @property
     def history(self) -> History:
