@@ -4,6 +4,7 @@ imaging      encoded bytes → upright RGB pixels, the one reader for serving an
 model        pixels → the graph's outputs: its contract, its versions, and what runs it
 inspection   one request's images → decisions, regions and anomaly maps
 http         a connection → a request → an answer
+review       the page on which people look at what was inspected
 observe      metrics, drift, spans and logs
 app, server  all of it as an application and as a process; settings, errors and threads beside
 """

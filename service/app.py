@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from onegauge.service.errors import needed_by
 from onegauge.service.http import history, lookout
-from onegauge.service.http.gateway import Gateway
+from onegauge.service.http.gateway import Gateway, records_of
 from onegauge.service.http.middleware import Middleware
 from onegauge.service.http.problems import add_problem_handlers
 from onegauge.service.http.routes import inspections, router
@@ -71,6 +71,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.include_router(router)
     app.include_router(lookout.router)
     app.include_router(history.router)
+    _add_review(app, records)
     add_problem_handlers(app)
     return app
 
@@ -94,3 +95,13 @@ def _records(settings: Settings, metrics: Metrics) -> "Records | None":
     with needed_by("ONEGAUGE_RECORDS", "records"):
         from onegauge.service.recording.records import Records
     return Records(settings, metrics)
+
+
+def _add_review(app: FastAPI, records: "Records | None") -> None:
+    """Have the review page, which says why there is none where no records are kept."""
+    if not records:
+        app.add_api_route("/review", records_of, include_in_schema=False)
+        return
+    with needed_by("ONEGAUGE_RECORDS", "records"):
+        from onegauge.service.review.routes import add_review
+    add_review(app)

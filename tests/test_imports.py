@@ -18,6 +18,7 @@ FLOORS = (
     {"service.inspection"},
     {"service.recording"},
     {"service.http"},
+    {"service.review"},
     {"service.app"},
     {"service.server"},
     {"training.errors"},

@@ -1,0 +1,68 @@
+"""What lies before somebody who reviews: the inspections that were found, and one of them."""
+
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from onegauge.records.history import Entry, Found, History, Page
+from onegauge.records.search import Filter
+from onegauge.service.review.search import Search
+from onegauge.service.review.visitor import HOME
+
+VIEWS = 12  # other pictures of the same part
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A page of the list, and the inspection that is looked at, None where nothing was found."""
+
+    search: Search
+    page: Page
+    lines: list[str]
+    entry: Entry | None = None
+    views: tuple[Found, ...] = ()  # of the same part
+    previous: str | None = None
+    next: str | None = None
+
+    def address(self, inspection: str, **changes: str | None) -> str:
+        """Of another inspection, with the page of the list that it is on."""
+        after = self.search.after
+        if inspection not in [found.record.id for found in self.page.found]:
+            after = self.page.next if inspection == self.next else None
+        return self.search.address(f"{HOME}/{inspection}", **{"after": after, **changes})
+
+    @property
+    def ahead(self) -> str | None:
+        """The next inspection, if its picture is there to be fetched in advance."""
+        kept = [found.record.id for found in self.page.found if found.record.picture]
+        return self.next if self.next in kept else None
+
+    @property
+    def further(self) -> str | None:
+        """The address of the list's next page."""
+        return self.search.address(HOME, after=self.page.next) if self.page.next else None
+
+
+def lay_out(history: History, search: Search, zone: tzinfo, inspection: str | None) -> Desk:
+    """Find what is looked for, and show one: the first where none is named.
+
+    Raises UnknownInspection, InvalidCursor and RecordsUnavailable.
+    """
+    which = search.filter(zone)
+    page = history.find(which, order=search.order, after=search.after)
+    lines = history.lines()
+    if inspection is None:
+        if not page.found:
+            return Desk(search, page, lines)
+        inspection = page.found[0].record.id
+    entry = history.get(inspection)
+    around = history.around(inspection, which, order=search.order)
+    views = views_of(history, entry)
+    return Desk(search, page, lines, entry, views, around.previous, around.next)
+
+
+def views_of(history: History, entry: Entry) -> tuple[Found, ...]:
+    """The newest other inspections of the same part."""
+    if entry.record.part is None:
+        return ()
+    found = history.find(Filter(part=entry.record.part), limit=VIEWS + 1).found
+    return tuple(view for view in found if view.record.id != entry.record.id)[:VIEWS]

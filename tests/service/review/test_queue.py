@@ -1,0 +1,225 @@
+import re
+
+import pytest
+
+from onegauge.records.record import Judgement
+from tests.service.review.conftest import FORM
+
+NASTY = "<script>alert(1)</script>\"'&"
+
+
+def shown(page: str) -> str:
+    """The id of the inspection that a page shows."""
+    return re.search(r'action="/review/([0-9a-f]{32})/verdict"', page)[1]
+
+
+def listed(page: str) -> list[str]:
+    tiles = re.findall(r'<a class="tile [^"]*" href="/review/([0-9a-f]{32})', page)
+    return list(dict.fromkeys(tiles))
+
+
+def test_the_first_page_names_the_part_of_each_inspection(review):
+    made = [review.add(number) for number in range(3)]
+    page = review.client.get("/review").text
+    assert all(record.part in page for record in made)
+    assert listed(page) == [record.id for record in reversed(made)]
+    assert shown(page) == made[-1].id
+
+
+def test_the_nearest_to_the_threshold_come_first_where_that_is_asked(review):
+    far, near, over = (review.add(n, score=score) for n, score in enumerate((0.1, 0.99, 1.4)))
+    page = review.client.get("/review?order=nearest").text
+    assert listed(page) == [near.id, over.id, far.id]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("part=4712", [1]),
+        ("part=+4712+", [1]),
+        ("line=press-4", [1, 2]),
+        ("decision=anomalous", [2]),
+        ("verdict=confirmed", [0]),
+        ("verdict=none", [1, 2]),
+        ("min_score=0.5", [1, 2]),
+        ("max_score=0.5", [0]),
+        ("since=2025-03-03T06:00:01&until=2025-03-03T06:00:02", [1]),
+        ("part=&line=&decision=&verdict=&since=&min_score=", [0, 1, 2]),
+        ("part=%27+OR+1%3D1", []),
+    ],
+)
+def test_a_search_finds_what_is_like_that(review, query, found):
+    made = [
+        review.add(0, part="4711", line="press-3", score=0.1),
+        review.add(1, part="4712", line="press-4", score=0.8),
+        review.add(2, part="4713", line="press-4", score=1.3, decision="anomalous"),
+    ]
+    review.history.judge(made[0].id, "confirmed", by="Ben")
+    page = review.client.get(f"/review?{query}").text
+    assert listed(page) == [made[number].id for number in reversed(found)]
+
+
+@pytest.mark.parametrize(
+    "query", ["min_score=high", "order=random", "since=today", "part=" + "x" * 129]
+)
+def test_a_search_that_means_nothing_is_told_so(review, query):
+    answer = review.client.get(f"/review?{query}")
+    assert answer.status_code == 422
+    assert query.partition("=")[0] in answer.text
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_times_are_those_of_who_looks(review):
+    review.add(0)
+    review.client.cookies.set("onegauge_zone", "Europe%2FBerlin", path="/review")
+    page = review.client.get("/review?since=2025-03-03T06:59&until=2025-03-03T07:01").text
+    assert "2025-03-03 07:00:00 CET" in page
+    review.client.cookies.set("onegauge_zone", "..%2F..%2Fetc%2Fpasswd", path="/review")
+    assert "06:00:00 UTC" in review.client.get("/review").text
+
+
+def test_a_long_list_goes_on_and_keeps_what_is_looked_for(review):
+    made = [review.add(number, line="press-3") for number in range(60)]
+    first = review.client.get("/review?line=press-3").text
+    assert len(listed(first)) == 50
+    further = re.search(r'class="further" href="([^"]+)"', first)[1].replace("&amp;", "&")
+    second = review.client.get(further).text
+    assert listed(second) == [record.id for record in reversed(made[:10])]
+    last = review.client.get(f"/review/{listed(first)[-1]}?line=press-3").text
+    on = re.search(r'href="([^"]+)" data-key="j"', last)[1].replace("&amp;", "&")
+    assert listed(review.client.get(on).text) == listed(second)
+
+
+def test_a_verdict_is_kept_with_who_and_why_and_the_next_is_shown(review):
+    older, newer = review.add(0), review.add(1)
+    address = review.judge(newer.id, "unclear", note="burr?", then=f"/review/{older.id}?line=press")
+    assert address == f"/review/{older.id}?line=press&judged={newer.id}"
+    (said,) = review.history.get(newer.id).judgements
+    assert said == Judgement(newer.id, said.time, "unclear", "Anna", "burr?")
+    page = review.client.get(address).text
+    assert shown(page) == older.id
+    assert f'action="/review/{newer.id}/undo"' in page
+
+
+def test_the_form_of_a_verdict_leads_to_the_next_one(review):
+    made = [review.add(number) for number in range(3)]
+    page = review.client.get("/review?verdict=none").text
+    then = re.search(r'name="then" value="([^"]+)"', page)[1].replace("&amp;", "&")
+    assert then == f"/review/{made[1].id}?verdict=none"
+
+
+def test_who_is_kept_for_the_next_verdict(review):
+    made = review.add()
+    review.judge(made.id, "confirmed", by=" Änne\n Müller ")
+    assert 'value="Änne Müller"' in review.client.get("/review").text
+
+
+def test_a_note_is_kept_as_far_as_a_database_takes_it(review):
+    made = review.add()
+    review.judge(made.id, "unclear", note=" burr\0\r\n" + "x" * 600)
+    (said,) = review.history.get(made.id).judgements
+    assert said.note == "burr" + "x" * 496
+
+
+def test_a_verdict_is_taken_back_and_the_history_stays(review):
+    made = review.add()
+    review.judge(made.id, "missed")
+    data = {"then": f"/review/{made.id}"}
+    path = f"/review/{made.id}/undo"
+    answer = review.client.post(path, data=data, headers=FORM, follow_redirects=False)
+    assert answer.headers["Location"] == f"/review/{made.id}"
+    assert [said.verdict for said in review.history.get(made.id).judgements] == ["missed", None]
+    assert "Taken back" in review.client.get(f"/review/{made.id}").text
+
+
+@pytest.mark.parametrize("fields", [{"verdict": "good"}, {"by": " \n"}, {"verdict": ""}])
+def test_what_is_no_verdict_is_refused(review, fields):
+    made = review.add()
+    data = {"verdict": "confirmed", "by": "Anna"} | fields
+    answer = review.client.post(f"/review/{made.id}/verdict", data=data, headers=FORM)
+    assert answer.status_code == 422
+    assert review.history.get(made.id).judgements == []
+
+
+@pytest.mark.parametrize(("decision", "off"), [("normal", "false_alarm"), ("anomalous", "missed")])
+def test_a_verdict_that_cannot_be_is_not_offered(review, decision, off):
+    review.add(decision=decision)
+    buttons = re.findall(
+        r'<button name="verdict" value="(\w+)"[^>]*?( disabled)?>',
+        review.client.get("/review").text,
+    )
+    assert [name for name, disabled in buttons if disabled] == [off]
+
+
+def test_other_pictures_of_the_same_part_are_beside_it(review):
+    left, right, _ = (review.add(n, part=part) for n, part in enumerate(("4711", "4711", "4712")))
+    page = review.client.get(f"/review/{right.id}").text
+    assert left.id in page.partition("Other pictures of 4711")[2]
+
+
+@pytest.mark.parametrize("path", ["{}", "{}/print", "{}/comparison"])
+def test_an_id_that_no_inspection_has_is_told_so(review, path):
+    answer = review.client.get(f"/review/{path.format('0' * 32)}")
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("of", ["", "/picture", "/layer", "/thumbnail", "/print", "/comparison"])
+def test_no_other_id_reaches_anything(review, of):
+    for path in ("..%2F..%2Fetc%2Fpasswd", "%00", "static/..%2Froutes.py", "A" * 32, "0" * 31):
+        assert review.client.get(f"/review/{path}{of}").status_code in (404, 422), path
+
+
+def test_nothing_that_came_with_an_image_is_taken_for_html(review):
+    made = review.add_seen(part=NASTY, line=NASTY, filename=NASTY, request_id="x", key=NASTY)
+    review.judge(made.id, "unclear", note=NASTY, by=NASTY)
+    for path in (
+        "/review",
+        f"/review/{made.id}",
+        f"/review/{made.id}/print",
+        f"/review?part={NASTY}",
+    ):
+        page = review.client.get(path, params={"judged": made.id}).text
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_an_empty_page_says_so(review):
+    assert "Nothing has been inspected yet." in review.client.get("/review").text
+    assert "No inspection is like that." in review.client.get("/review?part=1").text
+
+
+def test_the_printed_page_names_what_proves_the_decision(review):
+    made = review.add_seen(
+        part="4711", score=1.2345, decision="anomalous", model_digest="c0ffee" * 8
+    )
+    review.judge(made.id, "confirmed", note="scratch at the rim")
+    page = review.client.get(f"/review/{made.id}/print").text
+    for told in (
+        "4711",
+        "1.2345",
+        "c0ffee" * 8,
+        made.picture,
+        made.id,
+        "Anna",
+        "scratch at the rim",
+    ):
+        assert told in page
+
+
+def test_a_browser_may_load_nothing_from_elsewhere(review):
+    headers = review.client.get("/review").headers
+    policy = dict(rule.split(" ", 1) for rule in headers["Content-Security-Policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cache-Control"] == "no-store"
