@@ -1,0 +1,295 @@
+"""The page in a real browser, on a gateway with the bundled model."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from onegauge.service.http.keys import add_key
+from tests.service.served import served
+
+ROOT = Path(__file__).parents[3]
+SAMPLES = sorted((ROOT / "docs" / "samples").glob("*.jpg"))
+AXE = Path(__file__).parent / "axe.min.js"
+CHROMIUM = shutil.which("chromium")
+ZONE = {"name": "onegauge_zone", "value": "UTC", "domain": "127.0.0.1", "path": "/review"}
+WIDE, TABLET = {"width": 1280, "height": 800}, {"width": 768, "height": 1024}
+ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"&{{7*7}}"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+@dataclass
+class Line:
+    """A gateway that inspects, and remembers all pictures."""
+
+    url: str
+
+    def inspect(self, sample: Path, **options: str) -> dict:
+        """The decision on a sample."""
+        name = options.pop("filename", sample.name)
+        files = [("image", (name, sample.read_bytes()))]
+        answer = httpx.post(f"{self.url}/inspect", params=options, files=files, timeout=60)
+        return answer.json()["results"][0]
+
+    def found(self, **search: str) -> list[dict]:
+        """What the API finds."""
+        return httpx.get(f"{self.url}/v1/inspections", params=search).json()["inspections"]
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """One that has inspected the samples, two views of each part."""
+    records = tmp_path_factory.mktemp("records") / "records.db"
+    with served(ROOT / "model_repository", records=f"sqlite:///{records}", keep="all") as url:
+        line = Line(url)
+        for number, sample in enumerate(SAMPLES):
+            line.inspect(sample, part=f"47{11 + number // 2}", line=f"press-{3 + number % 2}")
+        yield line
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []  # which root cannot have
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Opened]:
+    """Opens pages in a browser that knows nothing yet, and wants none of its rules broken."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(**options: object) -> Page:
+        context = browser.new_context(**{"viewport": WIDE, "locale": "en-GB", **options})
+        context.add_cookies([ZONE])  # else the first page is loaded twice
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message) or dialog.dismiss())
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def shown(page: Page) -> str:
+    """The id of the inspection that a page shows."""
+    return re.search(r"/review/([0-9a-f]{32})/verdict", page.content())[1]
+
+
+def press(page: Page, key: str) -> None:
+    """Press a key that leads to another page, and wait for it."""
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press(key)
+
+
+def take_a_name(page: Page) -> None:
+    """Say who looks, which is asked for at the first verdict."""
+    page.keyboard.press("u")
+    expect(page.locator("input[name=by]")).to_be_focused()
+    page.keyboard.type("Anna")
+    page.keyboard.press("Escape")
+
+
+def test_all_is_done_by_keys(line, opened):
+    page = opened()
+    page.goto(f"{line.url}/review?verdict=none&decision=anomalous")
+    take_a_name(page)
+    first = shown(page)
+    press(page, "c")
+    second = shown(page)
+    assert second != first
+    press(page, "f")
+    third = shown(page)
+    said = {one["id"]: one["verdict"] for one in line.found()}
+    assert (said[first], said[second], said[third]) == ("confirmed", "false_alarm", None)
+    press(page, "z")
+    assert shown(page) == second
+    press(page, "j")
+    assert shown(page) == third
+    press(page, "k")
+    assert shown(page) == second
+    page.keyboard.press("m")  # which an anomalous image cannot be
+    page.keyboard.press("n")
+    page.keyboard.type("jkfcu, burr?")
+    page.keyboard.press("Enter")
+    assert shown(page) == second
+    page.keyboard.press("Escape")
+    press(page, "u")
+    (told,) = (one for one in line.found(verdict="unclear") if one["id"] == second)
+    detail = httpx.get(f"{line.url}/v1/inspections/{told['id']}").json()
+    assert [one["verdict"] for one in detail["judgements"]] == ["false_alarm", None, "unclear"]
+    assert (detail["judgements"][-1]["by"], detail["judgements"][-1]["note"]) == (
+        "Anna",
+        "jkfcu, burr?",
+    )
+
+
+def test_the_overlay_is_switched_and_stays_so(line, opened):
+    page = opened()
+    page.goto(f"{line.url}/review?decision=anomalous")
+    layer = page.locator(".picture .layer")
+    expect(layer).to_be_visible()
+    page.keyboard.press("o")
+    expect(layer).to_be_hidden()
+    press(page, "j")
+    expect(layer).to_be_hidden()
+    page.get_by_text("Overlay").click()
+    expect(layer).to_be_visible()
+
+
+def test_pictures_are_shown_beside_what_is_normal(line, opened):
+    page = opened()
+    part = next(one["part"] for one in line.found(decision="anomalous"))
+    page.goto(f"{line.url}/review?decision=anomalous&part={part}")
+    references = page.locator(".references img")
+    expect(references).to_have_count(3)
+    expect(page.locator(".pairs svg").first).to_be_visible()
+    for image in (*page.locator("img").all(), *references.all()):
+        assert image.evaluate("one => one.complete && one.naturalWidth > 0")
+    for image in page.locator("svg image").all():
+        address = image.get_attribute("href")
+        answer = page.request.get(f"{line.url}{address}")
+        assert answer.ok
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-type"] in ("image/jpeg", "image/png")
+    expect(page.get_by_text(f"Other pictures of {part}")).to_be_visible()
+
+
+def test_the_newest_pictures_come_by_themselves(line, opened):
+    page = opened()
+    page.goto(f"{line.url}/review/lines")
+    line.inspect(SAMPLES[0], part="live-1", line="press-3")
+    newest = page.locator("[data-line='press-3'] li").first
+    expect(newest).to_contain_text("live-1", timeout=8000)
+    assert newest.locator("img").evaluate("one => one.decode().then(() => true)")
+
+
+def test_no_script_that_came_with_an_image_runs(line, opened):
+    told = line.inspect(SAMPLES[0], part=ATTACK, line=ATTACK[:60], filename=f"{ATTACK}.jpg")
+    id_ = told["inspection"]
+    verdict = {"verdict": "unclear", "by": ATTACK[:60], "note": ATTACK}
+    httpx.put(f"{line.url}/v1/inspections/{id_}/verdict", json=verdict).raise_for_status()
+    page = opened()
+    paths = ("", f"/{id_}", f"/{id_}/print", f"/{id_}?judged={id_}", "/lines")
+    for path in paths:
+        page.goto(f"{line.url}/review{path}", wait_until="load")
+        assert page.locator("img[onerror]").count() == 0
+        assert "{{7*7}}" in page.content()
+        assert "49" not in page.title()
+
+
+def test_another_site_cannot_judge_in_somebodys_name(line, browser):
+    target = line.found()[0]["id"]
+    context = browser.new_context()
+    form = (
+        f'<form method="post" action="{line.url}/review/{target}/verdict">'
+        '<input name="verdict" value="missed"><input name="by" value="Eve"></form>'
+        "<script>document.forms[0].submit()</script>"
+    )
+    context.route(
+        "http://evil.example/**", lambda route: route.fulfill(body=form, content_type="text/html")
+    )
+    page = context.new_page()
+    with page.expect_response(f"**/review/{target}/verdict") as refused:
+        page.goto("http://evil.example/")
+    assert refused.value.status == 403
+    judgements = httpx.get(f"{line.url}/v1/inspections/{target}").json()["judgements"]
+    assert "Eve" not in [one["by"] for one in judgements]
+    context.close()
+
+
+def test_who_logs_in_is_known_and_who_logs_out_is_not(gauge_repository, tmp_path, opened):
+    keys = tmp_path / "keys"
+    secret = add_key(keys, "shift-1", ["review"])
+    records = f"sqlite:///{tmp_path}/records.db"
+    with served(gauge_repository, records=records, api_keys=keys) as url:
+        page = opened()
+        page.goto(f"{url}/review?part=4711")
+        page.keyboard.type(secret)
+        press(page, "Enter")
+        assert page.url == f"{url}/review?part=4711"
+        expect(page.get_by_text("shift-1")).to_be_visible()
+        assert page.evaluate("document.cookie").count("onegauge_session") == 0
+        page.get_by_text("Log out").click()
+        page.goto(f"{url}/review")
+        expect(page.get_by_label("API key")).to_be_focused()
+        page.goto("about:blank")
+
+
+def test_a_language_is_switched(line, opened):
+    page = opened(locale="de-DE")
+    page.goto(f"{line.url}/review?decision=normal")
+    expect(page.get_by_role("link", name="Prüfliste")).to_be_visible()
+    page.get_by_role("link", name="EN", exact=True).click()
+    expect(page.get_by_role("link", name="Queue")).to_be_visible()
+    assert page.url == f"{line.url}/review?decision=normal"
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(WIDE, "light"), (TABLET, "dark")], ids=["wide", "tablet"]
+)
+def test_everybody_can_read_and_use_it(line, opened, size, scheme):
+    page = opened(viewport=size, color_scheme=scheme, bypass_csp=True)
+    anomalous = line.found(decision="anomalous")[0]["id"]
+    for path in (f"/{anomalous}", f"/{anomalous}/print", "?part=no-such-part", "/lines", "/login"):
+        page.goto(f"{line.url}/review{path}", wait_until="load")
+        page.add_script_tag(path=AXE)
+        found = page.evaluate("axe.run()")["violations"]
+        told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+        assert told == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_no_target_is_too_small_for_a_finger(line, opened):
+    page = opened(viewport=TABLET, has_touch=True)
+    page.goto(f"{line.url}/review?decision=anomalous")
+    targets = "button:visible, a:visible, input:visible:not([type=checkbox]), select:visible"
+    sizes = [box for one in page.locator(targets).all() if (box := one.bounding_box())]
+    assert len(sizes) > 20
+    assert min(box["height"] for box in sizes) >= 44
+
+
+@pytest.mark.drill
+def test_two_hundred_images_are_reviewed_without_a_mouse(line, opened):
+    for number in range(200):
+        line.inspect(SAMPLES[number % len(SAMPLES)], line="drill", part=f"drill-{number}")
+    page = opened()
+    page.goto(f"{line.url}/review?verdict=none&line=drill")
+    take_a_name(page)
+    expected = {}
+    for number in range(200):
+        here = shown(page)
+        wrong = "f" if page.locator(".title .decision.anomalous").count() else "m"
+        key = wrong if number % 5 == 0 else "c"
+        press(page, key)
+        expected[here] = {"c": "confirmed", "f": "false_alarm", "m": "missed"}[key]
+    assert len(expected) == 200
+    found, after = {}, None
+    while True:
+        query = {"line": "drill", "limit": "100"} | ({"after": after} if after else {})
+        answer = httpx.get(f"{line.url}/v1/inspections", params=query).json()
+        found |= {one["id"]: one["verdict"] for one in answer["inspections"]}
+        if not (after := answer["next"]):
+            break
+    assert found == expected
+    expect(page.get_by_text("this was the last one")).to_be_visible()
