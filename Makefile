@@ -73,6 +73,7 @@ samples: .venv-dev/installed ## Render the sample images
 picture: .venv-dev/installed ## Draw the pictures of the documentation with the bundled model
 	$(DEV)/python docs/picture.py model_repository docs/images/inspection.jpg
 	$(DEV)/python docs/mixture.py docs/images/mixture.png
+	$(DEV)/python docs/review_pictures.py model_repository docs/images
 
 .PHONY: bench
 bench: .venv-dev/installed ## Measure the gateway: what it adds, and beside the limit and peers (minutes)
