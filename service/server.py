@@ -86,6 +86,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig != signal.SIGTERM:
+            self._gateway.shutting_down = True  # which ends what would go on for long
             super().handle_exit(sig, frame)  # Ctrl-C: nobody waits for a balancer
         elif self._gateway.shutting_down:
             signal.signal(sig, signal.SIG_DFL)
