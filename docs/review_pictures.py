@@ -54,6 +54,8 @@ def main(repository: Path, folder: Path) -> None:
                 "queue": f"?order=newest&decision=anomalous&judged={inspection}",
                 "print": f"/{inspection}/print",
                 "lines": "/lines",
+                "references": "/references",
+                "suspects": "/references?by=suspicion",
                 "login": "/login",
             }
             with sync_playwright() as playwright:

@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from onegauge.library.library import Library
 from onegauge.schemas import (
     Answer,
     Decision,
@@ -97,6 +98,10 @@ class Inspection:
     async def explainer(self, model: Model) -> Explainer:
         """What explains the answers of a version; raises InvalidOption and ContractError."""
         return await self._libraries.explainer(model.contract)
+
+    async def library(self, model: Model) -> Library:
+        """The normal images of a version; raises as `explainer`."""
+        return await self._libraries.library(model.contract)
 
     async def _read_mask(self, inquiry: Inquiry, contract: Contract) -> NDArray[np.bool_] | None:
         mask, max_pixels = inquiry.mask, self._settings.max_pixels

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+from onegauge.library.library import Library
 from onegauge.schemas import Answer
 from onegauge.service.errors import BackendFailed, BackendUnavailable
 from onegauge.service.inspection.explainer import Explainer
@@ -66,8 +67,12 @@ class Inspector:
         return await self._inspection.answer(inquiry, self._versions.current())
 
     async def explainer(self) -> Explainer:
-        """The normal images of the version that is served; raises as `explain`."""
+        """What explains the answers of the version that is served; raises as `explain`."""
         return await self._inspection.explainer(self._versions.current())
+
+    async def library(self) -> Library:
+        """The normal images of the version that is served; raises as `explain`."""
+        return await self._inspection.library(self._versions.current())
 
     async def stop(self) -> None:
         """Give up what goes on after the answers."""

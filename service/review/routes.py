@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.staticfiles import StaticFiles
 
-from onegauge.service.review import lines, login, pictures, queue
+from onegauge.service.review import lines, login, pictures, queue, references
 from onegauge.service.review.visitor import HOME
 
 STATIC = Path(__file__).parent / "static"
@@ -23,6 +23,13 @@ class _Files(StaticFiles):
 
 def add_review(app: FastAPI) -> None:
     """Have an application answer at `/review`."""
+    app.state.galleries = references.Galleries()
     app.mount(f"{HOME}/static", _Files(directory=STATIC))
-    for router in (login.router, lines.router, pictures.router, queue.router):
+    for router in (
+        login.router,
+        lines.router,
+        references.router,
+        pictures.router,
+        queue.router,
+    ):
         app.include_router(router)

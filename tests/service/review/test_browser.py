@@ -251,7 +251,14 @@ def test_a_language_is_switched(line, opened):
 def test_everybody_can_read_and_use_it(line, opened, size, scheme):
     page = opened(viewport=size, color_scheme=scheme, bypass_csp=True)
     anomalous = line.found(decision="anomalous")[0]["id"]
-    for path in (f"/{anomalous}", f"/{anomalous}/print", "?part=no-such-part", "/lines", "/login"):
+    for path in (
+        f"/{anomalous}",
+        f"/{anomalous}/print",
+        "?part=no-such-part",
+        "/lines",
+        "/references?by=suspicion",
+        "/login",
+    ):
         page.goto(f"{line.url}/review{path}", wait_until="load")
         page.add_script_tag(path=AXE)
         found = page.evaluate("axe.run()")["violations"]
