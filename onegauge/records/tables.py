@@ -129,3 +129,16 @@ secrets = Table(
     Column("name", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+criteria = Table(
+    "criteria",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("time", Moment, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("threshold", Float),
+    Column("max_false_alarm_rate", Float),
+    Column("by", Text),
+    Column("note", Text),
+    Index("criteria_model", "model", "number"),
+)

@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from onegauge.records.criteria import saved_criteria
 from onegauge.records.database import Database
 from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable
 from onegauge.records.history import History
@@ -17,6 +18,7 @@ from onegauge.records.tables import metadata
 from tests.records.made import record
 
 ROOT = Path(__file__).parents[2]
+FIRST = {"inspections", "judgements", "maps", "secrets"}
 OPEN = """
 import sys
 from onegauge.records.database import Database
@@ -96,6 +98,21 @@ def test_a_database_of_a_newer_onegauge_is_left_alone(url):
     database.close()
     with pytest.raises(NewerSchema, match=r"schema 9999, this onegauge knows \d{4}"):
         Database.open(url)
+
+
+def test_an_older_database_is_brought_up_to_date_and_keeps_its_records(url):
+    database = Database.open(url)
+    History(database).add([record()])
+    with database.writing() as connection:  # as the first onegauge with records left it
+        for table in reversed(metadata.sorted_tables):
+            if table.name not in FIRST:
+                connection.execute(text(f"DROP TABLE {table.name}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    database.close()
+    database = Database.open(url)
+    assert saved_criteria(database, "onegauge", limit=1) == []
+    assert len(History(database).find().found) == 1
+    database.close()
 
 
 def test_what_only_looks_makes_and_changes_nothing(postgresql, tmp_path):
