@@ -42,6 +42,16 @@ def _no_number(given: object) -> object:
 
 
 Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+
+Threshold: TypeAlias = Annotated[
+    float | None,
+    Field(allow_inf_nan=False, description="Least score of an anomalous image"),
+]
+Rate: TypeAlias = Annotated[
+    float | None,
+    Field(gt=0, lt=1, description="Decide by the p-value, at this false-alarm rate"),
+]
+
 LineName: TypeAlias = Annotated[
     str | None,
     Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
@@ -76,14 +86,8 @@ class Options(BaseModel):
     explain: Annotated[
         bool, Field(description="Whether to tell which normal images the answer rests on")
     ] = False
-    threshold: Annotated[
-        float | None,
-        Field(allow_inf_nan=False, description="Least score of an anomalous image"),
-    ] = None
-    max_false_alarm_rate: Annotated[
-        float | None,
-        Field(gt=0, lt=1, description="Decide by the p-value, at this false-alarm rate"),
-    ] = None
+    threshold: Threshold = None
+    max_false_alarm_rate: Rate = None
 
     @model_validator(mode="after")
     def _one_criterion(self) -> Self:
@@ -301,16 +305,20 @@ class InspectedPage(BaseModel):
     next: Annotated[str | None, Field(description="To be sent as `after`; null at the end")]
 
 
+Author: TypeAlias = Annotated[
+    str | None, Field(max_length=64, pattern=_PLAIN, description="Who; else the key's name")
+]
+Note: TypeAlias = Annotated[str | None, Field(max_length=1000, pattern=_PLAIN)]
+
+
 class NewJudgement(BaseModel):
     """What a person says of an inspection."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     verdict: Annotated[Opinion | None, Field(description="Null takes the last one back")]
-    by: Annotated[
-        str | None, Field(max_length=64, pattern=_PLAIN, description="Who; else the key's name")
-    ] = None
-    note: Annotated[str | None, Field(max_length=1000, pattern=_PLAIN)] = None
+    by: Author = None
+    note: Note = None
 
 
 class Judgement(BaseModel):
@@ -337,3 +345,41 @@ class Inspection(Inspected):
     height: int
     media_type: str | None
     judgements: Annotated[list[Judgement], Field(description="The oldest first")]
+
+
+class NewCriterion(BaseModel):
+    """A threshold or a rate to decide by; null leaves that to the settings again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: Threshold = None
+    max_false_alarm_rate: Rate = None
+    by: Author = None
+    note: Note = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if not self.model_fields_set & {"threshold", "max_false_alarm_rate"}:
+            raise ValueError("give threshold or max_false_alarm_rate, a number or null")
+        if self.threshold is not None and self.max_false_alarm_rate is not None:
+            raise ValueError("give threshold or max_false_alarm_rate, not both")
+        return self
+
+
+class SavedCriterion(BaseModel):
+    """What was saved, when and by whom; both null where the settings were to hold again."""
+
+    time: AwareDatetime
+    threshold: float | None
+    max_false_alarm_rate: float | None
+    by: str | None
+    note: str | None
+
+
+class CriterionCard(BaseModel):
+    """The criterion that decides where a request brings none."""
+
+    threshold: float | None
+    max_false_alarm_rate: float | None
+    saved: Annotated[bool, Field(description="Whether it was saved, not of the settings")]
+    history: Annotated[list[SavedCriterion], Field(description="The last one first, up to 100")]

@@ -10,11 +10,12 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from onegauge.service.errors import needed_by
-from onegauge.service.http import history, lookout
+from onegauge.service.http import criterion, history, lookout
 from onegauge.service.http.gateway import Gateway, records_of
 from onegauge.service.http.middleware import Middleware
 from onegauge.service.http.problems import add_problem_handlers
 from onegauge.service.http.routes import inspections, router
+from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.versions import Versions
 from onegauge.service.model.model import Backend
 from onegauge.service.observe.metrics import Metrics
@@ -32,9 +33,10 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """Build a gateway that inspects by `backend`, which lives as long as the application."""
     tracing = _tracing(settings)
     metrics = Metrics(tracing.span) if tracing else Metrics()
-    versions = Versions(backend, metrics, settings.shadow_version)
-    records = _records(settings, metrics)
-    gateway = Gateway(settings, versions, metrics, records)
+    deployment = Deployment(settings, metrics)
+    versions = Versions(backend, metrics, deployment.check, settings.shadow_version)
+    records = _records(settings, metrics, deployment)
+    gateway = Gateway(settings, versions, metrics, deployment, records)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +73,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.include_router(router)
     app.include_router(lookout.router)
     app.include_router(history.router)
+    app.include_router(criterion.router)
     _add_review(app, records)
     add_problem_handlers(app)
     return app
@@ -85,7 +88,7 @@ def _tracing(settings: Settings) -> "Tracing | None":
     return Tracing()
 
 
-def _records(settings: Settings, metrics: Metrics) -> "Records | None":
+def _records(settings: Settings, metrics: Metrics, deployment: Deployment) -> "Records | None":
     """What keeps records, None where they are off; raises BackendUnavailable without its library.
 
     Raises InvalidPolicy for pictures that are to be kept by no rule.
@@ -94,7 +97,7 @@ def _records(settings: Settings, metrics: Metrics) -> "Records | None":
         return None
     with needed_by("ONEGAUGE_RECORDS", "records"):
         from onegauge.service.recording.records import Records
-    return Records(settings, metrics)
+    return Records(settings, metrics, deployment)
 
 
 def _add_review(app: FastAPI, records: "Records | None") -> None:

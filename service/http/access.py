@@ -42,8 +42,8 @@ class Access:
         """Whether the file of the keys cannot be used now."""
         return self._keys is not None and not self._keys.usable()
 
-    def check(self, secret: str | None, scope: Scope) -> str | None:
-        """The name of the key.
+    def check(self, secret: str | None, *scopes: Scope) -> str | None:
+        """The name of the key, which has one of the scopes.
 
         Raises Unauthorized, Forbidden, TooManyRequests or KeysUnreadable.
         """
@@ -55,8 +55,8 @@ class Access:
             key = self._keys.find(secret)
         if key is None:
             raise Unauthorized("The API key is not known, or was revoked.")
-        if scope not in key.scopes:
-            raise Forbidden(f"The API key {key.name} has not the scope {scope}.")
+        if not key.scopes.intersection(scopes):
+            raise Forbidden(f"The API key {key.name} has not the scope {' or '.join(scopes)}.")
         if self._limit and not self._limiter.hit(self._limit, key.name):
             reset, _ = self._limiter.get_window_stats(self._limit, key.name)
             raise TooManyRequests(
@@ -83,20 +83,20 @@ def _read_errors() -> Iterator[None]:
         ) from exc
 
 
-async def allow(request: Request, scope: Scope) -> None:
-    """Let a request pass whose key has the scope; raises as `Access.check` does."""
+async def allow(request: Request, *scopes: Scope) -> None:
+    """Let a request pass whose key has one of the scopes; raises as `Access.check` does."""
     access: Access = request.app.state.gateway.access
     credentials = await _bearer(request)
-    name = access.check(credentials.credentials if credentials else None, scope)
+    name = access.check(credentials.credentials if credentials else None, *scopes)
     if name is not None:
         request.state.access["key"] = name
 
 
-def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
+def needs(*scopes: Scope) -> Callable[..., Awaitable[None]]:
     """A dependency that does so, and has OpenAPI tell of it."""
 
     async def allowed(request: Request, _credentials: Credentials) -> None:
-        await allow(request, scope)
+        await allow(request, *scopes)
 
     return allowed
 

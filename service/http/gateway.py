@@ -9,7 +9,7 @@ from onegauge.schemas import ModelCard, ModelVersion, Readiness, RefusedVersion
 from onegauge.service.errors import RecordsOff, ShuttingDown
 from onegauge.service.http.access import Access
 from onegauge.service.http.admission import Admission
-from onegauge.service.inspection.inspection import deployment_criterion
+from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.inspector import Inspector
 from onegauge.service.inspection.versions import Versions
 from onegauge.service.observe.metrics import Metrics
@@ -28,19 +28,20 @@ class Gateway:
         settings: Settings,
         versions: Versions,
         metrics: Metrics,
+        deployment: Deployment,
         records: "Records | None" = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics
         self.versions = versions
+        self.deployment = deployment
         self.access = Access(settings)
         metrics.keys_unreadable.set_function(self.access.keys_unreadable)
         self.admission = Admission(settings, metrics)
         self.threads = Threads(settings.decode_threads)
         self.records = records
-        self.inspector = Inspector(
-            settings, versions, metrics, self.threads, records.take if records else None
-        )
+        record = records.take if records else None
+        self.inspector = Inspector(settings, deployment, versions, metrics, self.threads, record)
         self.shutting_down = False
 
     async def ready(self) -> Readiness:
@@ -48,7 +49,7 @@ class Gateway:
         if self.shutting_down:
             raise ShuttingDown("The gateway answers what it has begun and then ends.")
         model = await self.versions.ready()
-        deployment_criterion(self.settings).check(model.contract)
+        self.deployment.check(model.contract)
         refused = self.versions.refused
         return Readiness(
             model=ModelVersion(name=model.contract.name, version=model.contract.version),
@@ -57,7 +58,7 @@ class Gateway:
 
     def model(self) -> ModelCard:
         """What is served, and the criterion that holds unless a request brings its own."""
-        criterion = deployment_criterion(self.settings)
+        criterion = self.deployment.criterion
         contract = self.versions.current().contract
         return ModelCard(
             **{**asdict(contract), "parameters": contract.told},

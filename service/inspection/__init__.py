@@ -8,6 +8,7 @@ mask                 the part of the picture that counts
 regions              the parts of a map that speak for a decision
 explainer, libraries the normal images that an answer rests on; where they are read
 anomaly_map          a map as a file: PNG, JPEG, .npy
+deployment           the criterion that decides where a request brings none
 versions, shadow     the version that answers and how another takes its place; one beside it
 background           tasks beside the requests
 """

@@ -28,6 +28,7 @@ from onegauge.service.errors import ImageError
 from onegauge.service.imaging.image import InputImage, read_image, read_original
 from onegauge.service.imaging.tiles import Mosaic, TiledPicture, Tiling
 from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
+from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
 from onegauge.service.inspection.judge import Judge
@@ -35,12 +36,7 @@ from onegauge.service.inspection.libraries import Libraries
 from onegauge.service.inspection.mask import inspected_part
 from onegauge.service.inspection.regions import Region, find_regions
 from onegauge.service.model.contract import Contract
-from onegauge.service.model.criterion import (
-    NOVELTY_THRESHOLD,
-    Criterion,
-    DeploymentCriterion,
-    decimal,
-)
+from onegauge.service.model.criterion import NOVELTY_THRESHOLD, Criterion, decimal
 from onegauge.service.model.model import Infer, Model
 from onegauge.service.model.outputs import OUTPUTS, Outputs
 from onegauge.service.observe.metrics import Metrics
@@ -62,8 +58,11 @@ class _Readable:
 class Inspection:
     """The way from images to answers by one version of the model."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, threads: Threads) -> None:
+    def __init__(
+        self, settings: Settings, deployment: Deployment, metrics: Metrics, threads: Threads
+    ) -> None:
         self._settings = settings
+        self._deployment = deployment
         self._metrics = metrics
         self._threads = threads
         self._libraries = Libraries(settings, threads)
@@ -74,7 +73,7 @@ class Inspection:
         Raises InvalidOption and BackendError.
         """
         contract, options = model.contract, inquiry.options
-        criterion = requested_criterion(options) or deployment_criterion(self._settings)
+        criterion = requested_criterion(options) or self._deployment.criterion
         criterion.check(contract)
         pixels = self._settings.max_map_pixels // len(inquiry.uploads)
         inspected = await self._read_mask(inquiry, contract)
@@ -254,14 +253,9 @@ def _rejection(index: int, filename: str | None, problem: ImageError) -> Rejecti
 
 
 def requested_criterion(options: Options) -> Criterion | None:
-    """The criterion that a request brings, None where it leaves that to the settings."""
+    """The criterion that a request brings, None where it leaves that to the deployment."""
     if options.threshold is not None:
         return Criterion(options.threshold)
     if options.max_false_alarm_rate is not None:
         return Criterion(max_false_alarm_rate=options.max_false_alarm_rate)
     return None
-
-
-def deployment_criterion(settings: Settings) -> DeploymentCriterion:
-    """The criterion of the settings."""
-    return DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 from onegauge.library.library import Library
 from onegauge.schemas import Answer
 from onegauge.service.errors import BackendFailed, BackendUnavailable
+from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
@@ -25,6 +26,7 @@ class Inspector:
     def __init__(
         self,
         settings: Settings,
+        deployment: Deployment,
         versions: Versions,
         metrics: Metrics,
         threads: Threads,
@@ -33,8 +35,8 @@ class Inspector:
         self._versions = versions
         self._metrics = metrics
         self._record = record
-        self._inspection = Inspection(settings, metrics, threads)
-        self._shadow = Shadow(settings, metrics)
+        self._inspection = Inspection(settings, deployment, metrics, threads)
+        self._shadow = Shadow(settings, deployment, metrics)
 
     async def inspect(self, inquiry: Inquiry) -> Answer:
         """Inspect images; one that cannot be read gets its problem in its place.

@@ -7,6 +7,7 @@ from functools import partial
 from onegauge.schemas import Answer, Decision, Rejection
 from onegauge.service.errors import Problem
 from onegauge.service.inspection.background import Background
+from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.model.model import Model
@@ -24,11 +25,11 @@ class Shadow:
     a request that finds it busy is left out. What it takes is in no other metrics.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, deployment: Deployment, metrics: Metrics) -> None:
         self._share = settings.shadow_share
         self._metrics = metrics
         self._task = Background("shadow", metrics)
-        self._inspection = Inspection(settings, Metrics(), Threads(1))
+        self._inspection = Inspection(settings, deployment, Metrics(), Threads(1))
 
     def compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
         """Perhaps inspect the images again, after they have been answered for."""

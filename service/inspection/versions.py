@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from time import monotonic
@@ -14,6 +14,7 @@ from onegauge.service.errors import (
     BackendUnavailable,
     ContractError,
     LoadFailed,
+    UnpromisedRate,
 )
 from onegauge.service.inspection.background import MAX_PAUSE_S, Background
 from onegauge.service.model.contract import Contract
@@ -30,11 +31,19 @@ _log = logging.getLogger("onegauge.versions")
 class Versions:
     """Follows what the backend says is served, and keeps the last version that proved itself."""
 
-    def __init__(self, backend: Backend, metrics: Metrics, shadow: str | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        metrics: Metrics,
+        check: Callable[[Contract], None],
+        shadow: str | None = None,
+    ) -> None:
+        """`check` raises UnpromisedRate for a version that is not to take another one's place."""
         self.shadow: Model | None = None
         self._refusal: Refusal | None = None
         self._unreadable: Refusal | None = None  # while nobody can tell what is served
         self._backend = backend
+        self._check = check
         self._metrics = metrics
         self._following = Background("versions", metrics)
         self._shadow_version = shadow
@@ -125,6 +134,8 @@ class Versions:
 
     async def _take(self, contract: Contract) -> None:
         try:
+            if self._model:  # which can go on
+                self._check(contract)
             model = await self._backend.load(contract)
         except _PASSING as exc:
             self._error = exc
@@ -177,7 +188,7 @@ class Versions:
 
 
 class _Again:
-    """Whether to try once more what failed: files that may mend by themselves, ever more seldom."""
+    """Whether to try once more what failed: what may mend by itself, ever more seldom."""
 
     def __init__(self, *, never: bool = False) -> None:
         self._at = inf if never else -inf
@@ -191,8 +202,13 @@ class _Again:
         """Wait as the error suggests."""
         if isinstance(error, _PASSING):
             self._at = -inf
-        elif isinstance(error, ContractError) and error.passing:
+        elif _may_mend(error):
             self._pause = min(2 * self._pause, MAX_PAUSE_S)
             self._at = monotonic() + self._pause
         else:
             self._at = inf
+
+
+def _may_mend(error: BackendError) -> bool:
+    """Whether files that are still copied are the cause, or a criterion that can be another."""
+    return isinstance(error, UnpromisedRate) or (isinstance(error, ContractError) and error.passing)

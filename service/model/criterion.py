@@ -50,15 +50,18 @@ class Criterion:
         return "anomalous" if anomalous else "normal"
 
 
+@dataclass(frozen=True)
 class DeploymentCriterion(Criterion):
-    """The criterion of the settings, which only the operator can mend."""
+    """The criterion of the settings, or one that was saved: only the operator can mend it."""
+
+    origin: str = "ONEGAUGE_MAX_FALSE_ALARM_RATE"
 
     def check(self, contract: Contract) -> None:
         """Fail at a rate that the calibration of the model is too small to promise."""
         try:
             super().check(contract)
         except InvalidOption as exc:
-            message = f"ONEGAUGE_MAX_FALSE_ALARM_RATE does not suit the model: {exc}"
+            message = f"{self.origin} does not suit the model: {exc}"
             raise UnpromisedRate(message, **exc.extensions) from exc
 
 

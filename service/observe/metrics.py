@@ -110,6 +110,9 @@ class Metrics:
         self._calibrated = gauge(
             "onegauge_model_calibrated_timestamp_seconds", "When the model was calibrated"
         )
+        self._criterion = gauge(
+            "onegauge_criterion", "What decides where a request does not say", ["kind"]
+        )
         self._refused = gauge(
             "onegauge_model_refused", "1 for a version that could not be served", ["version"]
         )
@@ -198,6 +201,14 @@ class Metrics:
         self._model.labels(*served, *provenance).set(1)
         self._calibrated.set(contract.calibrated_at or nan)
         self._drift.serves(contract)
+
+    def decides_by(self, threshold: float | None, max_false_alarm_rate: float | None) -> None:
+        """Tell the criterion of the deployment, of which one is None."""
+        told = {"threshold": threshold, "max_false_alarm_rate": max_false_alarm_rate}
+        self._criterion.clear()
+        for kind, value in told.items():
+            if value is not None:
+                self._criterion.labels(kind).set(value)
 
     def refuses(self, version: str | None) -> None:
         """Tell which version was to be served and could not be, None where there is none."""

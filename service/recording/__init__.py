@@ -8,6 +8,7 @@ store       the database and the pictures, once they are reached
 apart       a thread for what may never return
 contact     how long to leave alone what could not be reached
 spool       what was put by, on disk
+criteria    the criterion that a person saved
 retention   lets old records go
 evidence    a kept picture as a browser may show it
 

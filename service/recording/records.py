@@ -16,8 +16,10 @@ from onegauge.records.retention import Limits
 from onegauge.records.search import Filter
 from onegauge.schemas import Search
 from onegauge.service.imaging.depth import Depth
+from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.recording import evidence
+from onegauge.service.recording.criteria import Criteria
 from onegauge.service.recording.recorder import Recorder
 from onegauge.service.recording.retention import Retention
 from onegauge.service.recording.spool import Spool
@@ -32,7 +34,7 @@ ASK_S = 10.0
 class Records:
     """What a gateway has of its records; made only where they are on."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, deployment: Deployment) -> None:
         """Raises InvalidPolicy; nothing is reached yet."""
         self._grace_s = settings.grace_s
         self._store = Store(settings.records, settings.place_of_pictures)
@@ -41,6 +43,9 @@ class Records:
         self._recorder = Recorder(writer, Keep.parse(settings.keep), metrics)
         limits = Limits(settings.pictures_days, settings.pictures_bytes, settings.records_days)
         self._retention = Retention(self._store, limits, metrics)
+        self.criteria = Criteria(
+            self._store, settings.model, settings.place_of_spool, deployment, metrics
+        )
         self.take = self._recorder.take
         self.flush = self._recorder.flush
 
@@ -49,9 +54,11 @@ class Records:
         """Write while the block lasts, and at its end what waits."""
         self._recorder.start()
         self._retention.start()
+        await self.criteria.start()
         try:
             yield
         finally:
+            await self.criteria.stop()
             await self._retention.stop()
             await to_thread.run_sync(self._recorder.stop, self._grace_s)
             self._store.close()

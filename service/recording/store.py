@@ -18,7 +18,7 @@ class Store:
         self._url, self._where = url, pictures
         self._database: Database | None = None
         self._pictures: Pictures | None = None
-        self._opening = Lock()
+        self._opening, self._reaching = Lock(), Lock()
 
     @property
     def history(self) -> History:
@@ -52,9 +52,9 @@ class Store:
         return self._pictures
 
     def open(self) -> None:
-        """Reach the database, and bring its tables up to date; not for several threads at once."""
-        if self._database is None:
-            self._database = Database.open(self._url)
+        """Reach the database, and bring its tables up to date."""
+        with self._reaching:
+            self._database = self._database or Database.open(self._url)
 
     def keep(self, entry: Entry) -> Entry:
         """Keep the picture of an entry, which then names it."""

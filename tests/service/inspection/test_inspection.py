@@ -11,6 +11,7 @@ from PIL import Image
 from onegauge.schemas import Answer, Options
 from onegauge.service.errors import BackendTimeout, BackendUnavailable
 from onegauge.service.imaging.tiles import Tiling
+from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.inquiry import Inquiry, Upload
 from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.model.contract import Contract
@@ -199,9 +200,9 @@ def test_tiles_are_decoded_only_while_no_more_images_are_than_may_be():
     async def answer(model: OfTiles) -> Answer:
         upload = Upload(None, 10_000)
         upload.write(encode(Image.new("RGB", (24, 8)), "BMP"))
-        return await Inspection(Settings(), Metrics(), threads).answer(
-            Inquiry([upload], Options(), {}, 0.0), model
-        )
+        settings, metrics = Settings(), Metrics()
+        inspection = Inspection(settings, Deployment(settings, metrics), metrics, threads)
+        return await inspection.answer(Inquiry([upload], Options(), {}, 0.0), model)
 
     model = OfTiles(at_batch)
     (result,) = asyncio.run(answer(model)).results

@@ -15,6 +15,7 @@ from onegauge.service.errors import (
     BackendUnavailable,
     ContractError,
     LoadFailed,
+    UnpromisedRate,
 )
 from onegauge.service.inspection.versions import Versions
 from onegauge.service.model.backends import load_backend
@@ -27,13 +28,16 @@ from tests.service.fake_backend import FakeBackend
 
 
 def running(
-    backend: Backend, use: Callable[[Versions], Awaitable[None]], shadow: str | None = None
+    backend: Backend,
+    use: Callable[[Versions], Awaitable[None]],
+    shadow: str | None = None,
+    check: Callable[[Contract], None] = lambda _contract: None,
 ) -> str:
     """The metrics after `use` of versions that follow the backend."""
     metrics = Metrics()
 
     async def session() -> None:
-        versions = Versions(backend, metrics, shadow)
+        versions = Versions(backend, metrics, check, shadow)
         async with versions.running():
             await use(versions)
 
@@ -98,6 +102,44 @@ def test_broken_version_is_tried_once_not_every_second():
 
     running(backend, look)
     assert tried == 1
+
+
+def test_a_version_that_cannot_hold_the_criterion_waits_until_there_is_another():
+    backend = FakeBackend()
+    loaded, holding = [], [True, True]
+    load = backend.load
+
+    async def count(contract: Contract) -> object:
+        loaded.append(contract.version)
+        return await load(contract)
+
+    def check(contract: Contract) -> None:
+        if not holding[contract.version == "2"]:
+            raise UnpromisedRate("too few images")
+
+    async def publish_then_save(versions: Versions) -> None:
+        backend.serving, backend.load, holding[True] = "2", count, False
+        await versions.refresh()
+        assert versions.current().contract.version == "1"
+        assert versions.refused == Refusal("2", "too few images")
+        assert loaded == []
+        holding[:] = False, True
+        async with asyncio.timeout(20):
+            while versions.refused:
+                await asyncio.sleep(0.01)
+        assert versions.current().contract.version == "2"
+
+    running(backend, publish_then_save, check=check)
+
+
+def test_a_first_version_is_served_even_where_it_cannot_hold_the_criterion():
+    def check(_contract: Contract) -> None:
+        raise UnpromisedRate("too few images")
+
+    async def look(versions: Versions) -> None:
+        assert versions.current().contract.version == "1"
+
+    running(FakeBackend(), look, check=check)
 
 
 def test_going_back_from_a_refused_version_loads_nothing_and_clears_it():
