@@ -49,6 +49,7 @@ TAKEN = {  # by paths that pages ask, in a query
     "/inspect|/v1/inspect": Options.model_fields,
     "/v1/inspections": Search.model_fields,
     "/v1/inspections/[0-9a-f]{32}/verdict": {},
+    "/v1/criterion": {},
 }
 MODULES = {
     "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,

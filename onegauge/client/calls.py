@@ -15,8 +15,10 @@ from onegauge.client.proxy import transport_to, with_proxy
 from onegauge.files import read_file
 from onegauge.schemas import (
     Answer,
+    CriterionCard,
     InspectedPage,
     Inspection,
+    NewCriterion,
     NewJudgement,
     Opinion,
     Options,
@@ -134,6 +136,26 @@ class Calls:
         path = f"/v1/inspections/{quote(inspection, safe='')}/verdict"
         return self.call(Inspection, "PUT", path, json=judgement.model_dump())
 
+    def criterion(self) -> Steps[CriterionCard]:
+        """The call of `GET /v1/criterion`."""
+        return self.call(CriterionCard, "GET", "/v1/criterion")
+
+    def save_criterion(
+        self,
+        threshold: float | None,
+        max_false_alarm_rate: float | None,
+        by: str | None,
+        note: str | None,
+    ) -> Steps[CriterionCard]:
+        """The call of `PUT /v1/criterion`; raises ClientError."""
+        try:
+            criterion = NewCriterion(
+                threshold=threshold, max_false_alarm_rate=max_false_alarm_rate, by=by, note=note
+            )
+        except ValidationError as exc:
+            raise not_taken(exc) from exc
+        return self.call(CriterionCard, "PUT", "/v1/criterion", json=criterion.model_dump())
+
     def call(self, wanted: type[A], method: str, path: str, **content: Any) -> Steps[A]:
         """Yield requests to send and seconds to pause, take answers, return the last one read."""
         deadline = time.monotonic() + self._timeout_s
@@ -178,7 +200,8 @@ class Calls:
 def not_taken(error: ValidationError) -> ClientError:
     """Our own error for what no gateway takes."""
     first = error.errors()[0]
-    return ClientError(f"{first['loc'][0]} {first['input']!r}: {first['msg']}")
+    where = f"{first['loc'][0]} {first['input']!r}: " if first["loc"] else ""
+    return ClientError(f"{where}{first['msg']}")
 
 
 def time_left(request: httpx.Request) -> float:

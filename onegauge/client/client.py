@@ -36,6 +36,7 @@ from onegauge.client.calls import (
 )
 from onegauge.schemas import (
     Answer,
+    CriterionCard,
     Decision,
     InspectedPage,
     Inspection,
@@ -122,6 +123,24 @@ class Client:
     def model(self) -> ModelCard:
         """What is served. Raises ClientError."""
         return self._run(self._calls.call(ModelCard, "GET", "/v1/model"))
+
+    def criterion(self) -> CriterionCard:
+        """What decides where a request brings no criterion. Raises ClientError."""
+        return self._run(self._calls.criterion())
+
+    def save_criterion(
+        self,
+        *,
+        threshold: float | None = None,
+        max_false_alarm_rate: float | None = None,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> CriterionCard:
+        """Have the gateway decide by another one, by its settings where none is given.
+
+        `by` is who says so, by default the name of the API key. Raises ClientError.
+        """
+        return self._run(self._calls.save_criterion(threshold, max_false_alarm_rate, by, note))
 
     def ready(self) -> Readiness:
         """Return when the gateway would answer. Raises ClientError."""
@@ -228,6 +247,23 @@ class AsyncClient:
     async def model(self) -> ModelCard:
         """As Client.model."""
         return await self._run(self._calls.call(ModelCard, "GET", "/v1/model"))
+
+    async def criterion(self) -> CriterionCard:
+        """As Client.criterion."""
+        return await self._run(self._calls.criterion())
+
+    async def save_criterion(
+        self,
+        *,
+        threshold: float | None = None,
+        max_false_alarm_rate: float | None = None,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> CriterionCard:
+        """As Client.save_criterion."""
+        return await self._run(
+            self._calls.save_criterion(threshold, max_false_alarm_rate, by, note)
+        )
 
     async def ready(self) -> Readiness:
         """As Client.ready."""

@@ -49,6 +49,19 @@ def test_client_says_what_is_wrong(url, made):
             gateway.inspection("../model")
         with pytest.raises(ClientError, match="note"):
             gateway.judge(made[0], "missed", note="x" * 1001)
+        with pytest.raises(ClientError, match="not both"):
+            gateway.save_criterion(threshold=1.0, max_false_alarm_rate=0.1)
+        with pytest.raises(Refused, match="below 1/100"):
+            gateway.save_criterion(max_false_alarm_rate=0.001)
+
+
+def test_client_saves_what_decides(url):
+    with Client(url) as gateway:
+        told = gateway.save_criterion(threshold=1.25, by="ann", note="dust")
+        assert told == gateway.criterion()
+        assert (told.threshold, told.saved, told.history[0].by) == (1.25, True, "ann")
+        assert gateway.model().threshold == 1.25
+        assert gateway.save_criterion().saved is False
 
 
 def test_asynchronous_client_does_the_same(url, made):
@@ -58,6 +71,10 @@ def test_asynchronous_client_does_the_same(url, made):
             page = await gateway.inspections(Search(verdict="confirmed"))
             assert [found.id for found in page.inspections] == [made[1]]
             assert await gateway.inspection(made[1]) == told
+            saved = await gateway.save_criterion(max_false_alarm_rate=0.05, by="bob")
+            assert (saved.threshold, saved.max_false_alarm_rate) == (None, 0.05)
+            await gateway.save_criterion()
+            assert (await gateway.criterion()).threshold == 1.0
 
     asyncio.run(ask())
 
