@@ -11,12 +11,12 @@ class Deployment:
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._of_settings = DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate)
+        self.of_settings = DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate)
         self.use(None)
 
     def use(self, criterion: DeploymentCriterion | None) -> None:
         """Decide by another criterion from now on, or again by that of the settings."""
-        self.criterion = criterion or self._of_settings
+        self.criterion = criterion or self.of_settings
         self._metrics.decides_by(
             self.criterion.score_threshold, self.criterion.max_false_alarm_rate
         )
@@ -28,4 +28,4 @@ class Deployment:
     @property
     def saved(self) -> bool:
         """Whether it is another one than that of the settings."""
-        return self.criterion is not self._of_settings
+        return self.criterion is not self.of_settings

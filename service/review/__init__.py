@@ -10,6 +10,7 @@ queue                the paths to look, to judge, to print; `evidence` is what i
 comparison           the normal images beside a picture that was kept
 pictures             the paths of pictures
 lines, live          how each line does; its newest pictures as they come
+threshold            what another threshold would change, and saving it
 references           the normal images of the version that is served, suspects first
 routes               all paths in one
 """

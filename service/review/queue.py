@@ -18,16 +18,13 @@ from onegauge.service.review.pages import PageRoute, language_of, own, page, red
 from onegauge.service.review.search import Search
 from onegauge.service.review.visitor import (
     HOME,
-    NAME_COOKIE,
-    NAME_LENGTH,
-    YEAR_S,
     Visitor,
+    author_of,
     form_of,
-    one_line,
-    remember,
+    note_of,
+    remember_name,
 )
 
-NOTE_LENGTH = 500
 _OPINIONS = get_args(Opinion)
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -57,18 +54,15 @@ async def judge(
     form = await form_of(request)
     if (verdict := form.get("verdict")) not in _OPINIONS:
         raise InvalidOption(f"verdict is {verdict!r}, none of {', '.join(_OPINIONS)}.")
-    name = visitor.name if visitor.known else one_line(form.get("by", ""), NAME_LENGTH)
-    if not name:
-        raise InvalidOption("Say who you are: a verdict without a name helps nobody later.")
-    note = one_line(form.get("note", ""), NOTE_LENGTH) or None
+    name = author_of(visitor, form)
+    note = note_of(form)
     said = cast(Opinion, verdict)
     await records.ask_of_one(
         lambda records: records.history.judge(inspection, said, by=name, note=note)
     )
     address = own(form.get("then"))
     response = redirect(f"{address}{'&' if '?' in address else '?'}judged={inspection}")
-    if not visitor.known:
-        remember(request, response, NAME_COOKIE, name, YEAR_S)
+    remember_name(request, response, visitor, name)
     return response
 
 

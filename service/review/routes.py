@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.staticfiles import StaticFiles
 
-from onegauge.service.review import lines, login, pictures, queue, references
+from onegauge.service.review import lines, login, pictures, queue, references, threshold
 from onegauge.service.review.visitor import HOME
 
 STATIC = Path(__file__).parent / "static"
@@ -28,6 +28,7 @@ def add_review(app: FastAPI) -> None:
     for router in (
         login.router,
         lines.router,
+        threshold.router,
         references.router,
         pictures.router,
         queue.router,

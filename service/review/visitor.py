@@ -6,14 +6,14 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from fastapi import Request, Response
 
-from onegauge.service.errors import BodyTimeout, BodyTooLarge, CrossOrigin
+from onegauge.service.errors import BodyTimeout, BodyTooLarge, CrossOrigin, InvalidOption
 from onegauge.service.http.gateway import Gateway
 from onegauge.service.review import session
 from onegauge.service.review.session import Sessions
 
 HOME = "/review"  # the path of the page's cookies, too
 NAME_COOKIE = "onegauge_name"
-NAME_LENGTH = 64
+NAME_LENGTH, NOTE_LENGTH = 64, 500
 YEAR_S = 365 * 24 * 3600
 FORM_BYTES = 16_384
 
@@ -28,11 +28,12 @@ class Visitor:
 
     name: str  # of the key; where keys are off what they call themselves, empty until they do
     known: bool  # by a key
+    may_teach: bool  # and change what decides
 
 
 def stranger_of(request: Request) -> Visitor:
     """Who sends a request where keys are off, by the name that they gave before."""
-    return Visitor(one_line(remembered(request, NAME_COOKIE), NAME_LENGTH), known=False)
+    return Visitor(one_line(remembered(request, NAME_COOKIE), NAME_LENGTH), known=False, may_teach=True)
 
 
 def holder_of(request: Request, sessions: Sessions) -> Visitor:
@@ -42,12 +43,31 @@ def holder_of(request: Request, sessions: Sessions) -> Visitor:
     if key is None or "review" not in key.scopes:
         raise LoginNeeded
     request.state.access["key"] = key.name
-    return Visitor(key.name, known=True)
+    return Visitor(key.name, known=True, may_teach=not key.scopes.isdisjoint(("teach", "admin")))
 
 
 def one_line(text: str, length: int) -> str:
     """What somebody typed as it is kept: on one line, and no longer than it may be."""
     return "".join(c for c in text if c.isprintable()).strip()[:length]
+
+
+def author_of(visitor: Visitor, form: dict[str, str]) -> str:
+    """Who sends a form; raises InvalidOption where nobody says so."""
+    name = visitor.name if visitor.known else one_line(form.get("by", ""), NAME_LENGTH)
+    if not name:
+        raise InvalidOption("Say who you are: what was said without a name helps nobody later.")
+    return name
+
+
+def note_of(form: dict[str, str]) -> str | None:
+    """What somebody adds to what a form says."""
+    return one_line(form.get("note", ""), NOTE_LENGTH) or None
+
+
+def remember_name(request: Request, response: Response, visitor: Visitor, name: str) -> None:
+    """Have a browser know next time who sent a form, unless a key tells."""
+    if not visitor.known:
+        remember(request, response, NAME_COOKIE, name, YEAR_S)
 
 
 def remember(request: Request, response: Response, cookie: str, value: str, age_s: int) -> None:

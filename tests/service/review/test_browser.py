@@ -184,13 +184,73 @@ def test_the_newest_pictures_come_by_themselves(line, opened):
     assert newest.locator("img").evaluate("one => one.decode().then(() => true)")
 
 
+def says(page: Page, name: str) -> str:
+    """A cell of the table of what a threshold would change."""
+    return page.locator(f"[data-says='{name}']").text_content()
+
+
+def test_a_threshold_is_tried_by_keys_saved_and_taken_back(line, opened):
+    flagged = sorted(line.found(decision="anomalous"), key=lambda one: one["score"])
+    verdicts = dict.fromkeys(one["id"] for one in line.found())
+    verdicts |= {flagged[0]["id"]: "false_alarm", flagged[-1]["id"]: "confirmed"}
+    for id_, verdict in verdicts.items():
+        said = {"verdict": verdict, "by": "Ben"}
+        httpx.put(f"{line.url}/v1/inspections/{id_}/verdict", json=said).raise_for_status()
+    page = opened()
+    page.goto(f"{line.url}/review/threshold?number=200")
+    expect(page.locator("#summary")).to_have_text("No decision would change.")
+    slider, field = page.get_by_role("slider"), page.get_by_role("spinbutton")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(field).to_have_value("1.01")
+    page.keyboard.press("End")
+    expect(field).to_have_value("2.05")
+    total = len(line.found(limit="200"))
+    changed = [one for one in flagged if one["score"] < 2.05]
+    assert 0 < len(changed) < len(flagged)
+    told = f"{len(changed)} of {total} decisions would change: 0 to anomalous, {len(changed)} to"
+    expect(page.locator("#summary")).to_contain_text(told)
+    expect(page.locator("#which li")).to_have_count(len(changed))
+    expect(page.locator("#which a").first).to_have_attribute("href", re.compile(changed[-1]["id"]))
+    assert page.locator("#which img").first.evaluate("one => one.decode().then(() => true)")
+    assert says(page, "flagged-now").startswith(str(len(flagged)))
+    assert says(page, "flagged-then").startswith(str(len(flagged) - len(changed)))
+    assert (says(page, "false-now"), says(page, "false-then")) == ("1 of 1", "0 of 1")
+    assert (says(page, "missed-now"), says(page, "missed-then")) == ("0 of 1", "0 of 1")
+    field.fill(f"{flagged[-1]['score'] + 1}")
+    assert says(page, "missed-then") == "1 of 1"
+    field.fill("1.2")
+    page.get_by_label("Your name").fill("Anna")
+    page.get_by_label("Note").fill("dust")
+    press(page, "Enter")
+    assert httpx.get(f"{line.url}/v1/model").json()["threshold"] == 1.2
+    assert line.inspect(SAMPLES[0])["threshold"] == 1.2
+    expect(page.locator(".past li").first).to_contain_text("Anna")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Take back").click()
+    assert httpx.get(f"{line.url}/v1/model").json()["threshold"] == 1.0
+
+
+def test_a_threshold_promises_what_the_model_would_say_of_such_a_score(line, opened):
+    page = opened(locale="de-DE")
+    page.goto(f"{line.url}/review/threshold")
+    for one in line.found():
+        page.get_by_role("spinbutton").fill(str(one["score"]))
+        told = float(says(page, "promise-then").removesuffix(" %").replace(",", "."))
+        assert told == pytest.approx(100 * one["p_value"], rel=0.05)
+        warned = page.get_by_text("was das Training zusagt")
+        expect(warned).to_be_visible(visible=one["p_value"] > 0.01)
+
+
 def test_no_script_that_came_with_an_image_runs(line, opened):
     told = line.inspect(SAMPLES[0], part=ATTACK, line=ATTACK[:60], filename=f"{ATTACK}.jpg")
     id_ = told["inspection"]
     verdict = {"verdict": "unclear", "by": ATTACK[:60], "note": ATTACK}
     httpx.put(f"{line.url}/v1/inspections/{id_}/verdict", json=verdict).raise_for_status()
+    criterion = {"threshold": None, "by": ATTACK[:60], "note": ATTACK}
+    httpx.put(f"{line.url}/v1/criterion", json=criterion).raise_for_status()
     page = opened()
-    paths = ("", f"/{id_}", f"/{id_}/print", f"/{id_}?judged={id_}", "/lines")
+    paths = ("", f"/{id_}", f"/{id_}/print", f"/{id_}?judged={id_}", "/lines", "/threshold")
     for path in paths:
         page.goto(f"{line.url}/review{path}", wait_until="load")
         assert page.locator("img[onerror]").count() == 0
@@ -256,6 +316,7 @@ def test_everybody_can_read_and_use_it(line, opened, size, scheme):
         f"/{anomalous}/print",
         "?part=no-such-part",
         "/lines",
+        "/threshold",
         "/references?by=suspicion",
         "/login",
     ):
