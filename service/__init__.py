@@ -3,6 +3,7 @@
 imaging      encoded bytes → upright RGB pixels, the one reader for serving and training
 model        pixels → the graph's outputs: its contract, its versions, and what runs it
 inspection   one request's images → decisions, regions and anomaly maps
+recording    decisions → records and pictures, beside the answers; finds them again
 http         a connection → a request → an answer
 review       the page on which people look at what was inspected
 observe      metrics, drift, spans and logs
