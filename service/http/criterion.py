@@ -67,7 +67,7 @@ async def save(gateway: Gateway, records: "Records", new: NewCriterion, key: str
 
 
 async def _card(gateway: Gateway, records: "Records") -> CriterionCard:
-    history = await records.ask(lambda records: records.criteria.history(), newest=False)
+    history = await records.ask_of_one(lambda records: records.criteria.history())
     decides = gateway.deployment.criterion
     return CriterionCard(
         threshold=decides.score_threshold,

@@ -89,7 +89,7 @@ async def tiles(request: Request, records: RecordsDep, visitor: VisitorDep) -> R
     if not _IDS.fullmatch(asked):
         raise InvalidOption(f"ids are up to {TILES} of inspections with commas between.")
     ids = asked.split(",")
-    found = await records.ask(lambda records: _found(records.history, ids), newest=False)
+    found = await records.ask_of_one(lambda records: _found(records.history, ids))
     return page(request, "tiles.html", visitor, found=found)
 
 

@@ -33,7 +33,8 @@ class Visitor:
 
 def stranger_of(request: Request) -> Visitor:
     """Who sends a request where keys are off, by the name that they gave before."""
-    return Visitor(one_line(remembered(request, NAME_COOKIE), NAME_LENGTH), known=False, may_teach=True)
+    name = one_line(remembered(request, NAME_COOKIE), NAME_LENGTH)
+    return Visitor(name, known=False, may_teach=True)
 
 
 def holder_of(request: Request, sessions: Sessions) -> Visitor:

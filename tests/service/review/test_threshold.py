@@ -87,11 +87,11 @@ def test_as_many_are_looked_at_as_is_asked(review, asked, looked_at):
 
 
 @pytest.mark.parametrize(
-    ("asked", "start"), [("0.75", "0.75"), ("nan", "1.0"), ("1e999", "1.0"), ("x", "1.0")]
+    ("asked", "begun"), [("0.75", "0.75"), ("nan", "1.0"), ("1e999", "1.0"), ("x", "1.0")]
 )
-def test_an_address_may_begin_with_another_threshold(review, asked, start):
+def test_an_address_may_begin_with_another_threshold(review, asked, begun):
     page = review.client.get(f"{PATH}?threshold={asked}").text
-    assert re.findall(r'name="threshold" step="any" value="(.*?)"', page) == [start]
+    assert re.findall(r'name="threshold" step="any" value="(.*?)"', page) == [begun]
     assert data(page)["threshold"] == 1.0
 
 
