@@ -214,7 +214,7 @@ class History:
         columns = [_C[field.name] for field in fields(Scored)]
         query = ids(which, "newest").with_only_columns(*columns).limit(limit)
         with self._database.reading() as connection:
-            return [Scored(*row) for row in connection.execute(using("newest", query))]
+            return [Scored(*row) for row in connection.execute(query)]
 
     def histogram(
         self, since: datetime, until: datetime | None = None

@@ -104,7 +104,8 @@ def _index(which: Filter, order: Order) -> str:
         return "verdict"
     if order == "newest" and which.kept:
         return "kept"
-    times = Filter(line=which.line, since=which.since, until=which.until)
+    # models of a line are few: its rows are soon found, be the line rare or not
+    times = Filter(line=which.line, since=which.since, until=which.until, model=which.model)
     return "line" if order == "newest" and which.line is not None and which == times else order
 
 

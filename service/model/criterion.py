@@ -1,6 +1,7 @@
 """When an image is anomalous: by its score, or by its p-value."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from onegauge.schemas import Verdict
 from onegauge.service.errors import InvalidOption, UnpromisedRate
 from onegauge.service.model.contract import Contract
 
+Singles: TypeAlias = NDArray[np.float32] | np.float32
 NOVELTY_THRESHOLD = 1.0
 DEFAULT_THRESHOLD = 1.0
 
@@ -42,12 +44,14 @@ class Criterion:
 
     def judge(self, score: float, p_value: float) -> Verdict:
         """Decide on one image, in the graph's own precision."""
-        if self.max_false_alarm_rate is None:
-            with np.errstate(over="ignore"):  # a threshold beyond all numbers is never reached
-                anomalous = np.float32(score) >= np.float32(self.threshold)
-        else:
-            anomalous = np.float32(p_value) <= np.float32(self.max_false_alarm_rate)
-        return "anomalous" if anomalous else "normal"
+        return "anomalous" if self.met_by(np.float32(score), np.float32(p_value)) else "normal"
+
+    def met_by(self, scores: Singles, p_values: Singles) -> NDArray[np.bool_] | np.bool_:
+        """Which images are anomalous, by their scores and p-values (B,), or those of one."""
+        if self.max_false_alarm_rate is not None:
+            return p_values <= np.float32(self.max_false_alarm_rate)
+        with np.errstate(over="ignore"):  # a threshold beyond all numbers is never reached
+            return scores >= np.float32(self.threshold)
 
 
 @dataclass(frozen=True)

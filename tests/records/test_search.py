@@ -1,6 +1,7 @@
 """Lists are read from indexes that hold what they are chosen by, not from all rows."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.dialects import postgresql
@@ -29,14 +30,24 @@ DAY = Filter(since=FIRST, until=FIRST + timedelta(days=1))
     ids=str,
 )
 def test_sqlite_looks_into_an_index_alone(tmp_path, which: Filter, order: Order, index: str):
-    database = Database.open(f"sqlite:///{tmp_path}/records.db")
+    (step,) = steps(tmp_path, which, order)  # a second one would sort
+    assert f"COVERING INDEX inspections_{index}" in step
+
+
+def test_sqlite_finds_what_a_model_decided_for_a_rare_line_by_the_line(tmp_path):
+    (step,) = steps(tmp_path, Filter(line="press", model="onegauge"), "newest")
+    assert "INDEX inspections_line" in step
+
+
+def steps(folder: Path, which: Filter, order: Order) -> list[str]:
+    """How SQLite goes about finding them."""
+    database = Database.open(f"sqlite:///{folder}/records.db")
     with database.reading() as connection:
         query = ids(which, order).limit(50).compile(connection)
         values = tuple(query.params[name] for name in query.positiontup)
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
     database.close()
-    (step,) = [row.detail for row in plan]  # a second one would sort
-    assert f"COVERING INDEX inspections_{index}" in step
+    return [row.detail for row in plan]
 
 
 def test_postgresql_chooses_by_itself():

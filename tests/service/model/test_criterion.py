@@ -60,3 +60,11 @@ def test_p_values_count_the_calibration_scores_that_are_as_high():
     calibration = np.float32([0.0, 0.5, 0.5, 0.9])
     found = p_values(np.float32([-1, 0.5, 0.6, 1]), calibration)
     np.testing.assert_allclose(found, [1.0, 0.8, 0.4, 0.2])
+
+
+@pytest.mark.parametrize("criterion", [Criterion(0.3), Criterion(max_false_alarm_rate=0.05)])
+def test_many_images_are_decided_on_as_each_alone(criterion):
+    scores, p_values = np.float32([0.1, 0.3, 0.5]), np.float32([0.9, 0.05, 0.01])
+    met = criterion.met_by(scores, p_values)
+    alone = map(criterion.judge, scores.tolist(), p_values.tolist())
+    assert met.tolist() == [verdict == "anomalous" for verdict in alone] == [False, True, True]
