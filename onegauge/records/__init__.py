@@ -13,6 +13,8 @@ previews   small ones for lists
 retention  what leaves after a time
 export     inspections as a table
 stats      how much there is
+lessons    which images teach something
+proposals  what was made of them, step by step
 
 Errors of the database and of disks become the package's own in `database` and `pictures`, and
 nowhere else.

@@ -31,3 +31,7 @@ class RefusedRecord(RecordsError):
 
 class PictureGone(RecordsError):
     """A picture was not kept, or is not kept any longer."""
+
+
+class WrongState(RecordsError):
+    """A proposal is not in the state that a step begins with, or another one is under way."""

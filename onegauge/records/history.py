@@ -29,7 +29,7 @@ from onegauge.records.tables import inspections, judgements, small_maps
 from onegauge.schemas import Verdict
 
 _C = inspections.c
-_RECORD = [_C[field.name] for field in fields(Record)]
+RECORD = [_C[field.name] for field in fields(Record)]
 _TEXTS = ("request_id", "line", "part", "filename", "key", "media_type")
 
 TENTHS = 20  # of a histogram, from score 0 to 2
@@ -128,7 +128,7 @@ class History:
         later = () if after is None else (beyond(order, key_of(after, order)),)
         # the rows are fetched when it is known which
         chosen = ids(which, order, *later).limit(limit + 1).subquery()
-        query = select(*_RECORD, _C.verdict).join_from(chosen, inspections, chosen.c.id == _C.id)
+        query = select(*RECORD, _C.verdict).join_from(chosen, inspections, chosen.c.id == _C.id)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(*ordered(order)))
             found = [_found(row._mapping) for row in rows]
@@ -272,7 +272,7 @@ def _judgement(row: Any) -> Judgement:
 
 def _one(connection: Connection, inspection: str) -> Record:
     if is_id(inspection):
-        row = connection.execute(select(*_RECORD).where(_C.id == inspection)).mappings().first()
+        row = connection.execute(select(*RECORD).where(_C.id == inspection)).mappings().first()
         if row is not None:
             return Record(**row)
     raise UnknownInspection(f"there is no inspection {inspection!r}")

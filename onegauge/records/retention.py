@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, 
 from onegauge.records.database import Database
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import first_id
-from onegauge.records.tables import inspections, judgements, small_maps
+from onegauge.records.tables import inspections, judgements, lessons, small_maps
 
 Change: TypeAlias = Callable[[Connection, list[str]], int]  # of rows; how many it removed
 
@@ -22,7 +22,11 @@ BATCH = 200  # inspections of one transaction: a gateway that writes waits no lo
 
 _C = inspections.c
 _KEPT = _C.picture.is_not(None)
-_UNMARKED = (_C.verdict.is_(None), ~exists().where(judgements.c.inspection == _C.id))
+_UNMARKED = (
+    _C.verdict.is_(None),
+    ~exists().where(judgements.c.inspection == _C.id),
+    ~exists().where(lessons.c.inspection == _C.id),
+)
 
 
 @dataclass(frozen=True)

@@ -142,3 +142,56 @@ criteria = Table(
     Column("note", Text),
     Index("criteria_model", "model", "number"),
 )
+
+# what persons say that images are, for teaching: a row an image, the last word counts
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("inspection", ID, ForeignKey("inspections.id"), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("product", Text),
+    Column("by", Text),
+    Column("time", Moment, nullable=False),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("base", Text, nullable=False),  # the version that was served when it was made
+    Column("version", Text),  # the one that came of it
+    Column("state", Text, nullable=False),
+    Column("removed", JSON, nullable=False),  # ids of references; [] where images are added
+    Column("said", JSON, nullable=False),
+    Column("effect", JSON),
+    Column("error", Text),
+)
+UNDER_WAY = ("making", "candidate", "shadowed")
+# one at a time of each model
+Index(
+    "proposals_under_way",
+    proposals.c.model,
+    unique=True,
+    sqlite_where=proposals.c.state.in_(UNDER_WAY),
+    postgresql_where=proposals.c.state.in_(UNDER_WAY),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("proposal", Integer, ForeignKey("proposals.number"), nullable=False),
+    Column("state", Text, nullable=False),  # that it led to
+    Column("time", Moment, nullable=False),
+    Column("by", Text),
+    Index("steps_proposal", "proposal", "number"),
+)
+
+taught = Table(
+    "taught",
+    metadata,
+    Column("proposal", Integer, ForeignKey("proposals.number"), primary_key=True),
+    Column("inspection", ID, ForeignKey("inspections.id"), primary_key=True),
+    Index("taught_inspection", "inspection"),
+)

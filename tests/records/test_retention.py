@@ -9,6 +9,7 @@ from sqlalchemy import update
 from onegauge.records.database import Database
 from onegauge.records.errors import PictureGone, UnknownInspection
 from onegauge.records.history import History
+from onegauge.records.lessons import Lessons
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import Record
 from onegauge.records.retention import BATCH, Limits, Pruned, prune
@@ -135,3 +136,11 @@ def test_what_is_being_marked_at_this_moment_stays(postgresql, pictures):
         assert prune(database, pictures, Limits(records_days=1), NOW).rows == 1
     assert [part for part, _ in remaining(history)] == ["marked"]
     database.close()
+
+
+def test_what_was_said_to_be_a_lesson_stays(database, history, pictures):
+    lesson, other = kept(pictures, 0), kept(pictures, 1)
+    history.add([lesson, other])
+    Lessons(database).decide([lesson.id], "new_product", by="anna")
+    prune(database, pictures, Limits(pictures_days=5, pictures_bytes=0, records_days=8), NOW)
+    assert remaining(history) == [("0", True)]
