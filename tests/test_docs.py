@@ -43,6 +43,7 @@ HOMES = {
     "records find": "records",
     "records judge": "records",
     "records prune": "records",
+    "records replay": "records",
     "records stats": "records",
 }
 TAKEN = {  # by paths that pages ask, in a query

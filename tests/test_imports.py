@@ -17,6 +17,7 @@ FLOORS = (
     {"service.observe"},
     {"service.inspection"},
     {"service.recording"},
+    {"service.teaching"},
     {"service.http"},
     {"service.review"},
     {"service.app"},

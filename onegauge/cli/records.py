@@ -1,5 +1,7 @@
 """Commands of who looks after the records of a gateway."""
 
+import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from onegauge.cli.options import GATEWAY
+from onegauge.cli.options import GATEWAY, ModelName, Repository
 from onegauge.cli.options import Url as GatewayUrl
 
 if TYPE_CHECKING:
@@ -183,6 +185,41 @@ def judge(
     from onegauge.client.records import judge as run
 
     run(url, inspection, None if verdict == "none" else verdict, by=by, note=note)
+
+
+@commands.command()
+def replay(
+    version: Annotated[int, typer.Argument(help="Of the model, served or not")],
+    repository: Repository,
+    name: ModelName,
+    records: Url,
+    pictures: Place = None,
+    beside: Annotated[
+        int | None, typer.Option(help="Another version; by default the one that is served")
+    ] = None,
+    newest: Annotated[
+        int, typer.Option(min=1, help="So many of the newest, and of each verdict")
+    ] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the effect as JSON")] = False,
+) -> None:
+    """Tell what another version decides on the pictures that were kept."""
+    from dataclasses import asdict
+
+    from onegauge.records.history import History
+    from onegauge.service.model.repository import served_version
+    from onegauge.service.teaching.replay import chosen, settings_for
+    from onegauge.service.teaching.replay import replay as run
+
+    place = _pictures(records, pictures)
+    if place is None:
+        raise typer.BadParameter("name --pictures: where they are kept")
+    before = str(beside or served_version(repository / name).contract.version)
+    with _opened(records) as database:
+        found = chosen(History(database), name, newest)
+        settings = settings_for(repository, name)
+        effect = asyncio.run(run(settings, found, place, before, str(version)))
+    for line in [json.dumps(asdict(effect))] if as_json else effect.told():
+        typer.echo(line)
 
 
 @contextmanager
