@@ -24,6 +24,7 @@ from onegauge.service.settings import Settings
 if TYPE_CHECKING:
     from onegauge.service.observe.tracing import Tracing
     from onegauge.service.recording.records import Records
+    from onegauge.service.teaching.teacher import Teacher
 
 # FastAPI tells OpenTelemetry of requests; all else that it could tell is in our metrics and log
 _SPANS_ALONE = dict.fromkeys(("metrics", "logs", "operation_spans", "auto_configure"), False)
@@ -37,11 +38,15 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     versions = Versions(backend, metrics, deployment.check, settings.shadow_version)
     records = _records(settings, metrics, deployment)
     gateway = Gateway(settings, versions, metrics, deployment, records)
+    if records:
+        gateway.teacher = _teacher(gateway, records)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with records.running() if records else nullcontext(), versions.running():
             yield
+            if gateway.teacher:
+                await gateway.teacher.stop()
             await gateway.inspector.stop()
         if tracing:
             await to_thread.run_sync(tracing.close)
@@ -108,3 +113,10 @@ def _add_review(app: FastAPI, records: "Records | None") -> None:
     with needed_by("ONEGAUGE_RECORDS", "records"):
         from onegauge.service.review.routes import add_review
     add_review(app)
+
+
+def _teacher(gateway: Gateway, records: "Records") -> "Teacher":
+    """What has the model learn from its records."""
+    from onegauge.service.teaching.teacher import Teacher
+
+    return Teacher(gateway.settings, records, gateway.versions, gateway.inspector, gateway.metrics)

@@ -18,6 +18,7 @@ Problem
 │   ├── UnknownReference      404  the version that is served has no such normal image
 │   ├── NotAcceptable         406  the answer cannot have the form that is asked for
 │   ├── BodyTimeout           408  the body did not arrive in time
+│   ├── TeachingRefused       409  the model cannot be taught now, or not so
 │   ├── BodyTooLarge          413
 │   ├── TooManyImages         413
 │   ├── UnsupportedBody       415  neither multipart/form-data nor an image, or encoded
@@ -166,6 +167,12 @@ class BodyTimeout(RequestError):
     """The body did not arrive in time."""
 
     status, reason, title = 408, "body-timeout", "Request body too slow"
+
+
+class TeachingRefused(RequestError):
+    """The model cannot be taught now, or not so."""
+
+    status, reason, title = 409, "teaching-refused", "The model cannot be taught so"
 
 
 class BodyTooLarge(RequestError):

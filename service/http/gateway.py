@@ -18,6 +18,7 @@ from onegauge.service.threads import Threads
 
 if TYPE_CHECKING:
     from onegauge.service.recording.records import Records
+    from onegauge.service.teaching.teacher import Teacher
 
 
 class Gateway:
@@ -42,6 +43,7 @@ class Gateway:
         self.records = records
         record = records.take if records else None
         self.inspector = Inspector(settings, deployment, versions, metrics, self.threads, record)
+        self.teacher: Teacher | None = None  # where records are kept
         self.shutting_down = False
 
     async def ready(self) -> Readiness:

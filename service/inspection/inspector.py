@@ -76,6 +76,11 @@ class Inspector:
         """The normal images of the version that is served; raises as `explain`."""
         return await self._inspection.library(self._versions.current())
 
+    def agreement(self, version: str) -> tuple[int, int]:
+        """How many images a shadow version has decided as we did, and how many otherwise."""
+        agreed = self._shadow.agreed
+        return agreed[version, True], agreed[version, False]
+
     async def stop(self) -> None:
         """Give up what goes on after the answers."""
         await self._shadow.stop()

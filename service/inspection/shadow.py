@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from functools import partial
 
 from onegauge.schemas import Answer, Decision, Rejection
@@ -30,6 +31,7 @@ class Shadow:
         self._metrics = metrics
         self._task = Background("shadow", metrics)
         self._inspection = Inspection(settings, deployment, Metrics(), Threads(1))
+        self.agreed = Counter[tuple[str, bool]]()  # by the shadow's version: whether it agreed
 
     def compare(self, model: Model, inquiry: Inquiry, answer: Answer) -> None:
         """Perhaps inspect the images again, after they have been answered for."""
@@ -59,6 +61,7 @@ class Shadow:
                 return
             if isinstance(says, Decision):
                 agreed = said.decision == says.decision
+                self.agreed[model.contract.version, agreed] += 1
                 self._metrics.shadowed(agreed=agreed, difference=says.score - said.score)
             else:
                 self._metrics.shadow_skipped()

@@ -103,6 +103,13 @@ class Versions:
                 f"{self.refused.detail}"
             )
 
+    async def shadow_on(self, version: str | None) -> None:
+        """Have a version be the shadow, once it is loaded, or none."""
+        async with self._lock:
+            self._shadow_version, self.shadow = version, None
+            self._shadow_again, self._shadow_error = _Again(), None
+        await self.refresh()
+
     async def refresh(self) -> None:
         """Look at what is served now, and take it over once it is loaded and verified."""
         async with self._lock:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from anyio import to_thread
 
+from onegauge.records.database import Database
 from onegauge.records.errors import PictureGone, RecordsUnavailable, UnknownInspection
 from onegauge.records.history import History, Page
 from onegauge.records.keep import Keep
@@ -134,6 +135,11 @@ class Records:
     def secret(self) -> bytes:
         """What all gateways with these records know; raises RecordsUnavailable."""
         return self._store.database.secret("sessions")
+
+    @property
+    def database(self) -> Database:
+        """Where it is kept; raises RecordsUnavailable until it was reached."""
+        return self._store.database
 
     @property
     def history(self) -> History:

@@ -1,0 +1,199 @@
+"""From false alarms to a version that knows better, on the bundled model, and back."""
+
+import shutil
+import time
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from demo.products import render_defective, render_normal
+from demo.products.tree import generator
+from onegauge.service.errors import TeachingRefused
+from onegauge.service.model.repository import served_version, stored_versions
+from onegauge.service.settings import default_repository
+from tests.service.served import in_process
+
+SEED = 7
+
+
+def picture(product: str, index: int, *, defective: bool = False, negative: bool = False) -> bytes:
+    """A file of a product; its `negative` is one that the bundled model does not know."""
+    render = render_defective if defective else render_normal
+    rng = generator(SEED, product, "defective" if defective else "train", index)
+    image = render(product, rng, 256)
+    pixels = image[0] if defective else image
+    file = BytesIO()
+    Image.fromarray(255 - pixels if negative else pixels).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+@pytest.fixture
+def line(tmp_path: Path):
+    """A gateway with a copy of the bundled model, and its teacher."""
+    repository = tmp_path / "repository"
+    shutil.copytree(default_repository() / "onegauge", repository / "onegauge")
+    records = f"sqlite:///{tmp_path}/records.db"
+    with in_process(repository, records=records, keep="all", shadow_share=1.0) as client:
+        gateway = client.app.state.gateway
+        client.portal.call(gateway.records.flush)
+        yield SimpleNamespace(client=client, gateway=gateway, teacher=gateway.teacher)
+
+
+def inspect(line, data: bytes) -> dict:
+    """The answer for one image."""
+    return line.client.post("/v1/inspect", files={"image": data}).json()["results"][0]
+
+
+def take(line, step, *arguments):
+    """Have the teacher do something on the gateway's loop."""
+    return line.client.portal.call(step, *arguments)
+
+
+def made(line, number: int):
+    """A proposal, once it is made."""
+    give_up = time.monotonic() + 120
+    while (proposal := line.teacher.proposals.get(number)).state == "making":
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    return proposal
+
+
+def judge(line, answers, verdict: str) -> None:
+    line.client.portal.call(line.gateway.records.flush)
+    history = line.gateway.records.history
+    for answer in answers:
+        history.judge(answer["inspection"], verdict, by="anna")
+
+
+def anomalous(answers) -> int:
+    return sum(answer["decision"] == "anomalous" for answer in answers)
+
+
+def test_false_alarms_of_a_new_product_end_and_nothing_else_changes(line):
+    pictures = {
+        "new": [picture("cap", n, negative=True) for n in range(20)],
+        "its defects": [picture("cap", n, defective=True, negative=True) for n in range(4)],
+        "known": [picture("wood", n) for n in range(6)],
+        "known defects": [picture("wood", n, defective=True) for n in range(4)],
+    }
+
+    def inspect_all():
+        return {kind: [inspect(line, data) for data in some] for kind, some in pictures.items()}
+
+    before = inspect_all()
+    assert [anomalous(answers) for answers in before.values()] == [20, 4, 0, 4]
+    teacher = line.teacher
+    judge(line, before["its defects"] + before["known defects"], "confirmed")
+    judge(line, before["new"][:6], "false_alarm")
+    undecided = {found.id for found in teacher.lessons.unknown("onegauge")}
+    rest = [answer["inspection"] for answer in before["new"][6:]]
+    assert set(rest) <= undecided
+    teacher.lessons.decide(rest[:6], "new_product", by="bert", product="negative")
+
+    number = take(line, teacher.propose, "anna")
+    with pytest.raises(TeachingRefused, match="under way|Nothing is marked"):
+        take(line, teacher.propose, "bert")
+    proposal = made(line, number)
+    assert proposal.state == "candidate", proposal.error
+    assert "12 images become references" in proposal.said[0]
+    assert teacher.served == "1"
+    effect = proposal.effect
+    assert effect["learnt"] == 12
+    assert effect["by_verdict"]["confirmed"] == {"images": 8, "before": 8, "after": 8}
+    assert effect["by_verdict"]["none"] == {"images": 14, "before": 8, "after": 0}
+    assert set(effect["no_longer_anomalous"]) == set(rest[6:])
+    assert teacher.lessons.open("onegauge") == []
+
+    take(line, teacher.shadow, number, "bert")
+    assert teacher.shadows("2")
+    inspect(line, pictures["known"][0])
+    give_up = time.monotonic() + 10
+    while teacher.agreement("2") != (1, 0):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+    take(line, teacher.serve, number, "carla")
+    after = inspect_all()
+    assert [anomalous(answers) for answers in after.values()] == [0, 4, 0, 4]
+    assert not teacher.shadows("2")
+
+    take(line, teacher.roll_back, number, "dora")
+    again = inspect_all()
+    assert [anomalous(answers) for answers in again.values()] == [20, 4, 0, 4]
+    assert len(teacher.lessons.open("onegauge")) == 12
+    steps = [(step.state, step.by) for step in teacher.proposals.get(number).steps]
+    assert steps == [
+        ("making", "anna"),
+        ("candidate", None),
+        ("shadowed", "bert"),
+        ("served", "carla"),
+        ("rolled_back", "dora"),
+    ]
+
+
+def test_nothing_is_taught_from_nothing(line):
+    with pytest.raises(TeachingRefused, match="Nothing is marked"):
+        take(line, line.teacher.propose, "anna")
+    with pytest.raises(TeachingRefused, match="no proposal 7"):
+        take(line, line.teacher.serve, 7, "anna")
+
+
+def test_a_proposal_that_cannot_be_made_tells_why_and_frees_its_images(line, tmp_path):
+    judge(line, [inspect(line, picture("ring", 0))], "false_alarm")
+    (library,) = (tmp_path / "repository").rglob("verification.npz")
+    library.unlink()  # without which no version is made
+    proposal = made(line, take(line, line.teacher.propose, "anna"))
+    assert proposal.state == "failed"
+    assert "has no images to verify a next version by" in proposal.error
+    assert len(line.teacher.lessons.open("onegauge")) == 1
+
+
+def test_a_proposal_that_is_being_made_can_be_withdrawn(line, tmp_path):
+    judge(line, [inspect(line, picture("ring", 0))], "false_alarm")
+    number = take(line, line.teacher.propose, "anna")
+    take(line, line.teacher.withdraw, number, "anna")
+    assert line.teacher.proposals.get(number).state == "withdrawn"
+    assert stored_versions(tmp_path / "repository" / "onegauge") == [1]
+    assert len(line.teacher.lessons.open("onegauge")) == 1
+
+
+def test_references_leave_by_a_proposal_too(line, tmp_path):
+    answer = line.client.post(
+        "/v1/inspect", params={"explain": True}, files={"image": picture("ring", 0)}
+    ).json()["results"][0]
+    (reference, *_) = answer["explanation"]["references"]
+    number = take(line, line.teacher.propose, "anna", [reference["id"]])
+    proposal = made(line, number)
+    assert (proposal.state, proposal.version) == ("candidate", "2"), proposal.error
+    assert "1 images leave, 799 references stay" in proposal.said[0]
+    served = served_version(tmp_path / "repository" / "onegauge").contract
+    assert served.version == "1"
+    take(line, line.teacher.withdraw, number, "anna")
+
+
+def test_a_version_that_was_published_otherwise_is_not_overruled(line, tmp_path):
+    folder = tmp_path / "repository" / "onegauge"
+    judge(line, [inspect(line, picture("ring", 0))], "false_alarm")
+    number = take(line, line.teacher.propose, "anna")
+    assert made(line, number).state == "candidate"
+    shutil.copytree(folder / "1", folder / "3")
+    config = (folder / "config.pbtxt").read_text()
+    assert "versions: [1]" in config
+    (folder / "config.pbtxt").write_text(config.replace("versions: [1]", "versions: [3]"))
+    take(line, line.gateway.versions.refresh)
+    with pytest.raises(TeachingRefused, match="Version 3 is served"):
+        take(line, line.teacher.serve, number, "anna")
+
+
+def test_a_gateway_that_cannot_change_its_model_says_so(line, tmp_path):
+    assert line.teacher.hindrance() is None
+    (tmp_path / "repository" / "onegauge" / "1" / "library.npz").unlink()
+    assert line.teacher.hindrance() == "library"
+    config = tmp_path / "repository" / "onegauge" / "config.pbtxt"
+    config.write_text(config.read_text().replace('"0.01"', '"0.02"'))
+    assert line.teacher.hindrance() == "repository"
+    with pytest.raises(TeachingRefused, match="repository"):
+        take(line, line.teacher.propose, "anna")
