@@ -11,6 +11,7 @@ comparison           the normal images beside a picture that was kept
 pictures             the paths of pictures
 lines, live          how each line does; its newest pictures as they come
 threshold            what another threshold would change, and saving it
+unknown, teach       what is learnt of unknown products and false alarms, and what comes of it
 references           the normal images of the version that is served, suspects first
 routes               all paths in one
 """

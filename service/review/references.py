@@ -14,6 +14,7 @@ from onegauge.library.suspicion import suspicion
 from onegauge.service.http.gateway import GatewayDep
 from onegauge.service.review.doors import VisitorDep
 from onegauge.service.review.pages import PageRoute, page
+from onegauge.service.review.teach import TeacherDep
 from onegauge.service.review.visitor import HOME
 
 SHOWN = 60  # at once
@@ -73,6 +74,7 @@ class Galleries:
 async def references(
     request: Request,
     gateway: GatewayDep,
+    teacher: TeacherDep,
     visitor: VisitorDep,
     by: Literal["name", "suspicion"] = "name",
     number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
@@ -92,6 +94,7 @@ async def references(
         total=len(found),
         references=found[(number - 1) * SHOWN : number * SHOWN],
         contract=gateway.versions.current().contract,
+        removable=visitor.may_teach and teacher.hindrance() is None,
     )
 
 

@@ -6,8 +6,18 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.staticfiles import StaticFiles
 
-from onegauge.service.review import lines, login, pictures, queue, references, threshold
+from onegauge.service.review import (
+    lines,
+    login,
+    pictures,
+    queue,
+    references,
+    teach,
+    threshold,
+    unknown,
+)
 from onegauge.service.review.visitor import HOME
+from onegauge.service.teaching.looks import Looks
 
 STATIC = Path(__file__).parent / "static"
 
@@ -24,11 +34,14 @@ class _Files(StaticFiles):
 def add_review(app: FastAPI) -> None:
     """Have an application answer at `/review`."""
     app.state.galleries = references.Galleries()
+    app.state.looks = Looks()
     app.mount(f"{HOME}/static", _Files(directory=STATIC))
     for router in (
         login.router,
         lines.router,
         threshold.router,
+        unknown.router,
+        teach.router,
         references.router,
         pictures.router,
         queue.router,

@@ -21,7 +21,7 @@ from onegauge.library.library import FILE
 from onegauge.records.errors import RecordsError, WrongState
 from onegauge.records.lessons import Lesson, Lessons
 from onegauge.records.proposals import Proposal, Proposals, State
-from onegauge.service.errors import Problem, TeachingRefused
+from onegauge.service.errors import Problem, TeachingRefused, for_clients
 from onegauge.service.inspection.background import Background
 from onegauge.service.inspection.inspector import Inspector
 from onegauge.service.inspection.versions import Versions
@@ -94,18 +94,18 @@ class Teacher:
             return "precision"
         return None if (self._folder / contract.version / FILE).exists() else "library"
 
-    async def propose(self, by: str | None, removed: Sequence[str] = ()) -> int:
+    async def propose(self, by: str | None, removed: Sequence[str] | None = None) -> int:
         """Begin a proposal of all that waits, or of references that are to be removed.
 
         Raises TeachingRefused.
         """
         if hindrance := self.hindrance():
             raise TeachingRefused(f"This model cannot be taught from here ({hindrance}).")
-        lessons = [] if removed else await _thread(self.lessons.open, self.model)
+        lessons = [] if removed is not None else await _thread(self.lessons.open, self.model)
         if not lessons and not removed:
-            raise TeachingRefused("Nothing is marked that could be learnt.")
+            raise TeachingRefused("Nothing is marked.")
         inspected = [lesson.record.id for lesson in lessons]
-        begun = partial(self.proposals.begin, by=by, inspected=inspected, removed=removed)
+        begun = partial(self.proposals.begin, by=by, inspected=inspected, removed=removed or ())
         with _refusing():
             number = await _thread(begun, self.model, self.served)
         await self._making.stop()  # one that was withdrawn here, at most
@@ -159,7 +159,7 @@ class Teacher:
         except (CommandFailed, RecordsError, OSError) as exc:
             said += exc.said if isinstance(exc, CommandFailed) else []
             with suppress(WrongState):  # it was withdrawn
-                await self._note(number, "failed", said=said, error=str(exc))
+                await self._note(number, "failed", said=said, error=for_clients(exc))
         except asyncio.CancelledError:
             with suppress(RecordsError):
                 failed = {"said": said, "error": "The gateway was stopped meanwhile."}
@@ -204,7 +204,7 @@ class Teacher:
         try:
             await onegauge("publish", str(version), *self._named(), *beside)
         except CommandFailed as exc:
-            raise TeachingRefused(f"The version cannot be published: {exc}") from exc
+            raise TeachingRefused(f"The version cannot be published: {for_clients(exc)}") from exc
 
     def _named(self) -> tuple[str, ...]:
         return "--repository", str(self._settings.repository), "--name", self.model

@@ -79,6 +79,10 @@ if (live) {
   }, 30000);
 }
 
+// What takes a while is looked at again
+const again = document.querySelector("[data-again]");
+if (again) setTimeout(() => location.reload(), 1000 * Number(again.dataset.again));
+
 const ahead = document.getElementById("ahead");
 if (ahead) new Image().src = ahead.dataset.picture;
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from demo.products import render_normal
+from demo.products.tree import generator
 from onegauge.service.http.keys import add_key
 from tests.service.served import served
 
@@ -335,6 +338,80 @@ def test_no_target_is_too_small_for_a_finger(line, opened):
     sizes = [box for one in page.locator(targets).all() if (box := one.bounding_box())]
     assert len(sizes) > 20
     assert min(box["height"] for box in sizes) >= 44
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """A line with a model of its own, which has seen a new product, its negative parts."""
+    folder = tmp_path_factory.mktemp("strange")
+    repository = folder / "repository"
+    shutil.copytree(ROOT / "model_repository" / "onegauge", repository / "onegauge")
+    records = f"sqlite:///{folder}/records/records.db"
+    with served(repository, records=records, keep="all", shadow_share=1.0) as url:
+        line = Line(url)
+        for number, file in enumerate(strange_parts(folder, 14)):
+            line.inspect(file, part=f"new-{number}")
+        line.inspect(SAMPLES[0], part="known")  # and defective
+        yield line
+
+
+def strange_parts(folder: Path, count: int) -> list[Path]:
+    """Pictures of a product that the bundled model has not seen."""
+    files = []
+    for number in range(count):
+        pixels = render_normal("cap", generator(7, "cap", "train", number), 256)
+        files.append(folder / f"{number}.png")
+        Image.fromarray(255 - pixels).save(files[-1])
+    return files
+
+
+def require_readable(page: Page) -> None:
+    """Nothing that axe finds fault with, and nothing beyond the window's edge."""
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run()")["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_new_product_is_taught_tried_served_and_taken_back(strange, opened, tmp_path):
+    page = opened(bypass_csp=True, viewport=TABLET, color_scheme="dark")
+    page.goto(f"{strange.url}/review/unknown")
+    group = page.locator("form.card").first
+    expect(group.locator("input[type=checkbox]:checked")).to_have_count(14)
+    require_readable(page)
+    for number in (12, 13):  # which stay out
+        group.get_by_role("checkbox", name=f"new-{number}").uncheck()
+    group.get_by_label("Your name").fill("Anna")
+    group.get_by_label("Name of the product").fill("negative cap")
+    group.get_by_role("button", name="New product").click()
+
+    page.goto(f"{strange.url}/review/teach")
+    expect(page.get_by_text("Waits to be learnt: 12")).to_be_visible()
+    require_readable(page)
+    page.get_by_role("button", name="Leave out: new-0").click()
+    expect(page.get_by_text("Waits to be learnt: 11")).to_be_visible()
+    page.get_by_role("button", name="Propose").click()
+    expect(page.get_by_text("The version is made")).to_be_visible()
+    expect(page.get_by_role("heading", name="Candidate")).to_be_visible(timeout=120_000)
+    row = page.get_by_role("row", name="No verdict")
+    expect(row.get_by_role("cell")).to_have_text(["4", "4", "1"])
+    expect(page.get_by_text("11 left out")).to_be_visible()
+    require_readable(page)
+
+    part = strange_parts(tmp_path, 16)[-1]
+    assert strange.inspect(part)["decision"] == "anomalous"
+    page.get_by_role("button", name="Try in the shadow").click()
+    expect(page.get_by_role("heading", name="In the shadow")).to_be_visible()
+    page.get_by_role("button", name="Serve", exact=True).click()
+    expect(page.get_by_text("Version 2 is served")).to_be_visible()
+    assert strange.inspect(part)["decision"] == "normal"
+    require_readable(page)
+    page.get_by_role("button", name="Roll back").click()
+    expect(page.get_by_text("Version 1 is served")).to_be_visible()
+    assert strange.inspect(part)["decision"] == "anomalous"
+    told = page.locator(".steps li").all_inner_texts()
+    assert [step.split()[0] for step in told] == ["Is", "Candidate", "In", "Served", "Rolled"]
+    assert all(step.endswith("Anna") for step in told if not step.startswith("Candidate"))
 
 
 @pytest.mark.drill

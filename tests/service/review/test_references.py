@@ -1,4 +1,5 @@
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from onegauge.library.fit import Fit
 from onegauge.library.library import load
 from onegauge.service.review.references import SHOWN
 from onegauge.teach.suspects import rows_of
+from tests.service.review.conftest import FORM
 from tests.service.served import in_process
 
 REPOSITORY = Path(__file__).parents[3] / "model_repository"
@@ -70,3 +72,25 @@ def test_a_model_without_a_library_says_so(review):
     answer = review.client.get("/review/references")
     assert answer.status_code == 422
     assert "keeps no library" in answer.text
+
+
+def test_marked_ones_leave_by_a_proposal(tmp_path, rows):
+    repository = tmp_path / "repository"
+    shutil.copytree(REPOSITORY, repository)
+    with in_process(repository, records=f"sqlite:///{tmp_path}/records.db") as client:
+        gateway = client.app.state.gateway
+        client.portal.call(gateway.records.flush)
+        page = client.get("/review/references?by=suspicion").text
+        (first, *_), (second, *_) = rows[:2]
+        assert f'name="take-{first}"' in page
+        form = {f"take-{first}": "on", f"take-{second}": "on", "by": "Anna"}
+        answer = client.post("/review/teach/remove", data=form, headers=FORM)
+        assert "normal images that leave: 2" in answer.text
+        (proposal,) = gateway.teacher.proposals.newest("onegauge")
+        assert sorted(proposal.removed) == sorted([first, second])
+        client.portal.call(gateway.teacher.withdraw, proposal.number, "Anna")
+
+
+def test_a_form_that_marks_none_is_refused(client):
+    answer = client.post("/review/teach/remove", data={"by": "Anna"}, headers=FORM)
+    assert answer.status_code == 409
