@@ -7,11 +7,14 @@ browser shows the pages. It needs Debian's `chromium`.
 """
 
 import os
+import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 
 import httpx
 import numpy as np
@@ -23,6 +26,7 @@ from rig.gateway_process import gateway_process
 
 PARTS, VIEWS = 56, 2  # pictures of each part
 DEFECTIVE = 7  # every so many parts one
+NEW = 14  # pictures of a product that the model does not know
 SIDE = 256  # pixels
 QUALITY = 72
 
@@ -48,7 +52,8 @@ def main(repository: Path, folder: Path) -> None:
             "ONEGAUGE_RECORDS": f"sqlite:///{place}/records.db",
             "ONEGAUGE_KEEP": "all",
         }
-        with gateway_process(repository, **settings) as gateway:
+        own = Path(shutil.copytree(repository, Path(place) / "repository"))  # which is taught
+        with gateway_process(own, **settings) as gateway:
             inspection = run_a_line(gateway.url)
             pages = {
                 "queue": f"?order=newest&decision=anomalous&judged={inspection}",
@@ -64,10 +69,18 @@ def main(repository: Path, folder: Path) -> None:
                 browser = playwright.chromium.launch(
                     executable_path="/usr/bin/chromium", args=options
                 )
-                for name, path in pages.items():
+
+                def shoot_all(name: str, path: str) -> None:
                     for screen in SCREENS:
                         file = folder / f"review-{name}-{screen.width}.jpg"
                         shoot(browser, f"{gateway.url}/review{path}", screen, file)
+
+                for name, path in pages.items():
+                    shoot_all(name, path)
+                strange = see_a_new_product(gateway.url)
+                shoot_all("unknown", "/unknown")
+                propose(gateway.url, strange)
+                shoot_all("teach", "/teach")
                 browser.close()
 
 
@@ -95,6 +108,30 @@ def run_a_line(url: str) -> str:
         return str(chosen)
 
 
+def see_a_new_product(url: str) -> list[str]:
+    """Have a line see one that the model does not know; ids of the inspections."""
+    found = []
+    with httpx.Client(base_url=url, timeout=60) as gateway:
+        for number in range(NEW):
+            pixels = render_normal("cap", np.random.default_rng([13, number]), SIDE)
+            files = {"image": (f"{number}.jpg", encoded(255 - pixels))}
+            answer = gateway.post("/inspect", params={"part": f"48{number:02}"}, files=files)
+            found += answer.raise_for_status().json()["results"]
+    return [one["inspection"] for one in found]
+
+
+def propose(url: str, strange: Sequence[str]) -> None:
+    """Have most images of a new product learnt, by the forms of the page, and wait for that."""
+    headers = {"Origin": url}
+    with httpx.Client(base_url=url, timeout=60, headers=headers, follow_redirects=True) as page:
+        taken = {f"take-{inspection}": "on" for inspection in strange[:-3]}
+        said = {"kind": "new_product", "product": "dark cap", "by": "Anna"}
+        page.post("/review/unknown", data={**taken, **said}).raise_for_status()
+        page.post("/review/teach/propose", data={"by": "Ben"}).raise_for_status()
+        while "data-again" in page.get("/review/teach").text:
+            sleep(1)
+
+
 def picture(part: int, number: int) -> bytes:
     """A picture of a part, one view of which shows its defect, if it has one."""
     product = list(PRODUCTS)[part % len(PRODUCTS)]
@@ -104,6 +141,11 @@ def picture(part: int, number: int) -> bytes:
         pixels = render_defective(product, generator, SIDE)[0]
     else:
         pixels = render_normal(product, generator, SIDE)
+    return encoded(pixels)
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    """A file of a picture (S, S, 3)."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=95, subsampling=0)  # as the model knows them
     return file.getvalue()
