@@ -237,8 +237,11 @@ def test_a_threshold_is_tried_by_keys_saved_and_taken_back(line, opened):
 def test_a_threshold_promises_what_the_model_would_say_of_such_a_score(line, opened):
     page = opened(locale="de-DE")
     page.goto(f"{line.url}/review/threshold")
-    for one in line.found():
+    found = line.found()
+    for one in found:
         page.get_by_role("spinbutton").fill(str(one["score"]))
+        flagged = sum(other["score"] >= one["score"] for other in found)  # the image itself, too
+        assert says(page, "flagged-then").startswith(f"{flagged} (")
         told = float(says(page, "promise-then").removesuffix(" %").replace(",", "."))
         assert told == pytest.approx(100 * one["p_value"], rel=0.05)
         warned = page.get_by_text("was das Training zusagt")
