@@ -48,7 +48,7 @@ class Lessons:
         query = select(*RECORD).where(*conditions(which), undecided)
         with self._database.reading() as connection:
             rows = connection.execute(
-                using("newest", query.order_by(_C.id.desc()).limit(MOST))
+                using("unknown", query.order_by(_C.id.desc()).limit(MOST))
             ).mappings()
             return [Record(**row) for row in rows]
 

@@ -95,6 +95,7 @@ for name, columns, condition in (
     ("verdict", ("verdict", "id"), _JUDGED),
     ("kept", ("id",), _KEPT),
     ("picture", ("picture",), _KEPT),
+    ("unknown", ("unknown_product", "id"), _KEPT),
 ):
     Index(
         f"inspections_{name}",

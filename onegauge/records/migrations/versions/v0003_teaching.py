@@ -7,6 +7,7 @@ revision = "0003"
 down_revision = "0002"
 
 ID = sa.String(32).with_variant(sa.String(32, collation="C"), "postgresql")
+KEPT = sa.text("picture IS NOT NULL")
 UNDER_WAY = sa.text("state IN ('making', 'candidate', 'shadowed')")
 
 
@@ -55,3 +56,10 @@ def upgrade() -> None:
         sa.Column("inspection", ID, sa.ForeignKey("inspections.id"), primary_key=True),
     )
     op.create_index("taught_inspection", "taught", ["inspection"])
+    op.create_index(
+        "inspections_unknown",
+        "inspections",
+        ["unknown_product", "id"],
+        sqlite_where=KEPT,
+        postgresql_where=KEPT,
+    )
