@@ -223,3 +223,11 @@ def test_a_browser_may_load_nothing_from_elsewhere(review):
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cache-Control"] == "no-store"
+
+
+def test_who_marks_a_missed_defect_is_led_to_the_threshold_that_finds_it(review):
+    missed = review.add_seen(0, score=0.876)
+    review.judge(missed.id, "missed")
+    page = review.client.get(f"/review/{missed.id}").text
+    assert 'href="/review/threshold?threshold=0.87"' in page
+    assert "is not learnt so" in page
