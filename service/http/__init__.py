@@ -6,7 +6,7 @@ routes               the paths; lookout has that of Amazon Lookout for Vision
 history, criterion   the paths of records, and of what decides
 access, keys         who may use a route, and how often
 admission            how many requests, inspections and bytes at once
-options, body, names what a request says: its options, its images, its file names
+options, body, names what a request says: its options, its images, its file names; json_body
 disconnect           work whose client has gone is given up
 answers, problems    what it is answered: the forms of an answer, and errors as RFC 9457
 gateway              the parts that the routes use

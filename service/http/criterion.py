@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, Request
 from onegauge.schemas import CriterionCard, NewCriterion, SavedCriterion
 from onegauge.service.errors import (
     BackendError,
+    BodyTimeout,
+    BodyTooLarge,
     Forbidden,
     InvalidOption,
     KeysUnreadable,
@@ -17,6 +19,7 @@ from onegauge.service.errors import (
 )
 from onegauge.service.http.access import needs
 from onegauge.service.http.gateway import Gateway, GatewayDep, records_of
+from onegauge.service.http.json_body import documented_body, read_json
 from onegauge.service.http.problems import documented
 from onegauge.service.model.criterion import Criterion
 
@@ -44,13 +47,13 @@ async def criterion(request: Request, gateway: GatewayDep) -> CriterionCard:
 @router.put(
     "",
     dependencies=[Depends(needs("teach", "admin"))],
-    responses=documented(*_PROBLEMS, InvalidOption, BackendError),
+    responses=documented(*_PROBLEMS, BodyTooLarge, BodyTimeout, InvalidOption, BackendError),
+    openapi_extra=documented_body(NewCriterion),
 )
-async def save_criterion(
-    request: Request, gateway: GatewayDep, criterion: NewCriterion
-) -> CriterionCard:
+async def save_criterion(request: Request, gateway: GatewayDep) -> CriterionCard:
     """Decide by another one from now on, at all gateways of the records' database."""
     records = records_of(request)
+    criterion = await read_json(request, NewCriterion, gateway.settings.read_timeout_s)
     await save(gateway, records, criterion, request.state.access.get("key"))
     return await _card(gateway, records)
 

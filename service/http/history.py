@@ -1,11 +1,9 @@
 """The routes of records: what was inspected, what was kept of it, what persons say of it."""
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import ValidationError
 
 from onegauge.schemas import (
     Inspected,
@@ -31,7 +29,7 @@ from onegauge.service.errors import (
 )
 from onegauge.service.http.access import needs
 from onegauge.service.http.gateway import GatewayDep, records_of
-from onegauge.service.http.options import invalid_option
+from onegauge.service.http.json_body import documented_body, read_json
 from onegauge.service.http.problems import documented
 
 if TYPE_CHECKING:
@@ -43,11 +41,6 @@ _PROBLEMS = (
     *(RecordsOff, NoInspection, RecordsUnreachable, InvalidOption),
 )
 _BYTES = "application/octet-stream"
-_JUDGEMENT = {
-    "required": True,
-    "content": {"application/json": {"schema": NewJudgement.model_json_schema()}},
-}
-MAX_BYTES = 16_384  # of a judgement
 
 
 def _files(*media_types: str) -> dict[int | str, dict[str, Any]]:
@@ -87,11 +80,11 @@ async def inspection(request: Request, inspection: str) -> Response:
     "/{inspection}/verdict",
     response_model=Inspection,
     responses=documented(BodyTooLarge, BodyTimeout),
-    openapi_extra={"requestBody": _JUDGEMENT},
+    openapi_extra=documented_body(NewJudgement),
 )
 async def judge(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """Say what an inspection was; what was said before is kept beside it."""
-    judgement = await _read(request, gateway.settings.read_timeout_s)
+    judgement = await read_json(request, NewJudgement, gateway.settings.read_timeout_s)
     by = judgement.by or request.state.access.get("key")
 
     def say(records: "Records") -> bytes:
@@ -138,24 +131,6 @@ async def anomaly_map(request: Request, inspection: str) -> Response:
     """A small anomaly map, in the grey levels of an answer's `png`."""
     data = await records_of(request).ask_of_one(lambda records: records.small_map(inspection))
     return Response(data, media_type="image/png")
-
-
-async def _read(request: Request, within_s: float) -> NewJudgement:
-    """The judgement of a body of a few bytes, which FastAPI would take in any size."""
-    data = bytearray()
-    try:
-        async with asyncio.timeout(within_s):
-            async for chunk in request.stream():
-                data += chunk
-                if len(data) > MAX_BYTES:
-                    told = f"A judgement has at most {MAX_BYTES} bytes."
-                    raise BodyTooLarge(told, limit_bytes=MAX_BYTES)
-    except TimeoutError as exc:
-        raise BodyTimeout(f"The body took longer than {within_s:g} s.") from exc
-    try:
-        return NewJudgement.model_validate_json(bytes(data))
-    except ValidationError as exc:
-        raise invalid_option(exc) from exc
 
 
 def _row(record: "Record", verdict: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from onegauge.records.errors import (
     InvalidCursor,
@@ -24,6 +25,7 @@ from onegauge.service.http.options import invalid_option
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMA = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CLIENT_CLOSED_REQUEST = 499  # never seen by the client, which is gone, but by the access log
 
 _log = logging.getLogger("onegauge.records")
@@ -100,7 +102,18 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
     response = problem_response(request, _untyped(exc.status_code, exc.detail))
     response.headers.update(exc.headers or {})
+    if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_allowed(request))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that any route of the path takes; Starlette tells of the first route alone."""
+    routes = request.app.routes
+    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [
+        m for m, scope in asked.items() if any(r.matches(scope)[0] is Match.FULL for r in routes)
+    ]
 
 
 async def _on_disconnect(_request: Request, _exc: Exception) -> Response:

@@ -67,7 +67,8 @@ def test_a_rate_is_saved_and_the_settings_hold_again(recording, normal):
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        (b"", "body"),
+        (b"", "JSON"),
+        (b"\xff\xfe{", "JSON"),
         (b"{}", "threshold or max_false_alarm_rate"),
         (b'{"by": "ann"}', "threshold or max_false_alarm_rate"),
         (b'{"threshold": 1, "max_false_alarm_rate": 0.1}', "not both"),
@@ -85,6 +86,11 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_saved(client, given, name
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-option")
     assert named in answer.json()["detail"]
     assert client.get(PATH).json()["history"] == []
+
+
+def test_a_criterion_takes_no_memory_to_speak_of(client):
+    answer = client.put(PATH, content=b" " * 20_000)
+    assert (answer.status_code, answer.json()["type"]) == (413, "/problems/body-too-large")
 
 
 def test_only_keys_that_teach_or_administer_may_save(recording, tmp_path):

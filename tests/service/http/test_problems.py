@@ -28,8 +28,12 @@ def test_unknown_routes_and_methods_are_problems(client, method, path, status, t
     assert (problem["status"], problem["request_id"]) == (status, response.headers["X-Request-Id"])
 
 
-def test_wrong_method_names_the_right_one(client):
-    assert client.get("/inspect").headers["Allow"] == "POST"
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/inspect", "POST"), ("/healthz", "GET, HEAD"), ("/v1/criterion", "GET, PUT")],
+)
+def test_wrong_method_names_the_right_ones(client, path, methods):
+    assert client.delete(path).headers["Allow"] == methods
 
 
 def test_unexpected_errors_tell_nothing_but_the_request_id(gateway):
