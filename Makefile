@@ -117,7 +117,7 @@ clean: ## Remove environments, caches and build products
 	rm -rf .venv .venv-dev .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-.venv/installed: EXTRAS := cpu,records
+.venv/installed: EXTRAS := cpu,records,teach
 .venv-dev/installed: EXTRAS := cpu,openvino,parquet,postgres,s3,tiles,tracing,train,dev
 
 # Installed anew only when pyproject.toml changed

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOT_COPIED = (".git", ".venv*", ".cache", ".*_cache", "__pycache__", "runs", "build", "dist")
-TRAINING_ONLY = ("torch", "timm", "onnx", "sklearn")
+TRAINING_ONLY = ("torch", "timm", "sklearn")
 
 
 def environment() -> dict[str, str]:
