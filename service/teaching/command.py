@@ -29,7 +29,7 @@ class Told:
 async def onegauge(*arguments: str, environment: Mapping[str, str] | None = None) -> Told:
     """Run `onegauge` with arguments, and in its environment these settings alone.
 
-    It ends with its caller.     Raises CommandFailed.
+    It ends with its caller. Raises CommandFailed.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "onegauge", *arguments),
