@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ def gateway(gauge_repository: Path) -> Iterator[Gateway]:
             return running.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield start
+
+
+@pytest.fixture
+def recording(gateway: Gateway, tmp_path: Path) -> Gateway:
+    """Starts a gateway with records in a SQLite file."""
+    return partial(gateway, records=f"sqlite:///{tmp_path}/records/records.db")
 
 
 @pytest.fixture

@@ -15,16 +15,6 @@ LIST = "/v1/inspections"
 
 
 @pytest.fixture
-def recording(gateway, tmp_path):
-    """Starts a gateway with records."""
-
-    def start(**settings):
-        return gateway(records=f"sqlite:///{tmp_path}/records/records.db", **settings)
-
-    return start
-
-
-@pytest.fixture
 def client(recording):
     return recording()
 
