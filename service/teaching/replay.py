@@ -31,7 +31,7 @@ from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads
 
 NEWEST = 1000  # inspections; and as many of each verdict
-SHOWN = 60  # ids of each kind of change, the newest
+SHOWN = 60  # ids of each kind of change, the first
 TIMEOUT_S = 60.0  # for an image
 WITHOUT = "none"  # the word for inspections without a verdict
 
@@ -47,7 +47,7 @@ class Share:
 
 @dataclass
 class Effect:
-    """What changes from one version to another; lists have ids, the newest first."""
+    """What changes from one version to another; lists have ids in the order of `chosen`."""
 
     before: str
     after: str
@@ -115,11 +115,16 @@ def settings_for(repository: Path, model: str) -> Settings:
 
 
 def chosen(history: History, model: str, newest: int = NEWEST) -> list[Found]:
-    """The newest kept inspections of a model and those of each verdict, the newest first."""
+    """The newest kept inspections of a model and those of each verdict, the newest first.
+
+    Those that were confirmed come before: if such a decision changes, it is a loss, and must be
+    among the few that are shown.
+    """
     ways: list[Filter] = [Filter(model=model, kept=True)]
     ways += [Filter(model=model, kept=True, verdict=verdict) for verdict in get_args(Opinion)]
     found = {one.record.id: one for way in ways for one in islice(history.every(way), newest)}
-    return [found[inspection] for inspection in sorted(found, reverse=True)]
+    newest_first = [found[inspection] for inspection in sorted(found, reverse=True)]
+    return sorted(newest_first, key=lambda one: one.verdict != "confirmed")
 
 
 async def replay(

@@ -53,11 +53,11 @@ def effect_of(repository, history, pictures, **options):
 
 def test_both_versions_decide_anew_on_every_picture(repository, history, pictures, seen):
     seen(0)
-    alarm = seen(1, "false_alarm", defect=True, decision="anomalous")
+    seen(1, "confirmed")
     found = seen(2, "confirmed", defect=True, decision="anomalous")
-    seen(3, "confirmed")
+    alarm = seen(3, "false_alarm", defect=True, decision="anomalous")
     effect = effect_of(repository, history, pictures)
-    assert effect.no_longer_anomalous == [found.id, alarm.id]
+    assert effect.no_longer_anomalous == [found.id, alarm.id]  # the loss before the newest
     assert (effect.newly_anomalous, effect.changed, effect.images) == ([], [0, 2], 4)
     shares = {verdict: vars(share) for verdict, share in effect.by_verdict.items()}
     assert shares["none"] == {"images": 1, "before": 0, "after": 0}
