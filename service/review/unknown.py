@@ -1,6 +1,7 @@
 """Unknown products: images grouped by how they look, and what a person says that they are."""
 
 import re
+import time
 from collections.abc import Sequence
 from typing import cast, get_args
 
@@ -29,6 +30,7 @@ from onegauge.service.teaching.looks import Looks, groups_of
 PATH = f"{HOME}/unknown"
 MOST = 100  # pictures of a group at once, the newest; its others come after them
 GROUPS = 20
+LOOK_S = 2.0  # how long pictures are looked at that were not before: a large PNG takes 0.2 s
 _TAKEN = re.compile("take-([0-9a-f]{32})")
 _KINDS = [kind for kind in get_args(Kind) if kind != "normal"]
 
@@ -47,17 +49,18 @@ async def unknown(
     depth = gateway.versions.current().contract.depth
     looks: Looks = request.app.state.looks
 
-    def look(records: Records) -> list[list[Record]]:
+    def look(records: Records) -> tuple[list[list[Record]], int]:
         return grouped(records, looks, teacher.lessons.unknown(teacher.model), depth)
 
-    groups = await records.ask(look)
+    groups, later = await records.ask(look)
     return page(
         request,
         "unknown.html",
         visitor,
         groups=[group[:MOST] for group in groups[:GROUPS]],
         kinds=_KINDS,
-        total=sum(map(len, groups)),
+        total=sum(map(len, groups)) + later,
+        later=later,
         said=request.query_params.get("said", ""),
     )
 
@@ -85,14 +88,21 @@ async def decide(
 
 def grouped(
     records: Records, looks: Looks, found: Sequence[Record], depth: Depth
-) -> list[list[Record]]:
-    """Inspections by the look of their pictures; those whose picture has gone are left out."""
-    seen, known = [], []
-    for record in found:
+) -> tuple[list[list[Record]], int]:
+    """Inspections by the look of their pictures, and how many there was no time to look at.
+
+    Those whose picture has gone are left out.
+    """
+    seen, known, later = [], [], 0
+    give_up = time.monotonic() + LOOK_S
+    for number, record in enumerate(found):
+        if time.monotonic() > give_up:
+            later = len(found) - number
+            break
         try:
             look = looks.of(record.picture or "", lambda: records.thumbnail(record.id, depth))  # noqa: B023
         except PictureGone:
             continue
         seen.append(record)
         known.append(look)
-    return [[seen[number] for number in group] for group in groups_of(known)]
+    return [[seen[number] for number in group] for group in groups_of(known)], later

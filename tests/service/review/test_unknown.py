@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from onegauge.records.lessons import Lessons
+from onegauge.service.review import unknown
 from rig.pictures import encode
 from tests.service.review.conftest import ANNA, FORM
 
@@ -61,6 +62,21 @@ def test_what_has_no_tick_waits_on(review, strange, lessons):
     text = review.client.get("/review/unknown").text
     assert f"take-{third.id}" in text
     assert f"take-{first.id}" not in text
+
+
+def test_pictures_that_take_long_come_with_the_next_look(review, strange, monkeypatch):
+    for number in range(3):
+        strange(number)
+    monkeypatch.setattr(unknown, "LOOK_S", 0)
+    text = review.client.get("/review/unknown").text
+    assert "3 images that nobody" in text
+    assert "3 of them were not looked at yet" in text
+    assert "Group 1" not in text
+    assert "No image of an unknown product waits" not in text
+    monkeypatch.undo()
+    text = review.client.get("/review/unknown").text
+    assert "Group 1: 3" in text
+    assert "not looked at yet" not in text
 
 
 @pytest.mark.parametrize("kind", ["foreign_object", "discarded"])
