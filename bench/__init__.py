@@ -21,6 +21,7 @@ of the method
     robustness      false alarms where training images are not as they should be
     recalibration   what mends a gauge in other light
     succession      products taught one after another beside all at once
+    reviewing       a line before and after what was taught on the review page
     pixel_metrics   time and memory of the metrics by pixel
 and
     plots           the newest figures, drawn for the documentation
