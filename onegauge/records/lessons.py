@@ -43,9 +43,10 @@ class Lessons:
     def unknown(self, model: str, now: datetime | None = None) -> list[Record]:
         """Images of unknown products that nobody has said anything of, the newest first."""
         since = (now or datetime.now(UTC)) - RECENT
-        which = Filter(since=since, model=model, unknown=True, verdict="none", kept=True)
-        undecided = ~exists().where(lessons.c.inspection == _C.id)
-        query = select(*RECORD).where(*conditions(which), undecided)
+        which = Filter(
+            since=since, model=model, unknown=True, verdict="none", kept=True, decided=False
+        )
+        query = select(*RECORD).where(*conditions(which))
         with self._database.reading() as connection:
             rows = connection.execute(
                 using("unknown", query.order_by(_C.id.desc()).limit(MOST))
@@ -74,9 +75,7 @@ class Lessons:
 
     def open(self, model: str) -> list[Lesson]:
         """What waits to be learnt, the newest first: lessons, and false alarms that were marked."""
-        false_alarms = using("verdict", self._open(model, verdict="false_alarm")).where(
-            ~exists().where(lessons.c.inspection == _C.id)
-        )
+        false_alarms = using("verdict", self._open(model, verdict="false_alarm", decided=False))
         said = (
             self._open(model)
             .add_columns(lessons.c.kind, lessons.c.product, lessons.c.by)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 
 from onegauge.records.errors import InvalidCursor
 from onegauge.records.record import Opinion, Record, first_id
-from onegauge.records.tables import inspections
+from onegauge.records.tables import inspections, lessons
 from onegauge.schemas import Verdict
 
 Order: TypeAlias = Literal["newest", "nearest"]
@@ -28,7 +28,8 @@ class Filter:
     """Which inspections are meant: those that all of it holds for; None is any.
 
     `since` is inclusive and `until` exclusive, both to the millisecond; scores are inclusive. The
-    verdict "none" stands for inspections without one. `kept` ones have a picture.
+    verdict "none" stands for inspections without one. `kept` ones have a picture; of `decided` ones
+    somebody has said what they teach.
     """
 
     since: datetime | None = None
@@ -43,6 +44,7 @@ class Filter:
     version: str | None = None
     unknown: bool | None = None
     kept: bool | None = None
+    decided: bool | None = None
 
 
 ANY = Filter()
@@ -76,6 +78,9 @@ def conditions(which: Filter) -> list[ColumnElement[bool]]:
         conditions.append(_C.score <= which.max_score)
     if which.kept is not None:
         conditions.append(_C.picture.is_not(None) if which.kept else _C.picture.is_(None))
+    if which.decided is not None:
+        lesson = exists().where(lessons.c.inspection == _C.id)
+        conditions.append(lesson if which.decided else ~lesson)
     return conditions
 
 

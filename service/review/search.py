@@ -58,6 +58,8 @@ class Search(BaseModel):
             part=self.part,
             decision=self.decision,
             verdict=self.verdict,
+            # what was said of unknown products is said, though it is no verdict
+            decided=False if self.verdict == "none" else None,
             min_score=self.min_score,
             max_score=self.max_score,
         )

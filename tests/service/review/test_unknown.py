@@ -79,6 +79,15 @@ def test_pictures_that_take_long_come_with_the_next_look(review, strange, monkey
     assert "not looked at yet" not in text
 
 
+def test_what_was_said_does_not_wait_in_the_queue(review, strange):
+    said, other = strange(0), strange(1)
+    say(review, "new_product", said)
+    text = review.client.get("/review?verdict=none").text
+    assert said.id not in text
+    assert other.id in text
+    assert said.id in review.client.get("/review").text
+
+
 @pytest.mark.parametrize("kind", ["foreign_object", "discarded"])
 def test_what_is_no_product_teaches_nothing(review, strange, lessons, kind):
     assert say(review, kind, strange(0)).status_code == 303
