@@ -319,6 +319,9 @@ class NewJudgement(BaseModel):
     verdict: Annotated[Opinion | None, Field(description="Null takes the last one back")]
     by: Author = None
     note: Note = None
+    whole_part: Annotated[
+        bool, Field(description="Whether it is of the other pictures of the same part, too")
+    ] = False
 
 
 class Judgement(BaseModel):

@@ -180,11 +180,15 @@ def judge(
     url: GatewayUrl = GATEWAY,
     by: Annotated[str | None, typer.Option(help="Who says so; else the key's name")] = None,
     note: Annotated[str | None, typer.Option(help="A few words")] = None,
+    whole_part: Annotated[
+        bool, typer.Option("--whole-part", help="The other pictures of its part, too")
+    ] = False,
 ) -> None:
     """Tell a gateway what an inspection really was."""
     from onegauge.client.records import judge as run
 
-    run(url, inspection, None if verdict == "none" else verdict, by=by, note=note)
+    said = None if verdict == "none" else verdict
+    run(url, inspection, said, by=by, note=note, whole_part=whole_part)
 
 
 @commands.command()

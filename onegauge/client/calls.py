@@ -126,11 +126,16 @@ class Calls:
         return self.call(Inspection, "GET", f"/v1/inspections/{quote(inspection, safe='')}")
 
     def judge(
-        self, inspection: str, verdict: Opinion | None, by: str | None, note: str | None
+        self,
+        inspection: str,
+        verdict: Opinion | None,
+        by: str | None,
+        note: str | None,
+        whole_part: bool,
     ) -> Steps[Inspection]:
         """The call of `PUT /v1/inspections/{inspection}/verdict`; raises ClientError."""
         try:
-            judgement = NewJudgement(verdict=verdict, by=by, note=note)
+            judgement = NewJudgement(verdict=verdict, by=by, note=note, whole_part=whole_part)
         except ValidationError as exc:
             raise not_taken(exc) from exc
         path = f"/v1/inspections/{quote(inspection, safe='')}/verdict"

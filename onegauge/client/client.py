@@ -113,12 +113,14 @@ class Client:
         *,
         by: str | None = None,
         note: str | None = None,
+        whole_part: bool = False,
     ) -> Inspection:
         """Say what an inspection was, None to take that back. Raises ClientError.
 
-        `by` is who says so, by default the name of the API key.
+        `by` is who says so, by default the name of the API key; `whole_part` says it of the other
+        pictures of the same part, too.
         """
-        return self._run(self._calls.judge(inspection, verdict, by, note))
+        return self._run(self._calls.judge(inspection, verdict, by, note, whole_part))
 
     def model(self) -> ModelCard:
         """What is served. Raises ClientError."""
@@ -240,9 +242,10 @@ class AsyncClient:
         *,
         by: str | None = None,
         note: str | None = None,
+        whole_part: bool = False,
     ) -> Inspection:
         """As Client.judge."""
-        return await self._run(self._calls.judge(inspection, verdict, by, note))
+        return await self._run(self._calls.judge(inspection, verdict, by, note, whole_part))
 
     async def model(self) -> ModelCard:
         """As Client.model."""

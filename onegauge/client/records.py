@@ -29,11 +29,17 @@ def find(url: str, search: Search, *, lines: bool) -> None:
 
 
 def judge(
-    url: str, inspection: str, verdict: Opinion | None, *, by: str | None, note: str | None
+    url: str,
+    inspection: str,
+    verdict: Opinion | None,
+    *,
+    by: str | None,
+    note: str | None,
+    whole_part: bool,
 ) -> None:
     """Say what an inspection was, and print what is said of it now; raises ClientError."""
     with Client(url, api_key=key_of_environment()) as gateway:
-        told = gateway.judge(inspection, verdict, by=by, note=note)
+        told = gateway.judge(inspection, verdict, by=by, note=note, whole_part=whole_part)
     part = "" if told.part is None else f" of part {readable(told.part)}"
     sys.stdout.write(f"{told.id}{part}: {told.decision}, {told.verdict or 'no verdict'}\n")
 

@@ -33,6 +33,9 @@ RECORD = [_C[field.name] for field in fields(Record)]
 _TEXTS = ("request_id", "line", "part", "filename", "key", "media_type")
 
 TENTHS = 20  # of a histogram, from score 0 to 2
+VIEWS = 50  # other pictures of a part that are judged with one
+# What a picture was called that a verdict can hold for
+_CALLED: Mapping[Opinion, Verdict] = {"false_alarm": "anomalous", "missed": "normal"}
 
 
 @dataclass(frozen=True)
@@ -165,11 +168,28 @@ class History:
         return Around(*beside)
 
     def judge(
-        self, inspection: str, verdict: Opinion | None, *, by: str | None, note: str | None = None
+        self,
+        inspection: str,
+        verdict: Opinion | None,
+        *,
+        by: str | None,
+        note: str | None = None,
+        whole_part: bool = False,
     ) -> Judgement:
-        """Say something of an inspection, or None to take it back; raises UnknownInspection."""
-        (judgement,) = self.judge_many([inspection], verdict, by=by, note=note)
-        return judgement
+        """Say something of an inspection, or None to take it back.
+
+        With `whole_part` the newest other pictures of its part are judged with it, those that the
+        verdict can hold for. What was said together is taken back together. Raises
+        UnknownInspection.
+        """
+        judged = [inspection]
+        if verdict is None:
+            judged += self._judged_with(inspection)
+        elif whole_part:
+            decision = _CALLED.get(verdict)
+            views = (view.record for view in self._views(inspection))
+            judged += [view.id for view in views if decision in (None, view.decision)]
+        return self.judge_many(judged, verdict, by=by, note=note)[0]
 
     def judge_many(
         self,
@@ -190,6 +210,22 @@ class History:
             for judgement in made:
                 _say(connection, judgement)
         return made
+
+    def _views(self, inspection: str) -> list[Found]:
+        """The newest other pictures of the same part."""
+        part = self.get(inspection).record.part
+        if part is None:
+            return []
+        found = self.find(Filter(part=part), limit=VIEWS + 1).found
+        return [view for view in found if view.record.id != inspection][:VIEWS]
+
+    def _judged_with(self, inspection: str) -> list[str]:
+        """The other pictures of the part that the last verdict was given to as well."""
+        said = self.get(inspection).judgements
+        if not said or said[-1].verdict is None:
+            return []
+        views = (self.get(view.record.id) for view in self._views(inspection) if view.verdict)
+        return [view.record.id for view in views if view.judgements[-1].time == said[-1].time]
 
     def counts(self, since: datetime, line: str | None = None) -> list[Counts]:
         """Of each line, or of one, what there was since then."""

@@ -88,7 +88,13 @@ async def judge(request: Request, gateway: GatewayDep, inspection: str) -> Respo
     by = judgement.by or request.state.access.get("key")
 
     def say(records: "Records") -> bytes:
-        records.history.judge(inspection, judgement.verdict, by=by, note=judgement.note)
+        records.history.judge(
+            inspection,
+            judgement.verdict,
+            by=by,
+            note=judgement.note,
+            whole_part=judgement.whole_part,
+        )
         return _told(records, inspection)
 
     return _json(await records_of(request).ask_of_one(say))

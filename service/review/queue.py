@@ -56,9 +56,11 @@ async def judge(
         raise InvalidOption(f"verdict is {verdict!r}, none of {', '.join(_OPINIONS)}.")
     name = author_of(visitor, form)
     note = note_of(form)
-    said = cast(Opinion, verdict)
+    said, whole = cast(Opinion, verdict), "whole_part" in form
     await records.ask_of_one(
-        lambda records: records.history.judge(inspection, said, by=name, note=note)
+        lambda records: records.history.judge(
+            inspection, said, by=name, note=note, whole_part=whole
+        )
     )
     address = own(form.get("then"))
     response = redirect(f"{address}{'&' if '?' in address else '?'}judged={inspection}")

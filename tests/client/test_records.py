@@ -39,6 +39,8 @@ def test_client_finds_tells_and_judges(url, made):
         told = gateway.inspection(made[0])
         assert (told.verdict, told.judgements[-1].note) == ("missed", "a scratch")
         assert gateway.judge(made[0], None).verdict is None
+        again = gateway.judge(made[0], "unclear", by="ann", whole_part=True)
+        assert again.verdict == "unclear"
 
 
 def test_client_says_what_is_wrong(url, made):

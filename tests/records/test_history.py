@@ -195,6 +195,28 @@ def test_of_several_all_are_judged_or_none(history):
     assert parts(history.find(Filter(verdict="false_alarm"))) == ["part-1", "part-0"]
 
 
+def test_what_is_said_of_a_whole_part_holds_for_the_views_that_it_can_and_is_taken_back(history):
+    decisions = ("anomalous", "normal", "anomalous", "anomalous")
+    views = [record(n, part="4711", decision=made) for n, made in enumerate(decisions)]
+    other = record(9, part="4712", decision="anomalous")
+    history.add([*views, other])
+    ids = [view.id for view in views]
+
+    def verdicts():
+        return [history.get(one).verdict for one in ids]
+
+    history.judge(ids[0], "false_alarm", by="Ada", whole_part=True)
+    assert verdicts() == ["false_alarm", None, "false_alarm", "false_alarm"]
+    assert history.get(other.id).verdict is None
+    history.judge(ids[2], "confirmed", by="Ben")
+    history.judge(ids[3], None, by="Ada")
+    assert verdicts() == [None, None, "confirmed", None]
+    history.judge(ids[1], "missed", by="Ada", whole_part=True)
+    assert verdicts() == [None, "missed", "confirmed", None]
+    history.judge(ids[1], "unclear", by="Ada", whole_part=True)
+    assert verdicts() == ["unclear"] * 4
+
+
 @pytest.mark.parametrize("name", ["", "0" * 32, "\0", "../etc", "' OR 1=1 --"])
 def test_an_inspection_that_is_not_there_is_told(history, name):
     for ask in (history.get, history.around, lambda name: history.judge(name, "missed", by=None)):

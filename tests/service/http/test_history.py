@@ -99,6 +99,13 @@ def test_a_verdict_is_given_changed_and_taken_back_and_all_of_it_is_kept(client,
     assert kept == [{"note": None, **judgement} for judgement in said]
 
 
+def test_a_verdict_is_of_the_whole_part_where_it_says_so(client, defective):
+    views = [inspect(client, defective, part="4711") for _ in range(2)]
+    said = {"verdict": "false_alarm", "by": "ann", "whole_part": True}
+    client.put(f"{LIST}/{views[0]}/verdict", json=said)
+    assert [row["verdict"] for row in found(client, part="4711")] == ["false_alarm"] * 2
+
+
 def test_a_verdict_is_of_the_key_where_it_does_not_say_of_whom(recording, defective, tmp_path):
     keys = {
         name: {"Authorization": f"Bearer {add_key(tmp_path / 'keys', name, scopes)}"}

@@ -132,6 +132,18 @@ def test_a_verdict_is_taken_back_and_the_history_stays(review):
     assert "Taken back" in review.client.get(f"/review/{made.id}").text
 
 
+def test_a_verdict_of_the_whole_part_is_of_its_other_pictures_and_taken_back_with_them(review):
+    views = [review.add(n, part="4711", decision="anomalous") for n in range(2)]
+    alone = review.add(2, part="4712")
+    assert 'name="whole_part"' in review.client.get(f"/review/{views[0].id}").text
+    assert 'name="whole_part"' not in review.client.get(f"/review/{alone.id}").text
+    review.judge(views[0].id, "false_alarm", whole_part="on")
+    assert [review.history.get(view.id).verdict for view in views] == ["false_alarm"] * 2
+    data = {"then": "/review"}
+    review.client.post(f"/review/{views[1].id}/undo", data=data, headers=FORM)
+    assert [review.history.get(view.id).verdict for view in views] == [None, None]
+
+
 @pytest.mark.parametrize("fields", [{"verdict": "good"}, {"by": " \n"}, {"verdict": ""}])
 def test_what_is_no_verdict_is_refused(review, fields):
     made = review.add()
