@@ -337,7 +337,8 @@ def test_everybody_can_read_and_use_it(line, opened, size, scheme):
 def test_no_target_is_too_small_for_a_finger(line, opened):
     page = opened(viewport=TABLET, has_touch=True)
     page.goto(f"{line.url}/review?decision=anomalous")
-    targets = page.locator("button, a, input:not([type=checkbox]), select")
+    # a link in a sentence is as high as its line
+    targets = page.locator("button, a:not(p a), input:not([type=checkbox]), select")
     # at once, as what is compared comes to the page after it
     heights = targets.evaluate_all(
         "all => all.filter(one => one.checkVisibility())"
