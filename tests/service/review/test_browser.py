@@ -291,7 +291,9 @@ def test_who_logs_in_is_known_and_who_logs_out_is_not(gauge_repository, tmp_path
     with served(gauge_repository, records=records, api_keys=keys) as url:
         page = opened()
         page.goto(f"{url}/review?part=4711")
+        expect(page.locator("[name=key]")).to_be_focused()
         page.keyboard.type(secret)
+        expect(page.locator("[name=key]")).to_have_value(secret)
         press(page, "Enter")
         assert page.url == f"{url}/review?part=4711"
         expect(page.get_by_text("shift-1")).to_be_visible()
