@@ -1,0 +1,75 @@
+"""The wire format of requests and answers, for gateway and client; see docs/api.md.
+
+options, answer   of an inspection
+model             what is served
+records           what was inspected, and what persons say of it
+criterion         what decides where a request does not say
+words             what these have in common
+"""
+
+from onegauge.schemas.answer import (
+    HIGH,
+    LOW,
+    Answer,
+    Box,
+    Decision,
+    Encoding,
+    Explanation,
+    MapAnswer,
+    Normal,
+    NormalPatch,
+    Polygon,
+    ProblemDetails,
+    ReferenceAnswer,
+    RegionAnswer,
+    Rejection,
+    Scale,
+)
+from onegauge.schemas.criterion import CriterionCard, NewCriterion, SavedCriterion
+from onegauge.schemas.model import ModelCard, ModelVersion, Readiness, RefusedVersion
+from onegauge.schemas.options import Options
+from onegauge.schemas.records import (
+    Inspected,
+    InspectedPage,
+    Inspection,
+    Judgement,
+    NewJudgement,
+    Search,
+)
+from onegauge.schemas.words import LINE_MAX_LENGTH, Opinion, Verdict
+
+__all__ = [
+    "Answer",
+    "Box",
+    "CriterionCard",
+    "Decision",
+    "Encoding",
+    "Explanation",
+    "HIGH",
+    "Inspected",
+    "InspectedPage",
+    "Inspection",
+    "Judgement",
+    "LINE_MAX_LENGTH",
+    "LOW",
+    "MapAnswer",
+    "ModelCard",
+    "ModelVersion",
+    "NewCriterion",
+    "NewJudgement",
+    "Normal",
+    "NormalPatch",
+    "Opinion",
+    "Options",
+    "Polygon",
+    "ProblemDetails",
+    "Readiness",
+    "ReferenceAnswer",
+    "RefusedVersion",
+    "RegionAnswer",
+    "Rejection",
+    "SavedCriterion",
+    "Scale",
+    "Search",
+    "Verdict",
+]
