@@ -9,6 +9,7 @@ from onegauge.schemas import ModelCard, ModelVersion, Readiness, RefusedVersion
 from onegauge.service.errors import RecordsOff, ShuttingDown
 from onegauge.service.http.access import Access
 from onegauge.service.http.admission import Admission
+from onegauge.service.imaging.depth import Depth
 from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.inspector import Inspector
 from onegauge.service.inspection.versions import Versions
@@ -57,6 +58,11 @@ class Gateway:
             model=ModelVersion(name=model.contract.name, version=model.contract.version),
             refused=RefusedVersion(**vars(refused)) if refused else None,
         )
+
+    @property
+    def depth(self) -> Depth:
+        """How pictures are read, as the version that is served has it; raises why there is none."""
+        return self.versions.current().contract.depth
 
     def model(self) -> ModelCard:
         """What is served, and the criterion that holds unless a request brings its own."""

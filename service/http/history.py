@@ -109,7 +109,7 @@ async def picture(
         data = await records_of(request).ask_of_one(lambda records: records.original(inspection))
         named = {"Content-Disposition": f'attachment; filename="{inspection}"'}
         return Response(data, headers=named, media_type=_BYTES)
-    depth = gateway.versions.current().contract.depth
+    depth = gateway.depth
     data = await records_of(request).ask_of_one(lambda records: records.picture(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
@@ -117,7 +117,7 @@ async def picture(
 @router.get("/{inspection}/overlay", response_class=Response, responses=_JPEG)
 async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """The picture, coloured where its anomaly map is high."""
-    depth = gateway.versions.current().contract.depth
+    depth = gateway.depth
     data = await records_of(request).ask_of_one(lambda records: records.overlay(inspection, depth))
     return Response(data, media_type="image/jpeg")
 
@@ -125,7 +125,7 @@ async def overlay(request: Request, gateway: GatewayDep, inspection: str) -> Res
 @router.get("/{inspection}/thumbnail", response_class=Response, responses=_JPEG)
 async def thumbnail(request: Request, gateway: GatewayDep, inspection: str) -> Response:
     """A small picture."""
-    depth = gateway.versions.current().contract.depth
+    depth = gateway.depth
     data = await records_of(request).ask_of_one(
         lambda records: records.thumbnail(inspection, depth)
     )

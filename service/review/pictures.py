@@ -24,7 +24,7 @@ async def picture(
     gateway: GatewayDep, records: RecordsDep, _visitor: VisitorDep, inspection: Inspection
 ) -> Response:
     """The picture as a JPEG, upright."""
-    depth = gateway.versions.current().contract.depth
+    depth = gateway.depth
     data = await records.ask_of_one(lambda records: records.picture(inspection, depth))
     return _image(data)
 
@@ -34,7 +34,7 @@ async def thumbnail(
     gateway: GatewayDep, records: RecordsDep, _visitor: VisitorDep, inspection: Inspection
 ) -> Response:
     """The picture, small."""
-    depth = gateway.versions.current().contract.depth
+    depth = gateway.depth
     data = await records.ask_of_one(lambda records: records.thumbnail(inspection, depth))
     return _image(data)
 

@@ -46,7 +46,7 @@ async def unknown(
     visitor: VisitorDep,
 ) -> Response:
     """What nobody has said anything of yet."""
-    depth = gateway.versions.current().contract.depth
+    depth = gateway.depth
     looks: Looks = request.app.state.looks
 
     def look(records: Records) -> tuple[list[list[Record]], int]:
