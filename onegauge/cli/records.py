@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -41,21 +41,26 @@ Place = Annotated[
 ]
 
 
+Said: TypeAlias = Literal["confirmed", "false_alarm", "missed", "unclear", "none"]
+Since = Annotated[str | None, typer.Option(help="As 2026-11-30 or 2026-11-30T06:00, in local time")]
+Until = Annotated[str | None, typer.Option(help="Likewise; what is before it")]
+OfLine = Annotated[str | None, typer.Option(help="Only of this line")]
+OfDecision = Annotated[
+    Literal["normal", "anomalous"] | None, typer.Option(help="Only with this decision")
+]
+OfVerdict = Annotated[
+    Said | None, typer.Option(help="Only with this verdict of a person, or with none")
+]
+
+
 @commands.command()
 def export(
     records: Url,
-    since: Annotated[
-        str | None, typer.Option(help="As 2026-11-30 or 2026-11-30T06:00, in local time")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Likewise; what is before it")] = None,
-    line: Annotated[str | None, typer.Option(help="Only of this line")] = None,
-    decision: Annotated[
-        Literal["normal", "anomalous"] | None, typer.Option(help="Only with this decision")
-    ] = None,
-    verdict: Annotated[
-        Literal["confirmed", "false_alarm", "missed", "unclear", "none"] | None,
-        typer.Option(help="Only with this verdict of a person, or with none"),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
+    line: OfLine = None,
+    decision: OfDecision = None,
+    verdict: OfVerdict = None,
     form: Annotated[
         Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="Of the table")
     ] = "csv",
@@ -129,18 +134,11 @@ def stats(records: Url, pictures: Place = None) -> None:
 def find(
     url: GatewayUrl = GATEWAY,
     part: Annotated[str | None, typer.Option(help="Only of this part")] = None,
-    line: Annotated[str | None, typer.Option(help="Only of this line")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="As 2026-11-30 or 2026-11-30T06:00, in local time")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Likewise; what is before it")] = None,
-    decision: Annotated[
-        Literal["normal", "anomalous"] | None, typer.Option(help="Only with this decision")
-    ] = None,
-    verdict: Annotated[
-        Literal["confirmed", "false_alarm", "missed", "unclear", "none"] | None,
-        typer.Option(help="Only with this verdict of a person, or with none"),
-    ] = None,
+    line: OfLine = None,
+    since: Since = None,
+    until: Until = None,
+    decision: OfDecision = None,
+    verdict: OfVerdict = None,
     nearest: Annotated[
         bool, typer.Option("--nearest", help="Nearest to the threshold first, not newest")
     ] = False,
@@ -174,7 +172,7 @@ def find(
 def judge(
     inspection: Annotated[str, typer.Argument(help="Its id")],
     verdict: Annotated[
-        Literal["confirmed", "false_alarm", "missed", "unclear", "none"],
+        Said,
         typer.Argument(help="none takes the last one back"),
     ],
     url: GatewayUrl = GATEWAY,
