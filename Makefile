@@ -118,7 +118,7 @@ clean: ## Remove environments, caches and build products
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 .venv/installed: EXTRAS := cpu,records,teach
-.venv-dev/installed: EXTRAS := cpu,openvino,parquet,postgres,s3,tiles,tracing,train,dev
+.venv-dev/installed: EXTRAS := camera,cpu,openvino,parquet,plant,postgres,ray,s3,tiles,tracing,train,dev
 
 # Installed anew only when pyproject.toml changed
 .venv/installed .venv-dev/installed: pyproject.toml
