@@ -131,7 +131,7 @@ def enlarged(maps: Maps, sides: tuple[int, ...]) -> Array:
     """Maps (..., h', w') at another size, bilinear between the pixels' centres."""
     if maps.shape[-2:] == sides:
         return maps
-    rows, columns = (_bilinear(old, new) for old, new in zip(maps.shape[-2:], sides, strict=True))
+    rows, columns = (bilinear(old, new) for old, new in zip(maps.shape[-2:], sides, strict=True))
     return np.asarray(rows @ maps @ columns.T, np.float32)
 
 
@@ -166,7 +166,7 @@ def _parts(maps: Maps, neighbours: Neighbours) -> list[tuple[Array, Neighbours]]
     return [(maps[r].astype(np.float32), part) for r, part in zip(rows, parts, strict=True)]
 
 
-def _bilinear(old: int, new: int) -> Array:
+def bilinear(old: int, new: int) -> Array:
     """The weights (new, old) of the pixels of a line in a longer one."""
     places = ((np.arange(new) + 0.5) * old / new - 0.5).clip(0, old - 1)
     weights: Array = (1 - np.abs(places[:, None] - np.arange(old))).clip(min=0).astype(np.float32)

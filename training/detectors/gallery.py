@@ -20,6 +20,7 @@ from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.detectors.coreset import farthest_points_of_each
 from onegauge.training.detectors.detector import Detector, FitOptions, smooth
+from onegauge.training.detectors.patches import local_patches
 from onegauge.training.progress import Progress
 
 AXES = 64  # principal axes in which patches are compared
@@ -91,7 +92,7 @@ class Gallery(Detector):
 
     def points(self, stages: list[Tensor]) -> Tensor:
         """Patches (B, h, w, A) in the axes: 3×3 means of all stages [(B, C, H, W), …]."""
-        return _patches(stages) @ self.axes - self.origin
+        return local_patches(stages) @ self.axes - self.origin
 
     def compare(self, points: Tensor, seen: Seen) -> Tensor:
         """Smoothed distances (B, h, w) of points (B, h, w, A) to the neighbours' memories."""
@@ -153,7 +154,7 @@ def _moments(features: Features) -> tuple[Tensor, Tensor]:
     """Mean (D,) and covariance (D, D) of patches in fp64, an image at a time: they may be wide."""
     count, total, products = 0, 0.0, 0.0
     for row in range(0, len(features), max(1, len(features) // SAMPLE)):
-        patches = _patches(features.batch([row]).stages).flatten(0, 2).double()  # (P, D)
+        patches = local_patches(features.batch([row]).stages).flatten(0, 2).double()  # (P, D)
         count += len(patches)
         total = total + patches.sum(0)
         products = products + patches.T @ patches
@@ -167,23 +168,3 @@ def _steps(features: Features, name: str, progress: Progress) -> Iterator[Seen]:
         for rows, seen in features.batches():
             yield seen
             step.advance(rows.stop - rows.start)
-
-
-def _patches(stages: list[Tensor]) -> Tensor:
-    """Locally aware patch features (B, h, w, D): 3×3 means of all stages, concatenated.
-
-    At the resolution of the last stage but one, to which finer ones are averaged.
-    """
-    size = stages[-2:][0].shape[-2:]
-    return torch.cat([_at(F.avg_pool2d(stage, 3, 1, 1), size) for stage in stages], 1).permute(
-        0, 2, 3, 1
-    )
-
-
-def _at(stage: Tensor, size: torch.Size) -> Tensor:
-    """A stage (B, C, H, W) at another size."""
-    if stage.shape[-2] > size[0]:
-        stage = F.avg_pool2d(stage, stage.shape[-2] // size[0])
-    if stage.shape[-2:] == size:
-        return stage
-    return F.interpolate(stage, size, mode="bilinear", align_corners=False)

@@ -16,6 +16,7 @@ from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.backbones.retrieval import within
 from onegauge.training.detectors.coreset import farthest_points
 from onegauge.training.detectors.detector import Detector, FitOptions, smooth
+from onegauge.training.detectors.patches import local_patches
 from onegauge.training.progress import Progress
 
 PROJECTION = 128  # dimensions in which the coreset is chosen (section 3.2)
@@ -64,7 +65,7 @@ class PatchCore(Detector):
         drawn, source = [], []
         with progress.step("patches", len(features)) as step:
             for rows, batch in features.batches():
-                patches = _patches(batch).flatten(1, 2)  # (B, H·W, D)
+                patches = local_patches(batch.stages[-2:]).flatten(1, 2)  # (B, H·W, D)
                 order = torch.rand(patches.shape[:2], generator=generator).argsort(1)[:, :wanted]
                 order = order.to(patches.device)
                 some = patches.gather(1, order[..., None].expand(-1, -1, patches.shape[2]))
@@ -88,7 +89,7 @@ class PatchCore(Detector):
 
     def _as_map(self, seen: Seen, barred: Tensor | None) -> Tensor:
         """Raw maps (B, h, w), without the memories that are `barred` (B, M)."""
-        patches = _patches(seen)  # (B, H, W, D)
+        patches = local_patches(seen.stages[-2:])  # (B, H, W, D)
         points, memories = patches.flatten(1, 2), self.bank.float()
         norms = memories.square().sum(1)  # (M,)
         if barred is not None:
@@ -98,14 +99,3 @@ class PatchCore(Detector):
         size = seen.stages[0].shape[-2:]
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
         return smooth(maps, self.stride).squeeze(1)
-
-
-def _patches(seen: Seen) -> Tensor:
-    """Locally aware patch features (B, H, W, D): 3×3 means of the last two stages, concatenated."""
-    stages = [F.avg_pool2d(stage, 3, 1, 1) for stage in seen.stages[-2:]]
-    size = stages[0].shape[-2:]
-    same = [
-        F.interpolate(s, size, mode="bilinear", align_corners=False) if s.shape[-2:] != size else s
-        for s in stages
-    ]
-    return torch.cat(same, dim=1).permute(0, 2, 3, 1)
