@@ -69,7 +69,7 @@ def _write_verdict(
     x, y = corner
     colour = COLOURS[decision.decision]
     draw.text((x, y + 50), decision.decision, colour, _font(30))
-    draw.text((x, y + 96), f"score {decision.score:.2f}", INK, _font(22))
+    draw.text((x, y + 96), f"score {decision.score:z.2f}", INK, _font(22))
     _draw_bar(draw, (x, y + 136), decision.score, colour)
     draw.text((x, y + 184), f"p-value {decision.p_value:.2g}", INK, _font(15))
     draw.text((x, y + 206), name, INK, _font(15))
