@@ -14,9 +14,10 @@ serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, …_PORT, …_
 		ONEGAUGE_RECORDS=$${ONEGAUGE_RECORDS-sqlite:///runs/records/records.db} \
 		.venv/bin/onegauge serve
 
+# At most four workers, for each has a PostgreSQL and torch of its own and grows to 2.5 GB
 .PHONY: test
-test: .venv-dev/installed ## Run all tests
-	$(DEV)/python -m pytest
+test: .venv-dev/installed ## Run all tests, a worker for each core
+	$(DEV)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .PHONY: drills
 drills: .venv-dev/installed ## Run the fault drills: 2,000 fuzzed requests, 200 reviews by keyboard, …

@@ -6,6 +6,7 @@ tritonserver      a Triton Inference Server, by a wheel of PyPI
 postgresql        a PostgreSQL, by the system's package
 prometheus        a Prometheus with the project's rules, by the system's package
 installed         other tools of PyPI, each in a folder of its own
+once              what several processes need and one of them makes
 address           a free one, and waiting until it answers
 publishing        a graph, published
 pictures          small pictures, and files that only claim to be some

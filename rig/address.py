@@ -1,20 +1,35 @@
 """Addresses of servers on this machine: a free one, and waiting until it answers."""
 
+import random
 import socket
 import subprocess
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
 import httpx
 
+HOST = "127.0.0.1"
+PORTS = range(20_000, 32_768)  # below those that the kernel gives to who asks for any
 POLL_EVERY_S = 0.1
 
 
 def free_address() -> str:
-    """Host and port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    """Host and port where nobody listens, and that no other caller is given meanwhile.
+
+    A datagram socket holds the number, of which TCP takes no notice, until this process ends.
+    """
+    while True:
+        port = random.choice(PORTS)
+        with (
+            suppress(OSError),
+            socket.socket() as probe,
+            socket.socket(type=socket.SOCK_DGRAM) as hold,
+        ):
+            probe.bind((HOST, port))
+            hold.bind((HOST, port))
+            hold.detach()
+            return f"{HOST}:{port}"
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[Any], within_s: float) -> None:

@@ -18,6 +18,7 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from rig import Missing
+from rig.once import once
 
 WHEEL = "nvidia-pytriton==0.7.0"
 CACHE = Path(os.environ.get("ONEGAUGE_TEST_CACHE", Path(__file__).parents[1] / ".cache"))
@@ -33,20 +34,14 @@ def install(cache: Path = CACHE) -> Path:
     Raises Missing where it cannot be had.
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    home = cache / f"{WHEEL.replace('==', '-')}-python{python}"
-    if home.exists():
-        return home
     if not (LIBRARIES / f"libpython{python}.so.1.0").exists():
         raise Missing(f"Triton's Python backend needs the package libpython{python}")
-    cache.mkdir(parents=True, exist_ok=True)
-    draft = cache / f"{home.name}.{os.getpid()}"
-    try:
+
+    def make(draft: Path) -> None:
         _pip_install(draft)
         _add_stub(draft, python)
-        draft.rename(home)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return home
+
+    return once(cache / f"{WHEEL.replace('==', '-')}-python{python}", make)
 
 
 def _pip_install(folder: Path) -> None:

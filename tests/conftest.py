@@ -18,6 +18,7 @@ from PIL import Image
 
 from onegauge.export.publish import ModelSpec, model_config
 from onegauge.service.model.contract import SCALARS
+from rig.once import once
 from rig.pictures import encode
 from rig.postgresql import Postgresql
 from rig.postgresql import postgresql as running_postgresql
@@ -40,6 +41,13 @@ def pytest_configure() -> None:
     os.environ["ONEGAUGE_API_KEYS"] = "off"
     # A shell has its jobs in the background ignore Ctrl-C, which processes started here would, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of pytest-xdist see, for what is made `once`."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
@@ -102,18 +110,17 @@ def gauge_repository(gauge_model: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def product_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def product_tree(shared: Path) -> Path:
     """An MVTec-style tree of three procedural products, pictures of 128 x 128 pixels."""
     from demo.products.tree import write_tree
 
-    root = tmp_path_factory.mktemp("products")
     counts = {"train": 20, "test_good": 6, "test_defective": 6}
-    write_tree(root, **counts, seed=0, size=128, products=("cloth", "metal", "wood"))
-    return root
+    options = {**counts, "seed": 0, "size": 128, "products": ("cloth", "metal", "wood")}
+    return once(shared / "products", lambda root: write_tree(root, **options))
 
 
 @pytest.fixture(scope="session")
-def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_run(product_tree: Path, shared: Path) -> Path:
     """The default detector on `product_tree`, calibrated leave-one-out; a test must not change it.
 
     60 images, each of which is a reference and held out.
@@ -121,20 +128,19 @@ def trained_run(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from onegauge.training.config import TrainConfig
     from onegauge.training.train import train
 
-    out = tmp_path_factory.mktemp("trained") / "run"
-    options = {"image_size": 128, "false_alarm_rate": 0.05}
-    train(TrainConfig(product_tree, out, **options, device="cpu"))
-    return out
+    options = {"image_size": 128, "false_alarm_rate": 0.05, "device": "cpu"}
+    return once(shared / "run", lambda out: train(TrainConfig(product_tree, out, **options)))
 
 
 @pytest.fixture(scope="session")
-def trained_repository(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_repository(trained_run: Path, shared: Path) -> Path:
     """A repository with `trained_run` as version 1 of `onegauge`; a test must not change it."""
     from onegauge.export.export_run import Flavour, export_run
 
-    repository = tmp_path_factory.mktemp("published")
-    export_run(trained_run, repository, "onegauge", Flavour(max_batch_size=4))
-    return repository
+    flavour = Flavour(max_batch_size=4)
+    return once(
+        shared / "published", lambda folder: export_run(trained_run, folder, "onegauge", flavour)
+    )
 
 
 @pytest.fixture(scope="session")
