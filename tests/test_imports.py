@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the ground: a room imports from the floors below it, and from none beside it.
 FLOORS = (
-    {"cores", "files", "schemas"},
+    {"cores", "files", "pauses", "schemas"},
     {"client", "service.errors", "service.settings"},
     {"records", "service.imaging", "service.threads"},
     {"service.model", "library"},
@@ -39,7 +39,7 @@ FLOORS = (
     {"cli"},
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-GROUND = {"cores", "files", "schemas"}
+GROUND = {"cores", "files", "pauses", "schemas"}
 READING = {"service.errors", "service.imaging"}  # images as the gateway reads them
 # Of what lies below, what a part of the house may use at all
 MAY_USE = {

@@ -3,7 +3,6 @@
 client       Client and AsyncClient
 calls        what both send, when they send it again, and how a call can fail
 proxy        the way to a gateway: directly, or by the environment's proxy
-pauses       how long to wait before trying again, and what is said meanwhile
 
 inspect      the command `onegauge inspect`: files → a table, JSON lines, overlays
 batches      many images → outcomes, a few requests at a time

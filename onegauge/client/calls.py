@@ -10,9 +10,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from onegauge.client.pauses import Pauses
 from onegauge.client.proxy import transport_to, with_proxy
 from onegauge.files import read_file
+from onegauge.pauses import Pauses
 from onegauge.schemas import (
     Answer,
     CriterionCard,

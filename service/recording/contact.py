@@ -4,7 +4,9 @@ import logging
 from collections.abc import Callable
 from time import monotonic
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+from onegauge.pauses import Pauses
+
+PAUSES = Pauses(first_s=0.5, longest_s=30.0)
 
 _log = logging.getLogger("onegauge.records")
 
@@ -15,13 +17,13 @@ class Contact:
     def __init__(self, name: str, clock: Callable[[], float] = monotonic) -> None:
         self._name = name
         self._clock = clock  # seconds
-        self._pause = 0.0
-        self._until = -1.0
+        self._failures = 0  # in a row
+        self._until = 0.0
 
     @property
     def lost(self) -> bool:
         """Whether the last try failed."""
-        return self._pause > 0
+        return self._failures > 0
 
     @property
     def due(self) -> bool:
@@ -33,11 +35,11 @@ class Contact:
         if not self.lost:
             told = {"what": self._name, "detail": str(error)}
             _log.error("records cannot be written", extra={"fields": told})
-        self._pause = min(2 * self._pause or FIRST_PAUSE_S, LONGEST_PAUSE_S)
-        self._until = self._clock() + self._pause
+        self._failures += 1
+        self._until = self._clock() + PAUSES.after(self._failures)
 
     def succeeded(self) -> None:
         """Go on; the log tells so after a failure."""
         if self.lost:
             _log.info("records are written again", extra={"fields": {"what": self._name}})
-        self._pause = 0.0
+        self._failures = 0

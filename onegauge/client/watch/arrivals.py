@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
 
-from onegauge.client.pauses import Pauses, say
 from onegauge.client.watch.changes import Changes
 from onegauge.client.watch.journal import Journal, Stamp, stamp_of
 from onegauge.client.watch.whole import is_whole
 from onegauge.files import folders_below, images_among, read_file
+from onegauge.pauses import Pauses, say
 
 
 @dataclass(frozen=True)

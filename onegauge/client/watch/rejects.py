@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from onegauge.client.pauses import Pauses, Trouble, say
 from onegauge.client.watch.journal import Journal, Stamp, append, read_lines, stamp_of
 from onegauge.files import read_file
+from onegauge.pauses import Pauses, Trouble, say
 
 PAUSES = Pauses(first_s=1.0, longest_s=30.0)
 # The name is the matter, so that another one may do: it is taken, too long, or has strange letters

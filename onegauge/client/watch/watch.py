@@ -20,10 +20,10 @@ from onegauge.client.batches import BATCH, FATAL, REFUSED
 from onegauge.client.calls import Away, ClientError, Named, Refused
 from onegauge.client.client import Client, key_of_environment
 from onegauge.client.outcome import outcomes_of, without_decision
-from onegauge.client.pauses import Trouble, say
 from onegauge.client.watch.arrivals import Arrivals, Pace, Picture
 from onegauge.client.watch.journal import Journal, Stamp, held, is_reject
 from onegauge.client.watch.rejects import Rejects
+from onegauge.pauses import Trouble, say
 from onegauge.schemas import Options
 
 BUSY = (429, 503)  # which a gateway may answer to others as well

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from onegauge.client.pauses import Pauses
 from onegauge.client.watch.journal import Journal, Stamp, stamp_of
 from onegauge.client.watch.rejects import Rejects
+from onegauge.pauses import Pauses
 
 AT_ONCE = Pauses(0.0, 0.0)
 BAD = "anomalous"

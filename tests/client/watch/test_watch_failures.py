@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from onegauge.client import Client, ClientError
-from onegauge.client.pauses import Pauses
 from onegauge.client.watch.watch import TRIES, Watch
+from onegauge.pauses import Pauses
 from tests.client.fake_gateway import FAILURES, FakeGateway, page, problem
 from tests.client.watch.watched import (
     QUICK,

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from onegauge.client import Client
-from onegauge.client.pauses import Pauses
 from onegauge.client.watch.arrivals import Pace
 from onegauge.client.watch.watch import Station, Watch
+from onegauge.pauses import Pauses
 from tests.client.fake_gateway import FakeGateway
 
 SHORT = Pauses(0.01, 0.1)

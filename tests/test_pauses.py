@@ -1,6 +1,6 @@
 import io
 
-from onegauge.client.pauses import Pauses, Trouble, say
+from onegauge.pauses import Pauses, Trouble, say
 
 
 def test_pauses_grow_up_to_the_longest():
