@@ -16,6 +16,7 @@ FLOORS = (
     {"service.model", "library"},
     {"service.observe"},
     {"service.inspection"},
+    {"service.outbox"},
     {"service.recording"},
     {"service.teaching"},
     {"service.http"},

@@ -42,8 +42,8 @@ class Gateway:
         self.admission = Admission(settings, metrics)
         self.threads = Threads(settings.decode_threads)
         self.records = records
-        record = records.take if records else None
-        self.inspector = Inspector(settings, deployment, versions, metrics, self.threads, record)
+        takers = [records] if records else []
+        self.inspector = Inspector(settings, deployment, versions, metrics, self.threads, takers)
         self.teacher: Teacher | None = None  # where records are kept
         self.shutting_down = False
 

@@ -1,27 +1,26 @@
 """Requests → answers by the version that is served, counted, and compared with a shadow's."""
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from onegauge.library.library import Library
-from onegauge.schemas import Answer
+from onegauge.schemas import Answer, Decision
 from onegauge.service.errors import BackendFailed, BackendUnavailable
 from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.inspection.shadow import Shadow
+from onegauge.service.inspection.taken import Taken, Taker
 from onegauge.service.inspection.versions import Versions
 from onegauge.service.model.contract import Contract
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads
 
-Record: TypeAlias = Callable[[Inquiry, Answer, Contract], None]
-
 
 class Inspector:
-    """Answers for images by the model version that is served; `record` is told of each answer."""
+    """Answers for images by the model version that is served; `takers` are told of each."""
 
     def __init__(
         self,
@@ -30,11 +29,11 @@ class Inspector:
         versions: Versions,
         metrics: Metrics,
         threads: Threads,
-        record: Record | None = None,
+        takers: Sequence[Taker] = (),
     ) -> None:
         self._versions = versions
         self._metrics = metrics
-        self._record = record
+        self._takers = takers
         self._inspection = Inspection(settings, deployment, metrics, threads)
         self._shadow = Shadow(settings, deployment, metrics)
 
@@ -55,8 +54,8 @@ class Inspector:
             answer = await self._inspection.answer(inquiry, model)
         for result in answer.results:
             self._metrics.answered(result, inquiry.options.line, masked=inquiry.mask is not None)
-        if self._record:
-            self._record(inquiry, answer, model.contract)
+        if self._takers:
+            self._tell(inquiry, answer, model.contract)
         if self._versions.shadow:
             self._shadow.compare(self._versions.shadow, inquiry, answer)
         return answer
@@ -80,6 +79,16 @@ class Inspector:
         """How many images a shadow version has decided as we did, and how many otherwise."""
         agreed = self._shadow.agreed
         return agreed[version, True], agreed[version, False]
+
+    def _tell(self, inquiry: Inquiry, answer: Answer, contract: Contract) -> None:
+        """Tell the takers of each decision, which gets its id."""
+        now = datetime.now(UTC)
+        for upload, result in zip(inquiry.uploads, answer.results, strict=True):
+            if isinstance(result, Decision):
+                taken = Taken.of(inquiry, upload, result, contract, now)
+                result.inspection = taken.record.id
+                for taker in self._takers:
+                    taker.take(taken, upload)
 
     async def stop(self) -> None:
         """Give up what goes on after the answers."""

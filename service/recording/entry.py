@@ -1,7 +1,6 @@
-"""An answer on its way to the database: as it was taken, and as it is written or put by."""
+"""A decision on its way to the database: as it waits, and as it is written or put by."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onegauge.records.previews import small_map
-from onegauge.records.record import Record, new_id
-from onegauge.schemas import Decision, ReferenceAnswer, RegionAnswer
+from onegauge.records.record import Record
 from onegauge.service.imaging.image import media_type
-from onegauge.service.inspection.inquiry import Inquiry, Upload
-from onegauge.service.model.contract import Contract
+from onegauge.service.inspection.inquiry import Upload
+from onegauge.service.inspection.taken import Taken
 
 
 @dataclass(frozen=True)
@@ -48,51 +46,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """An answer as the event loop takes it: all that costs time is left to `entry`."""
+class Pending:
+    """A decision that is to be written: all that costs time is left to `entry`."""
 
-    record: Record  # without regions and references
-    regions: Sequence[RegionAnswer]
-    references: Sequence[ReferenceAnswer]
+    taken: Taken
     upload: Upload | None = None  # whose picture is to be kept, with the map (h, w) of it
     anomaly_map: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(
-        cls, inquiry: Inquiry, upload: Upload, said: Decision, contract: Contract, time: datetime
-    ) -> "Taken":
-        """What was answered for one of the images of an inquiry, whose picture is not kept."""
-        seen = upload.seen
-        assert seen is not None
-        record = Record(
-            id=new_id(time),
-            time=time,
-            request_id=inquiry.request_id,
-            line=inquiry.options.line,
-            part=inquiry.options.part,
-            filename=said.filename,
-            model=contract.name,
-            version=contract.version,
-            model_digest=contract.parameters.get("model_digest"),
-            decision=said.decision,
-            unknown_product=said.unknown_product,
-            score=said.score,
-            threshold=said.threshold,
-            max_false_alarm_rate=said.max_false_alarm_rate,
-            p_value=said.p_value,
-            novelty=said.novelty,
-            raw_score=said.raw_score,
-            normal_location=said.normal.location,
-            normal_scale=said.normal.scale,
-            regions=[],
-            references=[],
-            timing_ms=said.timing_ms,
-            key=inquiry.key,
-            width=seen.width,
-            height=seen.height,
-        )
-        references = said.explanation.references if said.explanation else ()
-        return cls(record, said.regions, references)
+    def kept(cls, taken: Taken, upload: Upload) -> "Pending":
+        """With the picture and the map, which later inspections of it do not change."""
+        assert upload.seen is not None
+        return cls(taken, upload, upload.seen.anomaly_map.copy())
 
     @property
     def size(self) -> int:
@@ -101,18 +66,9 @@ class Taken:
             return 0
         return self.upload.size + self.anomaly_map.nbytes
 
-    def kept(self, upload: Upload) -> "Taken":
-        """The same with the picture and the map, which later inspections of it do not change."""
-        assert upload.seen is not None
-        return replace(self, upload=upload, anomaly_map=upload.seen.anomaly_map.copy())
-
     def entry(self) -> Entry:
         """What is to be written."""
-        record = replace(
-            self.record,
-            regions=[region.model_dump(mode="json") for region in self.regions],
-            references=[reference.model_dump(mode="json") for reference in self.references],
-        )
+        record = self.taken.whole()
         if self.upload is None or self.anomaly_map is None:
             return Entry(record)
         data = self.upload.read()

@@ -3,18 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from threading import Thread
 from time import sleep
 
 from onegauge.records.keep import Keep
-from onegauge.schemas import Answer, Decision
-from onegauge.service.inspection.inquiry import Inquiry, Upload
-from onegauge.service.model.contract import Contract
+from onegauge.service.inspection.inquiry import Upload
+from onegauge.service.inspection.taken import Taken
 from onegauge.service.observe.metrics import Metrics
-from onegauge.service.recording.entry import Taken
-from onegauge.service.recording.queue import BATCH, MAX_ROWS, Queue
+from onegauge.service.outbox.queue import BATCH, MAX_ROWS, Queue
+from onegauge.service.recording.entry import Pending
 from onegauge.service.recording.writer import Writer
 
 PAUSE_S = 0.5  # between two batches: what a process that is killed may lose
@@ -31,7 +29,7 @@ class Recorder:
 
     def __init__(self, writer: Writer, keep: Keep, metrics: Metrics) -> None:
         self._writer, self._keep, self._metrics = writer, keep, metrics
-        self._queue: Queue[Taken] = Queue()
+        self._queue: Queue[Pending] = Queue()
         self._thread = Thread(target=self._run, name="records", daemon=True)
         metrics.records_waiting.set_function(lambda: len(self._queue))
 
@@ -39,14 +37,17 @@ class Recorder:
         """Begin to write."""
         self._thread.start()
 
-    def take(self, inquiry: Inquiry, answer: Answer, contract: Contract) -> None:
-        """Take an answer, each decision of which gets the id of its record. For the event loop."""
-        now = datetime.now(UTC)
-        for upload, result in zip(inquiry.uploads, answer.results, strict=True):
-            if isinstance(result, Decision):
-                taken = Taken.of(inquiry, upload, result, contract, now)
-                result.inspection = taken.record.id
-                self._put(taken, upload)
+    def take(self, taken: Taken, upload: Upload) -> None:
+        """Take a decision, with its picture where that is to be kept and there is room."""
+        pending = Pending(taken)
+        if self._keep.wants(taken.record):
+            kept = Pending.kept(taken, upload)
+            if self._queue.has_room(kept.size):
+                pending = kept
+            else:
+                self._metrics.lost_record("picture")
+        if not self._queue.put(pending):
+            self._metrics.lost_record("queue-full")
 
     async def flush(self) -> None:
         """Return when what was answered before is written or put by, or after two seconds."""
@@ -63,17 +64,6 @@ class Recorder:
             self._metrics.lost_record("stopped", len(self._queue))
             _log.error("records are lost", extra={"fields": {"records": len(self._queue)}})
 
-    def _put(self, taken: Taken, upload: Upload) -> None:
-        """Append it, with its picture where that is to be kept and there is room."""
-        if self._keep.wants(taken.record):
-            kept = taken.kept(upload)
-            if self._queue.has_room(kept.size):
-                taken = kept
-            else:
-                self._metrics.lost_record("picture")
-        if not self._queue.put(taken):
-            self._metrics.lost_record("queue-full")
-
     def _run(self) -> None:
         self._attempt(self._writer.begin, 0)
         self._queue.each_batch(self._pause, self._turn)
@@ -81,14 +71,14 @@ class Recorder:
     def _pause(self) -> float:
         return REPLAY_PAUSE_S if self._writer.has_more else PAUSE_S
 
-    def _turn(self, batch: list[Taken]) -> None:
+    def _turn(self, batch: list[Pending]) -> None:
         """Write what came, and then some of what was put by."""
         self._attempt(partial(self._write, batch), len(batch))
         if self._writer.has_more and len(self._queue) < BATCH:
             self._attempt(self._writer.replay, 0)
 
-    def _write(self, batch: list[Taken]) -> None:
-        self._writer.write([taken.entry() for taken in batch], late=len(self._queue) > BACKLOG)
+    def _write(self, batch: list[Pending]) -> None:
+        self._writer.write([pending.entry() for pending in batch], late=len(self._queue) > BACKLOG)
 
     def _attempt(self, work: Callable[[], None], records: int) -> None:
         try:

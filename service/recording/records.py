@@ -19,11 +19,11 @@ from onegauge.schemas import Search
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.observe.metrics import Metrics
+from onegauge.service.outbox.spool import Spool
 from onegauge.service.recording import evidence
 from onegauge.service.recording.criteria import Criteria
 from onegauge.service.recording.recorder import Recorder
 from onegauge.service.recording.retention import Retention
-from onegauge.service.recording.spool import Spool
 from onegauge.service.recording.store import Store
 from onegauge.service.recording.writer import Writer
 from onegauge.service.settings import Settings

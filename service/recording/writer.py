@@ -4,18 +4,24 @@ A record that is written twice is there once, since its id decides: so what was 
 written again after any failure.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import TypeVar
 
-from onegauge.records.errors import RecordsError, RefusedRecord
+from onegauge.records.errors import RecordsError, RecordsUnavailable, RefusedRecord
 from onegauge.service.observe.metrics import Metrics
-from onegauge.service.recording.apart import Apart
-from onegauge.service.recording.contact import Contact
+from onegauge.service.outbox.apart import Apart, Late
+from onegauge.service.outbox.contact import Contact, Words
+from onegauge.service.outbox.spool import Segment, Spool
 from onegauge.service.recording.entry import Entry
-from onegauge.service.recording.spool import Segment, Spool
 from onegauge.service.recording.store import Store
 
+T = TypeVar("T")
 DATABASE_S, PICTURES_S = 10.0, 30.0  # after which a batch is put by: it may be written twice
+WORDS = Words(
+    logging.getLogger("onegauge.records"), "records cannot be written", "records are written again"
+)
 
 
 class Writer:
@@ -30,10 +36,10 @@ class Writer:
     ) -> None:
         self._store, self._spool, self._metrics = store, spool, metrics
         self._database, self._pictures, self._disk = (
-            Contact(name, clock) for name in ("database", "pictures", "spool")
+            Contact(name, WORDS, clock) for name in ("database", "pictures", "spool")
         )
-        self._beside_database = Apart("database of the records", DATABASE_S)
-        self._beside_pictures = Apart("place of the pictures", PICTURES_S)
+        self._beside_database = Apart("database of the records")
+        self._beside_pictures = Apart("place of the pictures")
         metrics.records_spooled.set_function(lambda: spool.size)
         metrics.records_unreachable.set_function(lambda: self._database.lost or self._pictures.lost)
 
@@ -103,7 +109,9 @@ class Writer:
         if not self._pictures.due:
             return None
         try:
-            kept = self._beside_pictures.run(lambda: [self._store.keep(e) for e in entries])
+            kept = _in_time(
+                self._beside_pictures, lambda: [self._store.keep(e) for e in entries], PICTURES_S
+            )
         except RecordsError as exc:
             self._pictures.failed(exc)
             return None
@@ -113,7 +121,7 @@ class Writer:
     def _add(self, entries: Sequence[Entry]) -> bool:
         """Whether the database was reached; it may have refused some of them."""
         try:
-            written = self._beside_database.run(lambda: self._add_each(entries))
+            written = _in_time(self._beside_database, lambda: self._add_each(entries), DATABASE_S)
         except RecordsError as exc:
             self._database.failed(exc)
             return False
@@ -150,3 +158,11 @@ class Writer:
             return
         self._disk.succeeded()
         self._metrics.lost_record("spool-full", len(entries) - fit)
+
+
+def _in_time(apart: Apart, task: Callable[[], T], within_s: float) -> T:
+    """What a task comes to; raises what it raises, and RecordsUnavailable where it is late."""
+    try:
+        return apart.run(task, within_s)
+    except Late as exc:
+        raise RecordsUnavailable(str(exc)) from exc

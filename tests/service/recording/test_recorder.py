@@ -10,7 +10,8 @@ from onegauge.records.database import Database
 from onegauge.records.errors import RecordsUnavailable
 from onegauge.records.history import History
 from onegauge.records.search import Filter
-from onegauge.service.recording import queue, recorder, records, writer
+from onegauge.service.outbox import queue
+from onegauge.service.recording import recorder, records, writer
 from onegauge.service.recording.store import Store
 
 

@@ -10,8 +10,8 @@ import pytest
 from onegauge.records.errors import RecordsUnavailable
 from onegauge.records.search import Filter
 from onegauge.service.observe.metrics import Metrics
+from onegauge.service.outbox.spool import Spool
 from onegauge.service.recording.entry import Entry
-from onegauge.service.recording.spool import Spool
 from onegauge.service.recording.store import Store
 from onegauge.service.recording.writer import Writer
 from tests.records.made import record as made

@@ -3,7 +3,7 @@ from threading import Thread
 
 import pytest
 
-from onegauge.service.recording.queue import BATCH, Queue
+from onegauge.service.outbox.queue import BATCH, Queue
 
 
 @dataclass(frozen=True)

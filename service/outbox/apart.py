@@ -6,38 +6,43 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from onegauge.records.errors import RecordsUnavailable
-
 T = TypeVar("T")
 
 
-class Apart:
-    """Does one task at a time; who waits for it gives up after a while. For one other thread."""
+class Late(Exception):
+    """Something has not ended in time; it may end later."""
 
-    def __init__(self, what: str, within_s: float) -> None:
-        self._what, self._within_s = what, within_s
+
+class Apart:
+    """Does one task at a time, in a thread by the name of what it asks. For one other thread."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._last: Future[Any] | None = None
-        self._thread = Thread(target=self._run, name=f"records-{what}", daemon=True)
+        self._thread = Thread(target=self._run, name=what, daemon=True)
 
-    def run(self, task: Callable[[], T]) -> T:
-        """What a task comes to.
-
-        Raises what it raises, and RecordsUnavailable where it has not ended in time, or one before
-        it has not ended yet. It may end later, and have been done then.
-        """
+    def begin(self, task: Callable[[], T]) -> "Future[T]":
+        """What a task will come to; raises Late where one before it has not ended yet."""
         if self._last and not self._last.done():
-            raise RecordsUnavailable(f"the {self._what} has not answered what was asked before")
+            raise Late(f"the {self._what} has not answered what was asked before")
         if not self._thread.is_alive():
             self._thread.start()
         done: Future[T] = Future()
         self._last = done
         self._tasks.put((done, task))
+        return done
+
+    def run(self, task: Callable[[], T], within_s: float) -> T:
+        """What a task comes to.
+
+        Raises what it raises, and Late where it, or one before it, has not ended in time.
+        """
+        done = self.begin(task)
         try:
-            return done.result(self._within_s)
+            return done.result(within_s)
         except TimeoutError as exc:
-            late = f"the {self._what} has not answered within {self._within_s:g} s"
-            raise RecordsUnavailable(late) from exc
+            raise Late(f"the {self._what} has not answered within {within_s:g} s") from exc
 
     def _run(self) -> None:
         while True:

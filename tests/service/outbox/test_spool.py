@@ -1,6 +1,6 @@
 import pytest
 
-from onegauge.service.recording.spool import Spool
+from onegauge.service.outbox.spool import Spool
 
 MANY = 10**6
 
