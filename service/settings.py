@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     pictures_days: PositiveInt = 90
     pictures_bytes: PositiveInt = 20 * 1024 * MEBI
 
+    sinks: Path | None = None
+    sinks_spool: Path | None = None
+    source: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")] | None = None
+
     max_request_bytes: PositiveInt = 128 * MEBI
     max_image_bytes: PositiveInt = 32 * MEBI
     max_images: PositiveInt = 64

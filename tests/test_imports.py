@@ -17,7 +17,7 @@ FLOORS = (
     {"service.observe"},
     {"service.inspection"},
     {"service.outbox"},
-    {"service.recording"},
+    {"service.recording", "service.sinks"},
     {"service.teaching"},
     {"service.http"},
     {"service.review"},

@@ -4,6 +4,7 @@ options, answer   of an inspection
 model             what is served
 records           what was inspected, and what persons say of it
 criterion         what decides where a request does not say
+sinks             what becomes of decisions on their way to a plant
 words             what these have in common
 """
 
@@ -36,6 +37,7 @@ from onegauge.schemas.records import (
     NewJudgement,
     Search,
 )
+from onegauge.schemas.sinks import SinkList, SinkState, SinkSwitch
 from onegauge.schemas.words import LINE_MAX_LENGTH, Opinion, Verdict
 
 __all__ = [
@@ -71,5 +73,8 @@ __all__ = [
     "SavedCriterion",
     "Scale",
     "Search",
+    "SinkList",
+    "SinkState",
+    "SinkSwitch",
     "Verdict",
 ]

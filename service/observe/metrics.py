@@ -20,6 +20,7 @@ from prometheus_client import (
 from onegauge.schemas import LINE_MAX_LENGTH, Decision, Rejection
 from onegauge.service.model.contract import Contract
 from onegauge.service.observe.drift import Drift
+from onegauge.service.observe.sinks import SinkMetrics
 
 MAX_LINES = 100
 NO_LINE, OTHER_LINE = "none", "other"
@@ -148,6 +149,7 @@ class Metrics:
         self.records_unreachable = gauge(
             "onegauge_records_unreachable", "1 while database or pictures cannot be reached"
         )
+        self.sinks = SinkMetrics(self._registry)
         self.in_flight = gauge("onegauge_requests_in_flight", "Inspections under way")
         self.waiting = gauge("onegauge_requests_waiting", "Read requests that wait for their turn")
         self.buffered = gauge("onegauge_buffered_bytes", "Bytes of request bodies in memory")

@@ -1,12 +1,12 @@
-"""What waits to be written: put by the event loop, taken by one thread, within bounds."""
+"""What waits to leave: put by the event loop, taken by one thread, within bounds."""
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Condition
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-BATCH = 200  # rows that are written at once
+BATCH = 200  # rows that are taken at once
 MAX_ROWS = 10_000
 MAX_BYTES = 128 * 2**20  # of pictures and what is with them
 
@@ -17,6 +17,13 @@ class Sized(Protocol):
     @property
     def size(self) -> int:
         """Bytes."""
+
+
+class Until(NamedTuple):
+    """When a batch is taken: after so many seconds, or once so many items are there."""
+
+    seconds: float
+    items: int = BATCH
 
 
 T = TypeVar("T", bound=Sized)
@@ -31,6 +38,7 @@ class Queue(Generic[T]):
         self._changed = Condition()
         self._bytes = 0
         self._came = self._went = 0  # how many so far
+        self._enough = BATCH  # upon which who takes is woken, not at each: it would cost more
         self._flushes: list[tuple[int, Future[None]]] = []  # each after so many
         self._began = self._ended = False
 
@@ -49,13 +57,12 @@ class Queue(Generic[T]):
             self._items.append(item)
             self._bytes += item.size
             self._came += 1
-            # not for each: what comes within a moment is written at once
-            if len(self._items) == BATCH:
+            if len(self._items) == self._enough:
                 self._changed.notify()
         return True
 
     def flush(self) -> Future[None]:
-        """Have all that is there written now; done once it is, at once if nothing is there."""
+        """Have all that is there taken now; done once it is, at once if nothing is there."""
         written: Future[None] = Future()
         with self._changed:
             if self._began and self._came == self._went:
@@ -66,30 +73,37 @@ class Queue(Generic[T]):
         return written
 
     def end(self) -> None:
-        """Have all that is there written, and then no more."""
+        """Have all that is there taken, and then no more."""
         with self._changed:
             self._ended = True
             self._changed.notify()
+
+    @property
+    def first(self) -> T | None:
+        """What waits longest."""
+        with self._changed:
+            return self._items[0] if self._items else None
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left, nor will come."""
         return self._ended and not self._items
 
-    def each_batch(self, wait_s: Callable[[], float], write: Callable[[list[T]], None]) -> None:
-        """Take items until the end, after so many seconds each time, sooner if there are many."""
+    def each_batch(self, until: Callable[[], Until], write: Callable[[list[T]], None]) -> None:
+        """Take items until the end, each time when it is due, an empty batch as well."""
         while not self.ended:
-            batch = self._take(wait_s())
+            batch = self._take(until())
             write(batch)
             self._written(batch)
 
-    def _take(self, wait_s: float) -> list[T]:
+    def _take(self, until: Until) -> list[T]:
         with self._changed:
-            self._changed.wait_for(self._hurries, wait_s)
+            self._enough = until.items
+            self._changed.wait_for(self._hurries, until.seconds)
             return [self._items.popleft() for _ in range(min(BATCH, len(self._items)))]
 
     def _hurries(self) -> bool:
-        return bool(self._flushes) or self._ended or len(self._items) >= BATCH
+        return bool(self._flushes) or self._ended or len(self._items) >= self._enough
 
     def _written(self, batch: list[T]) -> None:
         with self._changed:

@@ -17,6 +17,7 @@ from zlib import crc32
 
 SUFFIX, DRAFT = ".jsonl", ".draft"
 ABANDONED_S = 60.0
+_MILLISECONDS = 13  # decimal digits that a name begins with
 _CHECKSUM = 8  # hexadecimal digits before the space that a line begins with
 
 
@@ -45,6 +46,13 @@ class Spool:
         """Bytes of all segments."""
         return sum(tuple(self._sizes.values()))
 
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest segment was written, in seconds since 1970; None where there is none."""
+        file = next(iter(tuple(self._sizes)), None)
+        stamp = file.name[:_MILLISECONDS] if file else ""
+        return int(stamp) / 1000 if stamp.isdecimal() else None
+
     def look(self) -> None:
         """Take over what an earlier process has left."""
         if not self._folder.is_dir():
@@ -54,8 +62,8 @@ class Spool:
             if time.time() - draft.stat().st_mtime > ABANDONED_S:  # by a process that was killed
                 draft.unlink()
 
-    def add(self, entries: Sequence[dict[str, Any]]) -> int:
-        """Keep entries, as many of the first as there is room for; returns how many that are."""
+    def add(self, entries: Sequence[dict[str, Any]]) -> Segment:
+        """Keep entries, as many of the first as there is room for: those of the segment."""
         lines: list[bytes] = []
         left = self.max_bytes - self.size
         for entry in entries:
@@ -64,9 +72,10 @@ class Spool:
                 break
             lines.append(line)
             left -= len(line)
+        file = self._new()
         if lines:
-            self._write(b"".join(lines))
-        return len(lines)
+            self._put(file, b"".join(lines))
+        return Segment(file, list(entries[: len(lines)]), 0)
 
     def first(self) -> Segment | None:
         """The oldest segment, None where there is none; one that is gone is passed over."""
@@ -84,12 +93,24 @@ class Spool:
     def drop(self, segment: Segment) -> None:
         """Forget a segment, whose entries are elsewhere now."""
         segment.file.unlink(missing_ok=True)
-        del self._sizes[segment.file]
+        self._sizes.pop(segment.file, None)
 
-    def _write(self, data: bytes) -> None:
+    def cut(self, segment: Segment, count: int) -> None:
+        """Forget the first entries of a segment, which keeps its place."""
+        if rest := segment.entries[count:]:
+            self._put(segment.file, b"".join(map(_line, rest)))
+        else:
+            self.drop(segment)
+
+    def _new(self) -> Path:
+        """A file that sorts after all others."""
+        milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+        name = f"{milliseconds:0{_MILLISECONDS}d}-{rest:06d}-{secrets.token_hex(4)}{SUFFIX}"
+        return self._folder / name
+
+    def _put(self, file: Path, data: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
-        draft, file = (self._folder / f"{name}{suffix}" for suffix in (DRAFT, SUFFIX))
+        draft = file.with_suffix(DRAFT)
         try:
             draft.write_bytes(data)
             draft.rename(file)

@@ -11,7 +11,7 @@ from onegauge.records.keep import Keep
 from onegauge.service.inspection.inquiry import Upload
 from onegauge.service.inspection.taken import Taken
 from onegauge.service.observe.metrics import Metrics
-from onegauge.service.outbox.queue import BATCH, MAX_ROWS, Queue
+from onegauge.service.outbox.queue import BATCH, MAX_ROWS, Queue, Until
 from onegauge.service.recording.entry import Pending
 from onegauge.service.recording.writer import Writer
 
@@ -68,8 +68,8 @@ class Recorder:
         self._attempt(self._writer.begin, 0)
         self._queue.each_batch(self._pause, self._turn)
 
-    def _pause(self) -> float:
-        return REPLAY_PAUSE_S if self._writer.has_more else PAUSE_S
+    def _pause(self) -> Until:
+        return Until(REPLAY_PAUSE_S if self._writer.has_more else PAUSE_S)
 
     def _turn(self, batch: list[Pending]) -> None:
         """Write what came, and then some of what was put by."""

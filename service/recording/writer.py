@@ -151,13 +151,13 @@ class Writer:
             self._metrics.lost_record("picture", sum(e.picture is not None for e in entries))
             entries = [entry.bare() for entry in entries]
         try:
-            fit = self._spool.add([entry.to_json() for entry in entries])
+            kept = self._spool.add([entry.to_json() for entry in entries])
         except OSError as exc:
             self._disk.failed(exc)
             self._metrics.lost_record("spool-failed", len(entries))
             return
         self._disk.succeeded()
-        self._metrics.lost_record("spool-full", len(entries) - fit)
+        self._metrics.lost_record("spool-full", len(entries) - len(kept.entries))
 
 
 def _in_time(apart: Apart, task: Callable[[], T], within_s: float) -> T:

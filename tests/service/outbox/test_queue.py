@@ -3,7 +3,7 @@ from threading import Thread
 
 import pytest
 
-from onegauge.service.outbox.queue import BATCH, Queue
+from onegauge.service.outbox.queue import BATCH, Queue, Until
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,12 @@ class Item:
 class Reader:
     """Takes what a queue has, in a thread."""
 
-    def __init__(self, queue: Queue[Item], wait_s: float) -> None:
+    def __init__(self, queue: Queue[Item], wait_s: float, items: int = BATCH) -> None:
         self.batches: list[list[int]] = []
         self.turns = 0
-        self.thread = Thread(target=queue.each_batch, args=(lambda: wait_s, self.write))
+        self.thread = Thread(
+            target=queue.each_batch, args=(lambda: Until(wait_s, items), self.write)
+        )
         self.thread.start()
 
     def write(self, batch: list[Item]) -> None:
@@ -60,6 +62,16 @@ def test_many_are_written_before_their_time(queue):
     while not reader.batches:
         pass
     assert len(reader.batches[0]) == BATCH
+
+
+def test_who_is_in_a_hurry_gets_the_first_at_once(queue):
+    reader = Reader(queue, wait_s=60, items=1)
+    queue.flush().result(5)  # it waits now, or will
+    queue.put(Item(0))
+    while not reader.batches:
+        pass
+    assert reader.batches == [[0]]
+    assert queue.first is None
 
 
 def test_nobody_is_woken_for_nothing(queue):

@@ -1,3 +1,5 @@
+from time import time
+
 import pytest
 
 from onegauge.service.outbox.spool import Spool
@@ -21,7 +23,7 @@ def emptied(spool):
 
 def test_what_was_added_is_found_in_order_and_then_forgotten(spool):
     for i in range(5):
-        assert spool.add([{"id": i, "name": "Prüf\n"}]) == 1
+        assert len(spool.add([{"id": i, "name": "Prüf\n"}]).entries) == 1
     assert spool.size > 0
     assert emptied(spool) == [{"id": i, "name": "Prüf\n"} for i in range(5)]
     assert (spool.size, spool.first()) == (0, None)
@@ -37,14 +39,40 @@ def test_a_later_process_takes_over(spool, tmp_path):
     assert emptied(spool) == []  # the first one finds that it is gone
 
 
+def test_of_a_segment_the_first_may_be_forgotten_and_the_rest_keeps_its_place(spool, tmp_path):
+    spool.add([{"id": 1}, {"id": 2}, {"id": 3}])
+    spool.add([{"id": 4}])
+    size = spool.size
+    spool.cut(spool.first(), 2)
+    assert spool.size < size
+    later = Spool(tmp_path / "spool", MANY)
+    later.look()
+    assert later.first().entries == [{"id": 3}]
+    later.cut(later.first(), 1)
+    assert emptied(later) == [{"id": 4}]
+
+
+def test_the_age_of_what_waits_is_known(spool, tmp_path):
+    assert spool.oldest is None
+    before = time()
+    spool.add([{"id": 1}])
+    spool.add([{"id": 2}])
+    later = Spool(tmp_path / "spool", MANY)
+    later.look()
+    assert before - 0.001 <= later.oldest == spool.oldest <= time()
+
+
 def test_nothing_is_taken_beyond_the_bound(tmp_path):
     spool = Spool(tmp_path, 110)
-    assert spool.add([{"text": "x" * 30}]) == 1
-    assert spool.add([{"text": "x" * 30}] * 5) == 1
-    assert spool.add([{"text": "x" * 30}]) == 0
+    one = {"text": "x" * 30}
+    assert spool.add([one]).entries == [one]
+    assert spool.add([one] * 5).entries == [one]
+    nothing = spool.add([one])
+    assert nothing.entries == []
+    spool.drop(nothing)
     assert spool.size <= 110
     assert len(emptied(spool)) == 2
-    assert spool.add([{"text": "x" * 30}]) == 1
+    assert spool.add([one]).entries == [one]
 
 
 def test_damaged_lines_are_counted_and_the_others_read(spool, tmp_path):

@@ -1,0 +1,14 @@
+"""How decisions reach a plant: brokers, hooks and controllers, while decisions go on.
+
+sinks      the room's front: takes decisions, tells what becomes of them, has the off switches
+table      the file of settings, checked at start
+settings   what the settings of all sinks have in common
+event      a decision as a CloudEvent
+choice     which decisions a sink gets, and how many of them
+sink       what waits for one sink, and the thread that has it brought
+delivery   brings events to a wire, or puts them by
+wire       what a way to a plant offers
+webhook    one by HTTP
+
+Nothing here is loaded where there are no sinks.
+"""

@@ -1,0 +1,68 @@
+"""What the settings of all sinks have in common."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+from limits import parse
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from onegauge.service.sinks.choice import Choice, Send
+from onegauge.service.sinks.wire import Wire
+
+MEBI = 2**20
+
+
+class SinkSettings(BaseModel, ABC):
+    """Of any sink, such as one that shows the last state; a kind of sink has a subclass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    enabled: bool = True
+    lines: Annotated[tuple[str, ...], Field(min_length=1)] | None = None  # None for all
+
+    @property
+    def choice(self) -> Choice:
+        """Which decisions the sink gets."""
+        return Choice(lines=self._lines)
+
+    @property
+    def rate(self) -> str | None:
+        """How many of them it takes, None for all."""
+        return None
+
+    @property
+    def _lines(self) -> frozenset[str] | None:
+        return None if self.lines is None else frozenset(self.lines)
+
+    @abstractmethod
+    def wire(self, name: str, gateway: str) -> Wire:
+        """The way of the sink `name`; raises InvalidSinks, and BackendUnavailable for a library."""
+
+
+class DeliverySettings(SinkSettings):
+    """Of a sink that brings each event somewhere, and keeps it until it could."""
+
+    send: Send = "all"
+    rate_limit: str | None = None
+    spool_bytes: Annotated[int, Field(ge=MEBI)] = 256 * MEBI
+
+    @property
+    def choice(self) -> Choice:
+        """Which decisions the sink gets."""
+        return Choice(self.send, self._lines)
+
+    @property
+    def rate(self) -> str | None:
+        """How many of them it takes, None for all."""
+        return self.rate_limit
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _limit(cls, limit: str | None) -> str | None:
+        if limit is not None:
+            try:
+                parse(limit)
+            except ValueError as exc:
+                raise ValueError("it is not like 10/second or 1000/hour") from exc
+        return limit
