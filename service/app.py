@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from onegauge.service.errors import needed_by
-from onegauge.service.http import criterion, history, lookout
+from onegauge.service.http import criterion, history, lookout, sinks
 from onegauge.service.http.gateway import Gateway, records_of
 from onegauge.service.http.middleware import Middleware
 from onegauge.service.http.problems import add_problem_handlers
@@ -24,6 +24,7 @@ from onegauge.service.settings import Settings
 if TYPE_CHECKING:
     from onegauge.service.observe.tracing import Tracing
     from onegauge.service.recording.records import Records
+    from onegauge.service.sinks.sinks import Sinks
     from onegauge.service.teaching.teacher import Teacher
 
 # FastAPI tells OpenTelemetry of requests; all else that it could tell is in our metrics and log
@@ -37,13 +38,18 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     deployment = Deployment(settings, metrics)
     versions = Versions(backend, metrics, deployment.check, settings.shadow_version)
     records = _records(settings, metrics, deployment)
-    gateway = Gateway(settings, versions, metrics, deployment, records)
+    plant = _sinks(settings, metrics)
+    gateway = Gateway(settings, versions, metrics, deployment, records, plant)
     if records:
         gateway.teacher = _teacher(gateway, records)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with records.running() if records else nullcontext(), versions.running():
+        async with (
+            records.running() if records else nullcontext(),
+            plant.running() if plant else nullcontext(),
+            versions.running(),
+        ):
             yield
             if gateway.teacher:
                 await gateway.teacher.stop()
@@ -79,6 +85,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.include_router(lookout.router)
     app.include_router(history.router)
     app.include_router(criterion.router)
+    app.include_router(sinks.router)
     _add_review(app, records)
     add_problem_handlers(app)
     return app
@@ -103,6 +110,18 @@ def _records(settings: Settings, metrics: Metrics, deployment: Deployment) -> "R
     with needed_by("ONEGAUGE_RECORDS", "records"):
         from onegauge.service.recording.records import Records
     return Records(settings, metrics, deployment)
+
+
+def _sinks(settings: Settings, metrics: Metrics) -> "Sinks | None":
+    """What delivers decisions to a plant, None where nothing does.
+
+    Raises InvalidSinks, and BackendUnavailable without a library.
+    """
+    if settings.sinks is None:
+        return None
+    from onegauge.service.sinks.sinks import Sinks
+
+    return Sinks(settings.sinks, settings, metrics)
 
 
 def _add_review(app: FastAPI, records: "Records | None") -> None:

@@ -15,6 +15,7 @@ Problem
 │   ├── CrossOrigin           403  a form of another site
 │   ├── RecordsOff            404  the gateway keeps no records
 │   ├── NoInspection          404  no record has the id, or its picture was not kept
+│   ├── NoSink                404  the gateway has no sink of this name
 │   ├── UnknownReference      404  the version that is served has no such normal image
 │   ├── NotAcceptable         406  the answer cannot have the form that is asked for
 │   ├── BodyTimeout           408  the body did not arrive in time
@@ -149,6 +150,12 @@ class NoInspection(RequestError):
     """No record has the id, or what is asked for was not kept of it."""
 
     status, reason, title = 404, "unknown-inspection", "No such inspection"
+
+
+class NoSink(RequestError):
+    """The gateway has no sink of this name."""
+
+    status, reason, title = 404, "unknown-sink", "No such sink"
 
 
 class UnknownReference(RequestError):

@@ -61,11 +61,12 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from onegauge.records.errors import RecordsError
     from onegauge.service.errors import Problem
     from onegauge.service.http.keys import KeyFileError
+    from onegauge.service.sinks.errors import SinkError
     from onegauge.teach.errors import TeachingError
     from onegauge.training.errors import TrainingError
 
     ours = ClientError, ExportError, KeyFileError, LibraryError
-    return *ours, OSError, Problem, RecordsError, TeachingError, TrainingError
+    return *ours, OSError, Problem, RecordsError, SinkError, TeachingError, TrainingError
 
 
 @app.callback()

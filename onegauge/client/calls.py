@@ -23,6 +23,7 @@ from onegauge.schemas import (
     Opinion,
     Options,
     Search,
+    SinkState,
 )
 
 TIMEOUT_S = 60.0  # for a call, with all that is sent again
@@ -160,6 +161,11 @@ class Calls:
         except ValidationError as exc:
             raise not_taken(exc) from exc
         return self.call(CriterionCard, "PUT", "/v1/criterion", json=criterion.model_dump())
+
+    def switch_sink(self, name: str, enabled: bool) -> Steps[SinkState]:
+        """The call of `PUT /v1/sinks/{name}`."""
+        path = f"/v1/sinks/{quote(name, safe='')}"
+        return self.call(SinkState, "PUT", path, json={"enabled": enabled})
 
     def call(self, wanted: type[A], method: str, path: str, **content: Any) -> Steps[A]:
         """Yield requests to send and seconds to pause, take answers, return the last one read."""

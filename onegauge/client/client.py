@@ -45,6 +45,8 @@ from onegauge.schemas import (
     Options,
     Readiness,
     Search,
+    SinkList,
+    SinkState,
 )
 
 A = TypeVar("A", bound=BaseModel)
@@ -143,6 +145,14 @@ class Client:
         `by` is who says so, by default the name of the API key. Raises ClientError.
         """
         return self._run(self._calls.save_criterion(threshold, max_false_alarm_rate, by, note))
+
+    def sinks(self) -> SinkList:
+        """What becomes of decisions on their way to a plant. Raises ClientError."""
+        return self._run(self._calls.call(SinkList, "GET", "/v1/sinks"))
+
+    def switch_sink(self, name: str, *, enabled: bool) -> SinkState:
+        """Turn a sink on or off until the gateway ends. Raises ClientError."""
+        return self._run(self._calls.switch_sink(name, enabled))
 
     def ready(self) -> Readiness:
         """Return when the gateway would answer. Raises ClientError."""
@@ -267,6 +277,14 @@ class AsyncClient:
         return await self._run(
             self._calls.save_criterion(threshold, max_false_alarm_rate, by, note)
         )
+
+    async def sinks(self) -> SinkList:
+        """As Client.sinks."""
+        return await self._run(self._calls.call(SinkList, "GET", "/v1/sinks"))
+
+    async def switch_sink(self, name: str, *, enabled: bool) -> SinkState:
+        """As Client.switch_sink."""
+        return await self._run(self._calls.switch_sink(name, enabled))
 
     async def ready(self) -> Readiness:
         """As Client.ready."""

@@ -18,7 +18,9 @@ from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads
 
 if TYPE_CHECKING:
+    from onegauge.service.inspection.taken import Taker
     from onegauge.service.recording.records import Records
+    from onegauge.service.sinks.sinks import Sinks
     from onegauge.service.teaching.teacher import Teacher
 
 
@@ -32,6 +34,7 @@ class Gateway:
         metrics: Metrics,
         deployment: Deployment,
         records: "Records | None" = None,
+        sinks: "Sinks | None" = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics
@@ -41,8 +44,8 @@ class Gateway:
         metrics.keys_unreadable.set_function(self.access.keys_unreadable)
         self.admission = Admission(settings, metrics)
         self.threads = Threads(settings.decode_threads)
-        self.records = records
-        takers = [records] if records else []
+        self.records, self.sinks = records, sinks
+        takers: list[Taker] = [taker for taker in (records, sinks) if taker]
         self.inspector = Inspector(settings, deployment, versions, metrics, self.threads, takers)
         self.teacher: Teacher | None = None  # where records are kept
         self.shutting_down = False

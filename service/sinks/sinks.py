@@ -56,7 +56,7 @@ class Sinks:
     def switch(self, name: str, *, enabled: bool) -> SinkState:
         """Turn a sink on or off until the gateway ends; raises UnknownSink."""
         if name not in self._sinks:
-            raise UnknownSink(f"there is no sink {name!r}: they are {', '.join(self._sinks)}")
+            raise UnknownSink(f"There is no sink {name!r}, but {', '.join(self._sinks)}")
         self._sinks[name].switch(enabled=enabled)
         return self._sinks[name].state
 

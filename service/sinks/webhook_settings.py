@@ -1,11 +1,15 @@
 """Settings of a sink of the kind `webhook`."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
+from httpx import URL, InvalidURL
 from pydantic import Field, field_validator
 
+from onegauge.service.sinks.errors import InvalidSinks
 from onegauge.service.sinks.settings import DeliverySettings
+from onegauge.service.sinks.signature import read_secret
 from onegauge.service.sinks.wire import Wire
 
 
@@ -22,10 +26,25 @@ class WebhookSettings(DeliverySettings):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
+        try:
+            parts = URL(url)
+        except InvalidURL as exc:
+            raise ValueError(str(exc)) from exc
+        if parts.scheme not in ("http", "https") or not parts.host:
             raise ValueError("it is not like https://mes.example/onegauge")
         return url
 
-    def wire(self, name: str, gateway: str) -> Wire:
+    def wire(self, name: str, gateway: str) -> Wire:  # noqa: ARG002
         """Posts events; raises InvalidSinks for files that cannot be used."""
-        raise NotImplementedError
+        from onegauge.service.sinks.webhook import Address, Webhook
+
+        secret = read_secret(self.secret_file, name) if self.secret_file else None
+        return Webhook(Address(self.url, secret, self._context(name), self.timeout_s), self.batch)
+
+    def _context(self, name: str) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as exc:  # SSLError is one
+            why = exc.strerror or str(exc)
+            told = f"sink {name}: ca_file = {str(self.ca_file)!r} cannot be used: {why}"
+            raise InvalidSinks(told) from exc
