@@ -86,6 +86,7 @@ bench: .venv-dev/installed ## Measure the gateway: what it adds, and beside the 
 bench-full: bench ## Measure loads, formats, Triton, the graph, training and peers, too (an hour)
 	taskset -c 0 $(DEV)/python -m bench.throughput --rounds 2
 	$(DEV)/python -m bench.recording
+	$(DEV)/python -m bench.sinks
 	$(DEV)/python -m bench.saturation
 	$(DEV)/python -m bench.formats
 	$(DEV)/python -m bench.triton

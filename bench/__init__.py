@@ -4,6 +4,7 @@ of the gateway
     latency         what it adds to a request that is alone
     throughput      images a second beside the limit of the machine and beside peers
     recording       what keeping records costs
+    sinks           what telling a plant of each decision costs
     saturation      latency against load, and three times as much as it can do
     formats         images a second by size and format, and what decoding costs
     triton          the gateway in front of Triton beside Triton alone

@@ -20,7 +20,7 @@ from onegauge.service.sinks.event import Event
 from onegauge.service.sinks.settings import SinkSettings
 from onegauge.service.sinks.wire import Wire
 
-GATHER_S = 0.05  # in which events gather that are brought together; the first goes at once
+GATHER_S = 0.1  # in which events gather that are brought together; the first goes at once
 SHOW_S = 0.02  # the same where a controller waits for the state
 IDLE_S = 1.0  # after which a wire is asked whether it works
 FAULT_PAUSE_S = 1.0  # after an error that nobody has foreseen
