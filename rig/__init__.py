@@ -4,6 +4,9 @@ gateway_process   the gateway, as a plant runs it
 container         the gateway's image, by buildah
 tritonserver      a Triton Inference Server, by a wheel of PyPI
 postgresql        a PostgreSQL, by the system's package
+mosquitto         an MQTT broker, by the system's package
+subscriber        a client of it that keeps what it hears
+authority         makes keys and certificates
 prometheus        a Prometheus with the project's rules, by the system's package
 installed         other tools of PyPI, each in a folder of its own
 once              what several processes need and one of them makes

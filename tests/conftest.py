@@ -18,6 +18,7 @@ from PIL import Image
 
 from onegauge.export.publish import ModelSpec, model_config
 from onegauge.service.model.contract import SCALARS
+from rig.mosquitto import Mosquitto, mosquitto
 from rig.once import once
 from rig.pictures import encode
 from rig.postgresql import Postgresql
@@ -147,6 +148,14 @@ def trained_repository(trained_run: Path, shared: Path) -> Path:
 def postgresql() -> Iterator[Postgresql]:
     """A PostgreSQL; each test that wants a database asks it for a new one."""
     with running_postgresql("fsync=off") as server:
+        yield server
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """An MQTT broker of this test's own."""
+    (tmp_path / "broker").mkdir()
+    with mosquitto(tmp_path / "broker") as server:
         yield server
 
 
