@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from onegauge.service.sinks.errors import InvalidSinks
 from onegauge.service.sinks.settings import SinkSettings
-from onegauge.service.sinks.webhook_settings import WebhookSettings
+from onegauge.service.sinks.webhook.settings import WebhookSettings
 
 KINDS: Mapping[str, type[SinkSettings]] = {"webhook": WebhookSettings}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_WHO = re.compile(r"//[^/]*@")  # of an address: a password, perhaps
 
 
 def read_sinks(file: Path) -> dict[str, SinkSettings]:
@@ -54,4 +55,5 @@ def _told(where: str, error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where} {key}: there is no such setting"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{where} {key} = {error['input']!r}: {message}" if key else f"{where}: {message}"
+    value = _WHO.sub("//", repr(error["input"]))
+    return f"{where} {key} = {value}: {message}" if key else f"{where}: {message}"

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from onegauge.service.sinks.errors import InvalidSinks
 from onegauge.service.sinks.settings import DeliverySettings
-from onegauge.service.sinks.signature import read_secret
+from onegauge.service.sinks.webhook.signature import read_secret
 from onegauge.service.sinks.wire import Wire
 
 
@@ -36,7 +36,7 @@ class WebhookSettings(DeliverySettings):
 
     def wire(self, name: str, gateway: str) -> Wire:  # noqa: ARG002
         """Posts events; raises InvalidSinks for files that cannot be used."""
-        from onegauge.service.sinks.webhook import Address, Webhook
+        from onegauge.service.sinks.webhook.wire import Address, Webhook
 
         secret = read_secret(self.secret_file, name) if self.secret_file else None
         return Webhook(Address(self.url, secret, self._context(name), self.timeout_s), self.batch)

@@ -10,7 +10,7 @@ import httpx
 
 from onegauge.service.sinks.errors import RefusedEvent, SinkUnavailable
 from onegauge.service.sinks.event import Event
-from onegauge.service.sinks.signature import signed
+from onegauge.service.sinks.webhook.signature import signed
 
 ONE, SEVERAL = "application/cloudevents+json", "application/cloudevents-batch+json"
 CONNECT_S = 5.0

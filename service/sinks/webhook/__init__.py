@@ -1,0 +1,1 @@
+"""Events by HTTP, each request signed."""
