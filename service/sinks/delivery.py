@@ -5,7 +5,7 @@ What was put by first is brought first, and what is new comes after it.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -18,7 +18,7 @@ from onegauge.service.sinks.carrier import Carrier, Load
 from onegauge.service.sinks.errors import SinkUnavailable
 from onegauge.service.sinks.event import Event
 
-PATIENCE_S = 0.5  # after which what is under way is put by as well: a process may be killed
+PATIENCE_S = 0.3  # after which what is under way is put by as well: a process may be killed
 CATCH_UP_S = 0.2  # of bringing what was put by, between two looks at what is new
 CLOSE_S = 2.0
 TELL_EVERY_S = 60.0
@@ -48,10 +48,18 @@ class _UnderWay:
 class Delivery:
     """For one thread; what can neither be brought nor put by is counted."""
 
-    def __init__(self, name: str, carrier: Carrier, spool: Spool | None, tally: Tally) -> None:
+    def __init__(
+        self,
+        name: str,
+        carrier: Carrier,
+        spool: Spool | None,
+        tally: Tally,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """`spool` is None where the last state alone counts: nothing is put by then."""
         self._name, self._carrier, self._spool, self._tally = name, carrier, spool, tally
-        self._receiver, self._disk = Contact(name, RECEIVER), Contact(name, DISK)
+        self._receiver = Contact(name, RECEIVER, clock)
+        self._disk = Contact(name, DISK, clock)
         self._under_way: _UnderWay | None = None
         self._tell_again = 0.0
         self.last_error: str | None = None
@@ -181,11 +189,11 @@ class Delivery:
 
     def _keep(self, way: _UnderWay) -> None:
         """Put by what is under way for long, before anything that is newer."""
-        if self._spool is None or way.segment or not way.not_kept:
+        first = way.load.done
+        if self._spool is None or way.segment or first == len(way.load.events):
             return
-        way.kept = way.load.done
         try:
-            way.segment = self._add(self._spool, way.not_kept)
+            way.kept, way.segment = first, self._add(self._spool, way.load.events[first:])
         except OSError as exc:
             self._disk.failed(exc)
 
@@ -202,9 +210,11 @@ class Delivery:
             self._receiver.failed(error, error.rest_s)
             self.put_by(way.not_kept)
         else:  # that nobody has foreseen: the same events may bring it again
+            self.last_error = repr(error)
+            self._receiver.failed(RuntimeError(self.last_error))
             self._tally.count("error", len(load.events) - load.done)
-            _log.error("events are lost", exc_info=error, extra={"fields": {"sink": self._name}})
-            self._receiver.failed(RuntimeError(repr(error)))
+            told = {"sink": self._name, "events": len(load.events) - load.done}
+            _log.error("events are lost", exc_info=error, extra={"fields": told})
             load.done = len(load.events)
         if error is None or load.done > way.kept:
             self._forget(way)
@@ -215,9 +225,11 @@ class Delivery:
             return
         self._tally.count("damaged", way.segment.damaged)
         try:
-            self._spool.cut(way.segment, max(0, way.load.done - way.kept))
+            self._spool.cut(way.segment, way.load.done - way.kept)
         except OSError as exc:
             self._disk.failed(exc)
+        else:
+            self._disk.succeeded()
 
     def _tell_of(self, load: Load) -> None:
         """The log tells of what is refused, but not of each."""

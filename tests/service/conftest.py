@@ -12,6 +12,7 @@ from onegauge.service.app import create_app
 from onegauge.service.model.backends import load_backend
 from onegauge.service.model.model import Backend
 from onegauge.service.settings import Settings
+from rig.receiver import Receiver, receiver
 
 Gateway = Callable[..., TestClient]
 
@@ -33,6 +34,27 @@ def gateway(gauge_repository: Path) -> Iterator[Gateway]:
 def recording(gateway: Gateway, tmp_path: Path) -> Gateway:
     """Starts a gateway with records in a SQLite file."""
     return partial(gateway, records=f"sqlite:///{tmp_path}/records/records.db")
+
+
+@pytest.fixture
+def mes() -> Iterator[Receiver]:
+    """A receiver of webhooks."""
+    with receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def sinks_file(mes: Receiver, tmp_path: Path) -> Path:
+    """Settings of one sink, by which the receiver is told of all."""
+    file = tmp_path / "sinks.toml"
+    file.write_text(f'[mes]\nkind = "webhook"\nurl = "{mes.url}"\n')
+    return file
+
+
+@pytest.fixture
+def telling(gateway: Gateway, sinks_file: Path) -> Gateway:
+    """Starts a gateway with this sink."""
+    return partial(gateway, sinks=sinks_file)
 
 
 @pytest.fixture

@@ -20,7 +20,11 @@ def read_secret(file: Path, name: str) -> bytes:
     """The secret of a sink; raises InvalidSinks."""
     try:
         told = file.read_text("utf-8").strip()
-        secret = b64decode(told[len(PREFIX) :], validate=True) if PREFIX in told else told.encode()
+        secret = (
+            b64decode(told[len(PREFIX) :], validate=True)
+            if told.startswith(PREFIX)
+            else told.encode()
+        )
     except OSError as exc:
         why = exc.strerror
     except (UnicodeDecodeError, binascii.Error) as exc:
