@@ -24,6 +24,7 @@ from rig.pictures import encode
 from rig.postgresql import Postgresql
 from rig.postgresql import postgresql as running_postgresql
 from rig.publishing import add_and_publish
+from rig.small_disk import small_disk as disk_at
 
 HEIGHT, WIDTH, CELL = 32, 48, 4
 MAX_BATCH_SIZE = 4
@@ -157,6 +158,15 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     (tmp_path / "broker").mkdir()
     with mosquitto(tmp_path / "broker") as server:
         yield server
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with disk_at(folder):
+        yield folder
 
 
 @pytest.fixture(scope="session")

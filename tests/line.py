@@ -7,6 +7,7 @@ from time import monotonic, sleep
 import httpx
 
 CLIENTS = 4
+LAST_S = 1.0  # of a gateway that is killed
 
 
 class Line:
@@ -33,6 +34,10 @@ class Line:
         """Return after so many more answers."""
         wanted = len(self.answered) + count
         wait_until(lambda: len(self.answered) >= wanted)
+
+    def safe_at(self, time: float) -> set[str]:
+        """What was answered so long before that a kill must not lose it."""
+        return {one for one, told in self.answered.copy().items() if told < time - LAST_S}
 
     def _run(self) -> None:
         with httpx.Client(base_url=self.url, timeout=30) as gateway:

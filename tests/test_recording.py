@@ -1,12 +1,10 @@
 """Records of real gateways whose database or disk fails: decisions go on, nothing is doubled."""
 
 import re
-import shutil
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -16,9 +14,8 @@ import pytest
 from rig.gateway_process import Process, gateway_process
 from rig.postgresql import Postgresql
 from rig.postgresql import postgresql as running
+from rig.small_disk import fill
 from tests.line import Line, wait_until
-
-LAST_S = 1.0  # of a gateway that is killed
 
 
 def figure(url: str, name: str) -> float:
@@ -127,11 +124,6 @@ def test_two_gateways_begin_at_once_on_an_empty_database_and_share_it(
         assert httpx.get(f"{first.url}/v1/inspections/{made}").json()["verdict"] == "missed"
 
 
-def safe_at(line: Line, time: float) -> set[str]:
-    """What was answered so long before that a kill must not lose it."""
-    return {one for one, told in line.answered.copy().items() if told < time - LAST_S}
-
-
 def test_gateway_that_is_killed_loses_no_more_than_the_last_second(
     gauge_repository, tmp_path, defective
 ):
@@ -140,13 +132,13 @@ def test_gateway_that_is_killed_loses_no_more_than_the_last_second(
         recording(gauge_repository, url, tmp_path) as gateway,
         Line(gateway.url, defective) as line,
     ):
-        wait_until(lambda: len(safe_at(line, monotonic())) > 20)
+        wait_until(lambda: len(line.safe_at(monotonic())) > 20)
         killed = monotonic()
         gateway.popen.kill()
     database = sqlite3.connect(tmp_path / "records.db")
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
-    safe = safe_at(line, killed)
+    safe = line.safe_at(killed)
     with recording(gauge_repository, url, tmp_path) as gateway:
         there = found(gateway.url)
         assert len(there) == len(set(there))
@@ -154,27 +146,6 @@ def test_gateway_that_is_killed_loses_no_more_than_the_last_second(
         with Line(gateway.url, defective) as again:
             again.goes_on()
         assert set(again.answered) <= set(found(gateway.url))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
-        pytest.skip("only root can make a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(file: Path) -> None:
-    """Leave no room on its disk."""
-    with file.open("wb", buffering=0) as ballast, suppress(OSError):
-        while True:
-            ballast.write(bytes(1000))
 
 
 def test_full_disk_costs_records_and_no_decision(gauge_repository, small_disk, defective):

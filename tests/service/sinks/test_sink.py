@@ -112,9 +112,7 @@ def test_no_more_is_delivered_than_the_rate_allows(start, wire):
     assert made.state.events == {"delivered": 2, "rate-limited": 2}
 
 
-def test_off_nothing_is_taken_and_what_waits_is_delivered_when_it_is_on_again(
-    start, wire, tmp_path
-):
+def test_off_nothing_is_taken_and_what_waits_is_delivered_when_it_is_on_again(start, wire):
     made = start()
     take(made, 1)
     wait_until(lambda: wire.carried == [1])
