@@ -19,6 +19,7 @@ from rig.gateway_process import gateway_process
 from rig.pictures import encode
 from rig.prometheus import CONFIGURATION, Prometheus, needed, prometheus
 from rig.publishing import add_and_publish
+from rig.receiver import receiver
 from rig.tritonserver import tritonserver
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,12 @@ def repository(folder: Path) -> Path:
     return folder / "repository"
 
 
+def sinks(folder: Path, url: str) -> Path:
+    """Settings of a sink that tells of all decisions."""
+    (folder / "sinks.toml").write_text(f'[mes]\nkind = "webhook"\nurl = "{url}"\n')
+    return folder / "sinks.toml"
+
+
 def keep_busy(url: str, stop: Event) -> None:
     """Two lines with good parts and bad ones, a product that nobody knows, and a text."""
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
@@ -66,7 +73,7 @@ def keep_busy(url: str, stop: Event) -> None:
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Prometheus beside a gateway and a Triton that have work to do."""
+    """Prometheus beside a gateway and a Triton that have work to do, and somebody who is told."""
     needed("prometheus")
     folder, stop = tmp_path_factory.mktemp("observed"), Event()
     address, metrics = free_address(), free_address()
@@ -81,8 +88,9 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     }
     models = repository(folder)
     with (
+        receiver() as mes,
         tritonserver(models, folder / "triton.log", address, *options),
-        gateway_process(models, **settings) as gateway,
+        gateway_process(models, ONEGAUGE_SINKS=str(sinks(folder, mes.url)), **settings) as gateway,
         prometheus(
             folder, {"gateway": [gateway.url.removeprefix("http://")], "triton": [metrics]}
         ) as server,

@@ -11,11 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from pydantic.fields import FieldInfo
 
 from demo.products import __main__ as products
 from onegauge.records.tables import inspections
 from onegauge.schemas import Answer, Decision, Options, Search
 from onegauge.service.observe.metrics import Metrics
+from onegauge.service.sinks.settings import DeliverySettings
+from onegauge.service.sinks.table import KINDS, read_sinks
 from onegauge.training.backbones import efficientnet_lite
 from tests.cli.command import commands
 
@@ -51,7 +54,9 @@ TAKEN = {  # by paths that pages ask, in a query
     "/v1/inspections": Search.model_fields,
     "/v1/inspections/[0-9a-f]{32}/verdict": {},
     "/v1/criterion": {},
+    "/v1/sinks(/[a-z0-9-]+)?": {},
 }
+SINKS = {"webhook": "Webhook"}  # sections of the kinds
 MODULES = {
     "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,
     "demo.products": products.parser,
@@ -195,6 +200,37 @@ def test_columns_of_records_are_explained():
         name for names in re.findall(r"^\| (`.+?) \|", text, re.M) for name in names.split(", ")
     ]
     assert sorted(told) == sorted(f"`{name}`" for name in inspections.columns.keys())  # noqa: SIM118
+
+
+def settings_in(section: str) -> dict[str, str]:
+    """Keys of sinks and their defaults in the tables of a section."""
+    text = sections(ROOT / "docs" / "integration.md")[section]
+    return dict(re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", text, re.MULTILINE))
+
+
+def defaults_of(fields: dict[str, FieldInfo]) -> dict[str, str]:
+    """Fields of settings, and their defaults as TOML would have them."""
+    words = {None: "none", True: "`true`", False: "`false`"}
+    return {
+        name: "required" if f.is_required() else words.get(f.default, f"`{f.default}`")
+        for name, f in fields.items()
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_setting_of_a_sink_is_documented_with_its_default(kind):
+    common = settings_in("What holds for all sinks")
+    assert common == defaults_of(DeliverySettings.model_fields) | {"lines": "all"}
+    own = KINDS[kind].model_fields.keys() - DeliverySettings.model_fields.keys()
+    fields = {name: field for name, field in KINDS[kind].model_fields.items() if name in own}
+    assert settings_in(SINKS[kind]) == defaults_of(fields)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_sinks_that_pages_show_make_sense(page, tmp_path):
+    for block in blocks(page, "toml"):
+        (tmp_path / "sinks.toml").write_text(block)
+        assert read_sinks(tmp_path / "sinks.toml")
 
 
 def test_curl_calls_use_real_options():

@@ -106,7 +106,8 @@ class Decision(BaseModel):
     index: int
     filename: str | None
     inspection: Annotated[
-        str | None, Field(description="Id of its record; null where records are off")
+        str | None,
+        Field(description="Id of its record and event; null where there are neither"),
     ] = None
     decision: Verdict
     score: float
