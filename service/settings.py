@@ -43,6 +43,7 @@ class Settings(BaseSettings):
 
     threshold: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     max_false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    part_timeout_s: PositiveFloat = 60.0
 
     records: str = ""
     records_spool: Path | None = None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from onegauge.cli.options import GATEWAY, Line, Part, Threshold, Url, asked
+from onegauge.cli.options import GATEWAY, Line, Part, Threshold, Url, Views, asked
 
 app = typer.Typer()
 
@@ -20,6 +20,7 @@ def inspect(
     url: Url = GATEWAY,
     line: Line = None,
     part: Part = None,
+    views: Views = None,
     threshold: Threshold = None,
     jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
     overlays: Annotated[Path | None, typer.Option(help="Folder for overlay pictures")] = None,
@@ -31,7 +32,7 @@ def inspect(
     """Send images to a gateway; exit status 2 if something is anomalous, 1 on error."""
     from onegauge.client.inspect import ANOMALOUS, run
 
-    options = asked(line, threshold, part).model_copy(update={"explain": explain})
+    options = asked(line, threshold, part, views).model_copy(update={"explain": explain})
     status = run(paths, url, options, mask=mask, jsonl=jsonl, overlays=overlays)
     if status == ANOMALOUS:
         raise AnomaliesFound

@@ -37,6 +37,7 @@ Epochs = Annotated[int | None, typer.Option(help="Of detectors trained by gradie
 Url = Annotated[str, typer.Option(help="Address of the gateway")]
 Line = Annotated[str | None, typer.Option(help="Label of the line in metrics")]
 Part = Annotated[str | None, typer.Option(help="Serial number or order of the part")]
+Views = Annotated[int | None, typer.Option(help="How many pictures make its decision")]
 Threshold = Annotated[float | None, typer.Option(help="Instead of the gateway's")]
 
 GATEWAY = "http://127.0.0.1:8000"  # where `onegauge serve` listens by default
@@ -50,7 +51,12 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{option} are numbers such as 1,2,3, not {text!r}") from exc
 
 
-def asked(line: str | None, threshold: float | None, part: str | None = None) -> "Options":
+def asked(
+    line: str | None,
+    threshold: float | None,
+    part: str | None = None,
+    views: int | None = None,
+) -> "Options":
     """Options of an inspection; raises ClientError for those that no gateway takes."""
     from pydantic import ValidationError
 
@@ -58,7 +64,7 @@ def asked(line: str | None, threshold: float | None, part: str | None = None) ->
     from onegauge.client.calls import not_taken
 
     try:
-        return Options(line=line, part=part, threshold=threshold)
+        return Options(line=line, part=part, views=views, threshold=threshold)
     except ValidationError as exc:
         raise not_taken(exc) from exc
 

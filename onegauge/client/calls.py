@@ -212,7 +212,7 @@ def not_taken(error: ValidationError) -> ClientError:
     """Our own error for what no gateway takes."""
     first = error.errors()[0]
     where = f"{first['loc'][0]} {first['input']!r}: " if first["loc"] else ""
-    return ClientError(f"{where}{first['msg']}")
+    return ClientError(f"{where}{first['msg'].removeprefix('Value error, ')}")
 
 
 def time_left(request: httpx.Request) -> float:

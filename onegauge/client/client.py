@@ -5,9 +5,9 @@
         for found in answer.results:
             print(found.decision, found.score, anomaly_map(found).max())
 
-Connections are kept and used again. An inspection changes nothing, so it is sent again while the
-gateway is busy or away, until the call's time is over: after as long as `Retry-After` says, else
-after pauses that grow.
+Connections are kept and used again. An inspection changes nothing, and a view of a part counts
+once, so it is sent again while the gateway is busy or away, until the call's time is over: after as
+long as `Retry-After` says, else after pauses that grow.
 """
 
 import asyncio

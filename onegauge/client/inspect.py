@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -22,7 +23,7 @@ from onegauge.client.client import AsyncClient, key_of_environment
 from onegauge.client.json_lines import write_line
 from onegauge.client.outcome import Outcome
 from onegauge.files import images_below, read_file
-from onegauge.schemas import Options
+from onegauge.schemas import Options, PartDecision
 
 NORMAL, ERROR, ANOMALOUS = 0, 1, 2  # exit statuses
 _DEFAULT = Options()
@@ -40,17 +41,42 @@ def run(
 ) -> int:
     """Inspect files and folders, show and write the outcomes; returns the exit status.
 
-    ERROR when an image got no decision, else ANOMALOUS when one was anomalous, else NORMAL.
-    `mask` is a picture, white where to inspect; `jsonl` a file for one JSON object per image,
-    `overlays` a folder for one JPEG per decided image. Raises ClientError.
+    ERROR when an image got no decision, else ANOMALOUS when one was anomalous, or their part, else
+    ERROR when that was not complete, else NORMAL. `mask` is a picture, white where to inspect;
+    `jsonl` a file for one JSON object per image, `overlays` a folder for one JPEG per decided
+    image. Raises ClientError.
     """
     images = find_images(paths)
+    if options.views is not None and len(images) > options.views:
+        raise ClientError(f"{len(images)} images are more than {options.views} views of a part")
     if overlays:
         options = options.model_copy(update={"map": "overlay"})
-    counts = asyncio.run(_inspect_and_show(images, url, options, mask, jsonl, overlays))
-    if counts["error"]:
-        return ERROR
-    return ANOMALOUS if counts["anomalous"] else NORMAL
+    tally = asyncio.run(_inspect_and_show(images, url, options, mask, jsonl, overlays))
+    return tally.status
+
+
+@dataclass
+class _Tally:
+    """How many images got which decision, and what is known of the part that they show."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    part: PartDecision | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an image; of what answers say of the part, the most counts."""
+        self.counts[outcome.decision] += 1
+        if outcome.part and (self.part is None or outcome.part.seen > self.part.seen):
+            self.part = outcome.part
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        word = self.part.decision if self.part else "normal"
+        if self.counts["error"]:
+            return ERROR
+        if self.counts["anomalous"] or word == "anomalous":
+            return ANOMALOUS
+        return NORMAL if word == "normal" else ERROR
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -77,7 +103,7 @@ async def _inspect_and_show(
     mask: Path | None,
     jsonl: Path | None,
     overlays: Path | None,
-) -> Counter[str]:
+) -> _Tally:
     """Write every outcome as it comes, then the table; memory does not grow with the pictures.
 
     The table has what was found until something ended it, too. An overlay that cannot be written is
@@ -86,7 +112,7 @@ async def _inspect_and_show(
     image = Column("image", overflow="fold")  # a path is of no use when cut
     remark = Column("remark", overflow="fold")
     table = Table(image, "decision", "score", "p-value", "regions", remark)
-    counts: Counter[str] = Counter()
+    tally = _Tally()
     unwritten: list[ClientError] = []
     try:
         async with AsyncExitStack() as stack:
@@ -104,23 +130,28 @@ async def _inspect_and_show(
                 except ClientError as exc:
                     unwritten.append(exc)
                 _add_row(table, outcome)
-                counts[outcome.decision] += 1
+                tally.add(outcome)
                 advance()
     finally:
-        if counts:
-            _show(table, counts, len(images))
+        if tally.counts:
+            _show(table, tally, len(images))
     if unwritten:
         raise unwritten[0]
-    return counts
+    return tally
 
 
-def _show(table: Table, counts: Counter[str], total: int) -> None:
+def _show(table: Table, tally: _Tally, total: int) -> None:
+    counts = tally.counts
     told = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
     inspected = f"{total}" if counts.total() == total else f"{counts.total()} of {total}"
     if isinstance(sys.stdout, TextIOWrapper):  # a terminal may lack letters of a file's name
         sys.stdout.reconfigure(errors="backslashreplace")
     with _told("write", Path("standard output")):
-        _Console().print(table, f"inspected {inspected}: {told}")
+        console = _Console()
+        console.print(table, f"inspected {inspected}: {told}")
+        if part := tally.part:
+            seen = f"{part.seen} of {part.views} views"
+            console.print(Text(f"part {part.part}: {part.decision or 'not complete'}, {seen}"))
 
 
 class _Console(Console):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from onegauge.client.calls import ClientError, NoGateway, Refused
-from onegauge.schemas import Answer, Decision, ModelVersion
+from onegauge.schemas import Answer, Decision, ModelVersion, PartDecision
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Outcome:
     model: ModelVersion | None = None
     found: Decision | None = None
     problem: str | None = None
+    part: PartDecision | None = None  # what was known of it then
 
     @property
     def decision(self) -> str:
@@ -28,7 +29,8 @@ class Outcome:
         if not (self.model and self.found):
             return {"problem": self.problem}
         found = self.found.model_dump(mode="json", exclude={"anomaly_map"})
-        return {"model": self.model.model_dump(), **found}
+        part = {"part": self.part.model_dump()} if self.part else {}
+        return {"model": self.model.model_dump(), **part, **found}
 
 
 def without_decision(path: Path, why: ClientError) -> Outcome:
@@ -42,7 +44,7 @@ def outcomes_of(paths: Sequence[Path], answer: Answer) -> list[Outcome]:
     if len(answer.results) != len(paths):
         raise NoGateway(f"{len(paths)} images were sent and {len(answer.results)} answered")
     return [
-        Outcome(path, answer.model, found=result)
+        Outcome(path, answer.model, found=result, part=answer.part)
         if isinstance(result, Decision)
         else Outcome(path, answer.model, problem=result.problem.detail)
         for path, result in zip(paths, answer.results, strict=True)

@@ -13,6 +13,7 @@ LOW, HIGH = 0.0, 2.0  # score units at the ends of the picture encodings
 Encoding: TypeAlias = Literal["png", "png16", "npy", "mask", "overlay"]
 Box: TypeAlias = tuple[int, int, int, int]
 Polygon: TypeAlias = list[tuple[float, float]]
+PartWord: TypeAlias = Verdict | Literal["incomplete"]
 
 
 class Normal(BaseModel):
@@ -124,8 +125,22 @@ class Decision(BaseModel):
     timing_ms: dict[str, float]
 
 
+class PartDecision(BaseModel):
+    """What is known of a part of several views."""
+
+    part: str
+    views: Annotated[int, Field(description="How many were announced")]
+    seen: Annotated[int, Field(description="How many are in")]
+    missing: Annotated[int, Field(description="How many are still to come")]
+    decision: Annotated[
+        PartWord | None, Field(description="Null until the last view is in or the time is over")
+    ]
+    inspections: Annotated[list[str], Field(description="Ids of its views; empty without records")]
+
+
 class Answer(BaseModel):
     """What an inspection found, image by image, in the order sent."""
 
     model: ModelVersion
+    part: Annotated[PartDecision | None, Field(description="Null without `views`")] = None
     results: list[Decision | Rejection]

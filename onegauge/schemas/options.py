@@ -4,7 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from onegauge.schemas.words import LineName, PartName, Rate, Threshold
+from onegauge.schemas.words import LineName, PartName, Rate, Threshold, ViewName
+
+VIEWS_MAX = 64
 
 
 class Options(BaseModel):
@@ -14,6 +16,11 @@ class Options(BaseModel):
 
     line: LineName = None
     part: PartName = None
+    views: Annotated[
+        int | None,
+        Field(ge=1, le=VIEWS_MAX, description="How many pictures of the part make its decision"),
+    ] = None
+    view: ViewName = None
     map: Annotated[
         Literal["none", "png", "png16", "npy", "mask", "overlay"],
         Field(description="Encoding of the anomaly map in the answer"),
@@ -31,4 +38,12 @@ class Options(BaseModel):
     def _one_criterion(self) -> Self:
         if self.threshold is not None and self.max_false_alarm_rate is not None:
             raise ValueError("give threshold or max_false_alarm_rate, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _views_of_a_part(self) -> Self:
+        if self.views is not None and self.part is None:
+            raise ValueError("views needs part: give the part that they are of")
+        if self.view is not None and self.views is None:
+            raise ValueError("view needs views: give how many the part has")
         return self

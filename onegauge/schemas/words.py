@@ -5,7 +5,7 @@ from unicodedata import normalize
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-LINE_MAX_LENGTH, PART_MAX_LENGTH = 64, 128
+LINE_MAX_LENGTH, PART_MAX_LENGTH, VIEW_MAX_LENGTH = 64, 128, 64
 _PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"  # text that any database takes
 
 Verdict: TypeAlias = Literal["normal", "anomalous"]
@@ -51,6 +51,16 @@ PartName: TypeAlias = Annotated[
         max_length=PART_MAX_LENGTH,
         pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
         description="Serial number or order of the part; several images may be of one",
+    ),
+    BeforeValidator(_as_scanned),
+]
+
+ViewName: TypeAlias = Annotated[
+    str | None,
+    Field(
+        max_length=VIEW_MAX_LENGTH,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="Name or number of the camera; its picture replaces an earlier one",
     ),
     BeforeValidator(_as_scanned),
 ]

@@ -151,6 +151,8 @@ def _told(answer: Answer, decision: Decision) -> Iterator[tuple[str, str]]:
     """Headers for what a picture cannot tell."""
     yield "X-Onegauge-Model", answer.model.name
     yield "X-Onegauge-Version", answer.model.version
+    if answer.part and answer.part.decision:
+        yield "X-Onegauge-Part-Decision", answer.part.decision
     for name in _HEADERS:
         if (value := getattr(decision, name)) is not None:
             yield f"X-Onegauge-{name.replace('_', '-').title()}", str(value)

@@ -40,6 +40,14 @@ def _queried(query: bytes) -> list[tuple[str, str]]:
     return [(name, text_of(value.encode("latin-1"))) for name, value in pairs]
 
 
+def check_views(options: Options, images: int) -> None:
+    """Raise InvalidOption where a request has more images than it may bring views."""
+    if options.views is not None and images > options.views:
+        raise InvalidOption(f"views={options.views} is fewer than the {images} images sent.")
+    if options.view is not None and images > 1:
+        raise InvalidOption(f"view={options.view} names one image, and {images} were sent.")
+
+
 def read_timeout(request: Request) -> float | None:
     """Seconds that the client will wait for its answer; raises InvalidOption."""
     given = request.headers.get(TIMEOUT_HEADER)

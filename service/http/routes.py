@@ -26,7 +26,12 @@ from onegauge.service.http.answers import FORMS, Form, is_heavy, options_for, pr
 from onegauge.service.http.body import IMAGE_FIELD, MASK_FIELD, read_body
 from onegauge.service.http.disconnect import while_connected
 from onegauge.service.http.gateway import Gateway, GatewayDep
-from onegauge.service.http.options import documented_options, read_options, read_timeout
+from onegauge.service.http.options import (
+    check_views,
+    documented_options,
+    read_options,
+    read_timeout,
+)
 from onegauge.service.http.problems import documented, problem_response
 from onegauge.service.inspection.inquiry import Inquiry
 
@@ -105,6 +110,7 @@ async def _read(request: Request, gateway: Gateway, visit: Visit, form: Form) ->
         body = await read_body(request, gateway.settings, visit)
     if body.options:
         options = read_options(request, body.options)
+    check_views(options, len(body.images))
     options = options_for(form, options, len(body.images))
     request.state.access.update(line=options.line, part=options.part, images=len(body.images))
     return Inquiry(

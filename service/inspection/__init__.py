@@ -3,6 +3,7 @@
 inquiry              what a request asks
 inspector            asks the version that is served, counts, has a shadow version asked, too
 inspection           the way of the images: read, infer, decide
+parts                one decision of the views of a part
 judge                how a request wants its images decided and its maps encoded
 mask                 the part of the picture that counts
 regions              the parts of a map that speak for a decision

@@ -14,11 +14,12 @@ SMALL_CHUNK = 4096
 
 @dataclass(frozen=True)
 class Seen:
-    """What of a decided image no answer tells: its upright size in pixels, and its map."""
+    """What of a decided image no answer tells: its upright size in pixels, its map, its digest."""
 
     width: int
     height: int
     anomaly_map: NDArray[np.float32]  # (h, w), in score units
+    digest: bytes = b""  # SHA-256 of a view of a part
 
 
 @dataclass

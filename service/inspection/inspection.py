@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from itertools import islice
 from math import inf
 from time import perf_counter
@@ -189,7 +190,8 @@ class Inspection:
             size = (item.image.width, item.image.height)
             regions = find_regions(anomaly_map, level, size, contours=judge.options.contours)
             explanation, normal = judge.reasons(outputs, regions)
-            item.upload.seen = Seen(*size, anomaly_map)
+            digest = sha256(item.data).digest() if judge.options.views else b""
+            item.upload.seen = Seen(*size, anomaly_map, digest)
         return Decision(
             index=item.index,
             filename=item.upload.filename,

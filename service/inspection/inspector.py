@@ -10,6 +10,7 @@ from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
+from onegauge.service.inspection.parts import Parts
 from onegauge.service.inspection.shadow import Shadow
 from onegauge.service.inspection.taken import Taken, Taker
 from onegauge.service.inspection.versions import Versions
@@ -36,6 +37,7 @@ class Inspector:
         self._takers = takers
         self._inspection = Inspection(settings, deployment, metrics, threads)
         self._shadow = Shadow(settings, deployment, metrics)
+        self._parts = Parts(settings.part_timeout_s, metrics)
 
     async def inspect(self, inquiry: Inquiry) -> Answer:
         """Inspect images; one that cannot be read gets its problem in its place.
@@ -56,6 +58,7 @@ class Inspector:
             self._metrics.answered(result, inquiry.options.line, masked=inquiry.mask is not None)
         if self._takers:
             self._tell(inquiry, answer, model.contract)
+        answer.part = self._parts.take(inquiry, answer)
         if self._versions.shadow:
             self._shadow.compare(self._versions.shadow, inquiry, answer)
         return answer
@@ -91,5 +94,6 @@ class Inspector:
                     taker.take(taken, upload)
 
     async def stop(self) -> None:
-        """Give up what goes on after the answers."""
+        """Give up what goes on after the answers, and tell of parts whose views are not all in."""
+        self._parts.stop()
         await self._shadow.stop()

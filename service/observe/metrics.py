@@ -74,6 +74,10 @@ class Metrics:
         self._unknown = counter(
             "onegauge_unknown_products", "Inspected images of a product never seen", ["line"]
         )
+        self._parts = counter(
+            "onegauge_parts", "Parts of several views by decision", ["line", "decision"]
+        )
+        self.parts_waiting = gauge("onegauge_parts_waiting", "Parts whose views are not all in")
         self._of_images = {
             name: histogram(f"onegauge_{name}", text, ["line"], buckets=buckets)
             for name, (text, buckets) in OF_IMAGES.items()
@@ -183,6 +187,10 @@ class Metrics:
             self._of_images[name].labels(label).observe(value)
         if result.unknown_product:
             self._unknown.labels(label).inc()
+
+    def decided_part(self, line: str | None, decision: str) -> None:
+        """Count a part of several views."""
+        self._parts.labels(self._line(line), decision).inc()
 
     def requested(self, path: str | None, status: int, seconds: float) -> None:
         """Count a request by the route that took it, None where there is none."""

@@ -27,6 +27,18 @@ def test_inspect_tells_by_its_exit_status(url, tmp_path, capsys):
     assert "bright.png" in capsys.readouterr().out.replace("\n", "")
 
 
+def test_inspect_tells_of_a_part_by_its_exit_status(url, tmp_path, capsys):
+    left, right = grey_image(tmp_path / "left.png", 20), grey_image(tmp_path / "right.png", 30)
+    bright = grey_image(tmp_path / "bright.png", 200)
+    given = ("--url", url, "--part", "4711", "--views")
+    assert status("inspect", left, right, *given, "2") == 0
+    assert "part 4711: normal, 2 of 2 views" in capsys.readouterr().out
+    assert status("inspect", left, bright, *given, "2") == 2
+    assert status("inspect", left, right, *given, "3") == 1
+    assert status("inspect", left, "--url", url, "--views", "2") == 1
+    assert "views needs part: give the part that they are of" in capsys.readouterr().err
+
+
 def test_inspect_writes_what_explains_where_that_is_asked_for(
     trained_repository, product_tree, tmp_path
 ):

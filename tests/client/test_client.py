@@ -77,6 +77,32 @@ def test_images_are_inspected_by_path_by_bytes_and_by_name(url, normal, defectiv
         assert client.model().name == answer.model.name
 
 
+class LosingTheFirstAnswer(httpx.HTTPTransport):
+    """A network that breaks once, after the gateway has answered."""
+
+    lost = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        if not self.lost:
+            self.lost = True
+            response.read()
+            raise httpx.ReadError("connection reset by peer")
+        return response
+
+
+def test_a_view_whose_answer_was_lost_counts_once(url, normal, defective):
+    camera = Options(part="4711", views=2, line="lossy")
+    for image, seen, decision in ((normal, 1, None), (defective, 2, "anomalous")):
+        network = LosingTheFirstAnswer()
+        with Client(url, transport=network, pause=lambda _: None) as client:
+            part = client.inspect([image], camera).part
+        assert network.lost
+        assert (part.seen, part.missing, part.decision) == (seen, 2 - seen, decision)
+    counted = [s for s in httpx.get(f"{url}/metrics").text.splitlines() if "lossy" in s]
+    assert 'onegauge_parts_total{decision="anomalous",line="lossy"} 1.0' in counted
+
+
 def test_async_client_does_the_same(url, normal):
     async def session() -> Answer:
         async with AsyncClient(url) as client:

@@ -16,6 +16,7 @@ from onegauge.client import ClientError
 from onegauge.client.batches import BATCH, IN_FLIGHT
 from onegauge.client.inspect import ANOMALOUS, ERROR, NORMAL, find_images, run
 from onegauge.schemas import Options
+from rig.pictures import encode
 from tests.client.fake_gateway import FakeGateway, listening, problem
 from tests.client.parts import images
 from tests.service.served import served
@@ -25,6 +26,12 @@ from tests.service.served import served
 def url(gauge_repository: Path) -> Iterator[str]:
     with served(gauge_repository) as url:
         yield url
+
+
+@pytest.fixture
+def other() -> bytes:
+    """Another normal part."""
+    return encode(Image.new("RGB", (96, 64), (50, 50, 50)))
 
 
 def read_lines(file: Path) -> list[dict[str, object]]:
@@ -119,6 +126,33 @@ def test_threshold_and_line_reach_the_gateway(url, tmp_path, defective):
     paths = images(tmp_path, bad=defective)
     assert run(paths, url, Options(threshold=5.0, line="press-3")) == 0
     assert 'line="press-3"' in httpx.get(f"{url}/metrics").text
+
+
+def test_images_of_a_part_end_with_the_status_of_its_decision(
+    url, tmp_path, normal, defective, other, capsys
+):
+    good, bad, left, right = images(
+        tmp_path / "parts", good=normal, bad=defective, left=normal, right=other
+    )
+    views = Options(part="[b]", views=2)
+    assert run([good, right], url, views, jsonl=tmp_path / "out.jsonl") == NORMAL
+    assert "part [b]: normal, 2 of 2 views" in capsys.readouterr().out
+    lines = read_lines(tmp_path / "out.jsonl")
+    assert [line["part"]["decision"] for line in lines] == ["normal", "normal"]
+    assert run([good], url, Options(part="1", views=2)) == ERROR
+    assert "part 1: not complete, 1 of 2 views" in capsys.readouterr().out
+    assert run([bad], url, Options(part="2", views=2)) == ANOMALOUS
+    assert run([left], url, Options(part="2", views=2)) == ANOMALOUS
+    assert "part 2: anomalous, 2 of 2 views" in capsys.readouterr().out
+    with pytest.raises(ClientError, match="3 images are more than 2 views"):
+        run([good, bad, right], url, views)
+
+
+def test_a_part_of_many_views_is_decided_whatever_requests_they_go_in(url, tmp_path, capsys):
+    contents = {f"{n}": encode(Image.new("RGB", (48, 32), (n, n, n))) for n in range(20)}
+    paths = images(tmp_path / "parts", **contents)
+    assert run(paths, url, Options(part="4711", views=20)) == NORMAL
+    assert "part 4711: normal, 20 of 20 views" in capsys.readouterr().out
 
 
 def test_an_absent_gateway_is_named(tmp_path, normal):

@@ -111,6 +111,12 @@ def large() -> bytes:
     return encode(grey.convert("RGB"), "JPEG")
 
 
+def test_views_of_a_part(gateway):
+    bitmap = encode(Image.new("RGB", SIZE), "BMP")  # 12 MB, which are digested
+    request = {"files": {"image": bitmap}, "params": {"part": "4711", "views": 2}}
+    assert gateway.held("POST", "/inspect", **request) < MOMENT_S
+
+
 def small(large: bytes) -> bytes:
     return encode(Image.open(BytesIO(large)).resize((640, 480)))
 

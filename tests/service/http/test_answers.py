@@ -98,6 +98,15 @@ def test_picture_of_a_single_image_is_its_overlay_with_the_decision_in_headers(
     }
 
 
+def test_headers_of_a_picture_tell_the_decision_of_its_part(client, normal, defective):
+    first, second = (
+        post(client, image, accept="image/png", part="4711", views=2)
+        for image in (defective, normal)
+    )
+    assert "X-Onegauge-Part-Decision" not in first.headers
+    assert second.headers["X-Onegauge-Part-Decision"] == "anomalous"
+
+
 def test_picture_may_be_the_map_itself(client, defective):
     picture = Image.open(BytesIO(post(client, defective, accept="image/png", map="png16").content))
     assert picture.mode.startswith("I;16")

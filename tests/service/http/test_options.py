@@ -68,10 +68,30 @@ def test_part_is_taken_as_a_scanner_sends_it(client, normal, caplog, given, part
         ("", {"line": "x" * 2000}, "1024 bytes"),
         ("?part=47%0011", {}, "part"),
         ("", {"part": "x" * 129}, "part"),
+        ("?views=2", {}, "views needs part"),
+        ("?views=2&part=+", {}, "views needs part"),
+        ("?part=4711&view=left", {}, "view needs views"),
+        ("?part=4711&views=0", {}, "views"),
+        ("?part=4711&views=65", {}, "views"),
+        ("?part=4711&views=2", {"view": "x" * 65}, "view"),
     ],
 )
 def test_options_that_cannot_be_honoured_are_named(client, normal, query, fields, named):
     response = client.post(f"/inspect{query}", files=[("image", normal)], data=fields)
+    assert (response.status_code, response.json()["type"]) == INVALID
+    assert named in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "named"),
+    [
+        ({"views": 2}, 3, "views=2 is fewer than the 3 images"),
+        ({"views": 2, "view": "left"}, 2, "view=left names one image, and 2 were sent"),
+    ],
+)
+def test_more_images_than_views_are_refused(client, normal, options, images, named):
+    files = [("image", normal)] * images
+    response = client.post("/inspect", files=files, data={"part": "4711", **options})
     assert (response.status_code, response.json()["type"]) == INVALID
     assert named in response.json()["detail"]
 
@@ -101,7 +121,17 @@ def test_options_are_checked_before_the_body_is_read(client, query, headers):
 def test_openapi_offers_every_option_once(client):
     operation = client.get("/openapi.json").json()["paths"]["/v1/inspect"]["post"]
     offered = [(p["in"], p["name"]) for p in operation["parameters"]]
-    query = ("line", "part", "map", "contours", "explain", "threshold", "max_false_alarm_rate")
+    query = (
+        "line",
+        "part",
+        "views",
+        "view",
+        "map",
+        "contours",
+        "explain",
+        "threshold",
+        "max_false_alarm_rate",
+    )
     assert offered == [*(("query", name) for name in query), ("header", "Request-Timeout")]
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(form) == {"image", "mask"}
