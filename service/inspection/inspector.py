@@ -10,7 +10,7 @@ from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.explainer import Explainer
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
-from onegauge.service.inspection.parts import Parts
+from onegauge.service.inspection.parts import DecidedPart, Parts
 from onegauge.service.inspection.shadow import Shadow
 from onegauge.service.inspection.taken import Taken, Taker
 from onegauge.service.inspection.versions import Versions
@@ -37,7 +37,7 @@ class Inspector:
         self._takers = takers
         self._inspection = Inspection(settings, deployment, metrics, threads)
         self._shadow = Shadow(settings, deployment, metrics)
-        self._parts = Parts(settings.part_timeout_s, metrics)
+        self._parts = Parts(settings.part_timeout_s, metrics, self._tell_part)
 
     async def inspect(self, inquiry: Inquiry) -> Answer:
         """Inspect images; one that cannot be read gets its problem in its place.
@@ -92,6 +92,10 @@ class Inspector:
                 result.inspection = taken.record.id
                 for taker in self._takers:
                     taker.take(taken, upload)
+
+    def _tell_part(self, part: DecidedPart) -> None:
+        for taker in self._takers:
+            taker.take_part(part)
 
     async def stop(self) -> None:
         """Give up what goes on after the answers, and tell of parts whose views are not all in."""

@@ -110,7 +110,7 @@ class Parts:
         self,
         timeout_s: float,
         metrics: Metrics,
-        tell: Callable[[DecidedPart], None] = lambda _: None,
+        tell: Callable[[DecidedPart], None],
         clock: Callable[[], Clock] = asyncio.get_running_loop,
     ) -> None:
         self._timeout_s = timeout_s

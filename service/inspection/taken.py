@@ -8,6 +8,7 @@ from typing import Protocol
 from onegauge.records.record import Record, new_id
 from onegauge.schemas import Decision, ReferenceAnswer, RegionAnswer
 from onegauge.service.inspection.inquiry import Inquiry, Upload
+from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.model.contract import Contract
 
 
@@ -18,6 +19,7 @@ class Taken:
     record: Record  # without regions and references
     regions: Sequence[RegionAnswer]
     references: Sequence[ReferenceAnswer]
+    views: int | None = None  # of its part that are decided on together
 
     @classmethod
     def of(
@@ -54,7 +56,7 @@ class Taken:
             height=seen.height,
         )
         references = said.explanation.references if said.explanation else ()
-        return cls(record, said.regions, references)
+        return cls(record, said.regions, references, inquiry.options.views)
 
     def whole(self) -> Record:
         """The record with its regions and references."""
@@ -70,3 +72,6 @@ class Taker(Protocol):
 
     def take(self, taken: Taken, upload: Upload) -> None:
         """Take a decision, and what it is of. On the event loop, so that it must not wait."""
+
+    def take_part(self, part: DecidedPart, /) -> None:
+        """Take what was decided of the views of a part, each of which was taken before."""

@@ -18,6 +18,7 @@ from onegauge.records.search import Filter
 from onegauge.schemas import Search
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.inspection.deployment import Deployment
+from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.outbox.spool import Spool
 from onegauge.service.recording import evidence
@@ -49,6 +50,9 @@ class Records:
         )
         self.take = self._recorder.take
         self.flush = self._recorder.flush
+
+    def take_part(self, _part: DecidedPart) -> None:
+        """Nothing: a part is found by its number, which the records of its views have."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -19,9 +19,10 @@ def test_a_record_has_what_was_asked_answered_and_by_what():
     said = decision(1.5).model_copy(
         update={"regions": [region], "explanation": Explanation(references=[reference])}
     )
-    options = Options(line="press", part="4711")
+    options = Options(line="press", part="4711", views=3)
     inquiry = Inquiry([], options, {}, 0.0, request_id="r-1", key="press-1")
     taken = Taken.of(inquiry, Upload("a.png", 10**6, seen=SEEN), said, CONTRACT, NOW)
+    assert taken.views == 3
     made = taken.whole()
     assert (made.line, made.part, made.request_id, made.key) == ("press", "4711", "r-1", "press-1")
     assert (made.model, made.version, made.model_digest) == ("parts", "3", "c0ffee")
