@@ -84,6 +84,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         "ONEGAUGE_TRITON_URL": address,
         "ONEGAUGE_SHADOW_VERSION": "2",
         "ONEGAUGE_SHADOW_SHARE": "1",
+        "ONEGAUGE_RECORDS": f"sqlite:///{folder}/records.db",
         "ONEGAUGE_API_KEYS": "off",
     }
     models = repository(folder)
@@ -118,6 +119,12 @@ def test_panel_has_data(observed, query):
 )
 def test_query_of_a_gpu_is_understood(observed, query):
     observed.query(query)
+
+
+@pytest.mark.triton
+def test_panel_of_records_shows_what_is_written(observed):
+    (query,) = (q for name, q, _ in panels() if name == "overview: Records written A")
+    assert observed.wait_for(f"{query} > 0")
 
 
 @pytest.mark.triton
