@@ -3,8 +3,9 @@
     python -m bench.records
 
 Two months of four lines in a temporary folder: one in forty images is anomalous, one in four of
-those was judged, and at the end a fifth line has inspected a few. Each question is asked once
-before it counts.
+those was judged, and at the end a fifth line has inspected a few. PostgreSQL has the statistics
+that its autovacuum makes within a minute of such a fill. Each question is asked once before it
+counts.
 """
 
 import random
@@ -44,7 +45,10 @@ def main(
     for name in database or ["sqlite", "postgresql"]:
         with tempfile.TemporaryDirectory() as folder, opened(name, Path(folder)) as opening:
             history = History(opening)
-            figures = {"rows a second": fill(history, rows), **answered(history)}
+            figures = {"rows a second": fill(history, rows)}
+            if name == "postgresql":
+                vacuum(opening)
+            figures |= answered(history)
         for question, figure in figures.items():
             sys.stdout.write(f"{name:10}  {figure:8.1f}  {question}\n")
         keep(f"{rows} records in {name}, ms", figures)
@@ -80,6 +84,13 @@ def fill(history: History, rows: int) -> float:
             history.judge_many(judged, opinion, by="Ada")
     history.add([made(chance, END, "new") for _ in range(20)])
     return rows / writing
+
+
+def vacuum(database: Database) -> None:
+    """Have PostgreSQL do what it does by itself, in two months and not in two minutes."""
+    with database.reading() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql("VACUUM (ANALYZE)")
 
 
 def made(chance: random.Random, time: datetime, line: str | None = None) -> Record:

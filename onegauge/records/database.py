@@ -152,13 +152,21 @@ def _is_sqlite(address: URL) -> bool:
 
 def _postgresql(address: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             address.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             connect_args=POSTGRESQL,
         )
     except ModuleNotFoundError as error:
         raise RecordsError(f"{error.name} is missing: pip install 'onegauge[postgres]'") from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        # for something rare several processes read all rows; alone, one reads an index of them
+        connection.execute("SET max_parallel_workers_per_gather = 0")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(address: URL) -> Engine:

@@ -170,6 +170,13 @@ def test_a_password_is_in_no_message(postgresql):
     assert "geheim" not in str(failure.value)
 
 
+def test_a_question_keeps_one_process_of_the_server_busy(postgresql):
+    database = Database.open(postgresql.new_database())
+    with database.reading() as connection:
+        assert connection.scalar(text("SHOW max_parallel_workers_per_gather")) == "0"
+    database.close()
+
+
 def test_a_server_that_is_gone_is_unavailable_until_it_is_back(postgresql):
     database = Database.open(postgresql.new_database())
     history = History(database)
