@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from onegauge.records.record import new_id
 from onegauge.schemas import Answer, Decision, PartDecision, PartWord
 from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.observe.metrics import Metrics
@@ -57,6 +58,7 @@ Views: TypeAlias = Mapping[str | bytes, View]  # by the name of the camera, else
 class DecidedPart:
     """The decision of a part as it is told, once."""
 
+    id: str  # which sorts by time
     time: datetime
     line: str | None
     decision: PartDecision
@@ -162,10 +164,11 @@ class Parts:
             _log.warning("part incomplete", extra={"fields": fields})
         self._remember(key, waiting.views, said)
         self._metrics.decided_part(line, str(said.decision))
-        views = waiting.views.values()
+        views, now = waiting.views.values(), datetime.now(UTC)
         self._tell(
             DecidedPart(
-                datetime.now(UTC),
+                new_id(now),
+                now,
                 line,
                 said,
                 max(view.score for view in views),

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.inspection.taken import Taken
 
 INSPECTION, PART = "onegauge.inspection", "onegauge.part"
@@ -42,7 +43,7 @@ class Event:
             {"box": region.box, "area": region.area, "peak": region.peak, "mean": region.mean}
             for region in taken.regions[:MAX_REGIONS]
         ]
-        values = {name: getattr(record, name) for name in _TOLD}
+        values = {name: getattr(record, name) for name in _TOLD} | {"views": taken.views}
         return cls(
             id=record.id,
             type=INSPECTION,
@@ -52,6 +53,22 @@ class Event:
             decision=record.decision,
             unknown_product=record.unknown_product,
             data={"inspection": record.id, "model": model, **values, "regions": regions},
+        )
+
+    @classmethod
+    def of_part(cls, part: DecidedPart, source: str) -> "Event":
+        """The event of a part of several views."""
+        said = part.decision
+        told = {"line": part.line, **said.model_dump()}
+        return cls(
+            id=part.id,
+            type=PART,
+            source=source,
+            time=part.time,
+            line=part.line,
+            decision=str(said.decision),
+            unknown_product=part.unknown_product,
+            data={**told, "unknown_product": part.unknown_product, "score": part.score},
         )
 
     def to_json(self) -> bytes:

@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from onegauge.schemas import SinkState
 from onegauge.service.inspection.inquiry import Upload
+from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.inspection.taken import Taken
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.outbox.spool import Spool
@@ -44,7 +45,16 @@ class Sinks:
     def take(self, taken: Taken, _upload: Upload) -> None:
         """Have the event of a decision delivered. For the event loop."""
         record, make = taken.record, partial(Event.of, taken, self._source)
-        waiting = Waiting(record.line, record.decision, record.unknown_product, record.time, make)
+        self._have_told(
+            Waiting(record.line, record.decision, record.unknown_product, record.time, make)
+        )
+
+    def take_part(self, part: DecidedPart) -> None:
+        """The same of what was decided on a part of several views."""
+        decision, make = str(part.decision.decision), partial(Event.of_part, part, self._source)
+        self._have_told(Waiting(part.line, decision, part.unknown_product, part.time, make))
+
+    def _have_told(self, waiting: Waiting) -> None:
         for sink in self._sinks.values():
             sink.take(waiting)
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from onegauge.schemas import Options, RegionAnswer
+from onegauge.schemas import Options, PartDecision, RegionAnswer
 from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
+from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.inspection.taken import Taken
 from onegauge.service.model.contract import Contract
 from onegauge.service.sinks.event import MAX_REGIONS, Event
@@ -18,7 +19,7 @@ CONTRACT = Contract("parts", "3", 64, 64, 8, 8, 1, "onnxruntime", {})
 REGION = RegionAnswer(box=(1, 2, 3, 4), area=12, peak=1.5, mean=1.2, contours=[[(0.0, 1.0)]])
 
 
-def taken(regions: int = 1, filename: str | None = "a.png", **options: str) -> Taken:
+def taken(regions: int = 1, filename: str | None = "a.png", **options: object) -> Taken:
     said = decision(1.5).model_copy(update={"regions": [REGION] * regions, "filename": filename})
     seen = Seen(90, 30, np.eye(8, dtype=np.float32))
     inquiry = Inquiry([], Options(**options), {}, 0.0, request_id="r-1", key="press-1")
@@ -48,6 +49,7 @@ def test_a_decision_is_a_cloud_event():
         "model": {"name": "parts", "version": "3"},
         "line": "press",
         "part": "4711",
+        "views": None,
         "filename": "a.png",
         "decision": "anomalous",
         "unknown_product": False,
@@ -60,6 +62,41 @@ def test_a_decision_is_a_cloud_event():
         "height": 30,
         "request_id": "r-1",
         "regions": [{"box": [1, 2, 3, 4], "area": 12, "peak": 1.5, "mean": 1.2}],
+    }
+
+
+def test_a_view_tells_that_its_part_follows():
+    assert sent(Event.of(taken(part="4711", views=3), "a"))["data"]["views"] == 3
+
+
+def test_a_part_of_several_views_is_a_cloud_event():
+    said = PartDecision(
+        part="4711", views=3, seen=2, missing=1, decision="incomplete", inspections=["a1", "b2"]
+    )
+    part = DecidedPart("c3", NOW, "press", said, score=0.8, unknown_product=True)
+    made = Event.of_part(part, "/onegauge/hall-2")
+    assert (made.decision, made.unknown_product) == ("incomplete", True)
+    assert Event.from_told(json.loads(json.dumps(made.told()))).to_json() == made.to_json()
+    assert sent(made) == {
+        "specversion": "1.0",
+        "id": "c3",
+        "source": "/onegauge/hall-2",
+        "type": "onegauge.part",
+        "time": "2026-11-30T06:00:00.123Z",
+        "subject": "4711",
+        "line": "press",
+        "datacontenttype": "application/json",
+        "data": {
+            "line": "press",
+            "part": "4711",
+            "views": 3,
+            "seen": 2,
+            "missing": 1,
+            "decision": "incomplete",
+            "inspections": ["a1", "b2"],
+            "unknown_product": True,
+            "score": 0.8,
+        },
     }
 
 

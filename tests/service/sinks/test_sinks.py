@@ -39,6 +39,33 @@ def test_each_decision_is_told_by_the_id_of_its_answer(telling, mes, normal, def
     wait_until(lambda: state(client)["events"] == {"delivered": 2})
 
 
+def test_a_part_is_told_after_its_views(telling, mes, normal, defective):
+    client, asked = telling(), {"line": "press", "part": "4711", "views": 2}
+    ids = send(client, normal, **asked) + send(client, defective, **asked)
+    wait_until(lambda: len(mes.taken) == 3)
+    *views, part = mes.taken
+    assert [(view["id"], view["data"]["views"]) for view in views] == [(ids[0], 2), (ids[1], 2)]
+    assert (part["type"], part["line"], part["subject"]) == ("onegauge.part", "press", "4711")
+    assert part["id"] > ids[1]
+    assert (part["data"]["decision"], part["data"]["inspections"]) == ("anomalous", ids)
+    assert part["data"]["score"] == max(view["data"]["score"] for view in views)
+
+
+def test_a_part_that_lacks_a_view_is_told_when_its_time_is_over(telling, mes, sinks_file, normal):
+    sinks_file.write_text(sinks_file.read_text() + 'send = "anomalous"\n')
+    send(telling(part_timeout_s=0.01), normal, part="4711", views=2)
+    wait_until(lambda: mes.taken)
+    (part,) = mes.taken
+    assert (part["data"]["decision"], part["data"]["missing"]) == ("incomplete", 1)
+
+
+def test_a_part_that_waits_is_told_at_the_end(telling, mes, normal):
+    client = telling()
+    send(client, normal, part="4711", views=2)
+    client.__exit__()
+    assert [event["type"] for event in mes.taken] == ["onegauge.inspection", "onegauge.part"]
+
+
 def test_where_nothing_else_is_said_the_source_is_this_machine(telling, mes, normal):
     send(telling(), normal)
     wait_until(lambda: mes.taken)
