@@ -1,10 +1,12 @@
 """A SQLite file or a PostgreSQL, opened and brought to the tables that this onegauge knows."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
+from time import monotonic, sleep
 from typing import Any, Self
 
 from alembic import command
@@ -35,6 +37,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # locks of PostgreSQL: gateways migrate one after another, and one of them does what one should
 MIGRATING, ALONE = 0x6F6E6567, 0x6F6E6568
 BUSY_MS = 5000  # how long one writer of SQLite waits for another
+AGAIN_S = 0.01
 # a PostgreSQL that is gone is noticed within seconds, not after TCP's quarter of an hour
 POSTGRESQL = {"connect_timeout": 5, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
 GONE = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
@@ -182,13 +185,10 @@ def _sqlite(address: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
         connection.isolation_level = None  # transactions begin below, not where sqlite3 thinks
-        for pragma in (
-            f"busy_timeout={BUSY_MS}",
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "foreign_keys=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        _write_ahead(connection)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -197,6 +197,22 @@ def _sqlite(address: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have the file keep a log; those that open a new one at once do so one after another.
+
+    For this lock SQLite itself does not wait.
+    """
+    give_up = monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if monotonic() > give_up:
+                raise
+            sleep(AGAIN_S)
 
 
 class _Hinting(SQLiteCompiler):

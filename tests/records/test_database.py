@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def test_processes_that_open_a_new_database_at_once_all_can(url):
         process.stdin.flush()
     ends = [(process.communicate()[1], process.returncode) for process in processes]
     assert ends == [("", 0)] * 4
+
+
+def test_a_new_file_that_another_process_writes_is_waited_for(tmp_path):
+    file = tmp_path / "records.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as threads:
+        opening = threads.submit(Database.open, f"sqlite:///{file}")
+        with pytest.raises(TimeoutError):
+            opening.result(0.2)
+        other.execute("COMMIT")
+        opening.result().close()
+    other.close()
 
 
 def test_a_writer_that_is_killed_leaves_all_that_it_had_written(url):
