@@ -9,6 +9,7 @@ sink       what waits for one sink, and the thread that has it brought
 delivery   brings events to a wire, or puts them by
 wire       what a way to a plant offers
 webhook    one by HTTP
+mqtt/      one by a broker
 
 Nothing here is loaded where there are no sinks.
 """

@@ -1,0 +1,1 @@
+"""MQTT: events below the topics of a broker."""
