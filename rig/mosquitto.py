@@ -74,6 +74,17 @@ class Mosquitto:
         self._process.kill()
         self._process.wait()
 
+    def save(self) -> None:
+        """Have on disk who has subscribed to what."""
+        assert self._process is not None
+        file = self._folder / "mosquitto.db"
+        before = file.stat().st_mtime_ns if file.exists() else 0
+        self._process.send_signal(signal.SIGUSR1)
+        deadline = monotonic() + READY_WITHIN_S
+        while not file.exists() or file.stat().st_mtime_ns == before:
+            assert monotonic() < deadline, f"mosquitto has saved nothing within {READY_WITHIN_S} s"
+            sleep(POLL_EVERY_S)
+
     def freeze(self) -> None:
         """Have it answer nobody, until it is thawed."""
         assert self._process is not None
@@ -99,10 +110,10 @@ class Mosquitto:
         yield f"acl_file {self._folder / 'rules'}"
         yield "persistence true"
         yield f"persistence_location {self._folder}/"
-        yield "autosave_interval 1"
-        # What is acknowledged is on its way to who listens, not in the memory of a broker
+        # What is acknowledged is on its way to who listens, or kept for who is not there
         yield "max_inflight_messages 0"
         yield "max_queued_messages 0"
+        yield "queue_qos0_messages true"
         yield f"listener {self.port} 127.0.0.1"
         yield f"listener {self.encrypted_port} 127.0.0.1"
         yield f"cafile {self.authority.certificate}"
