@@ -75,6 +75,7 @@ picture: .venv-dev/installed ## Draw the pictures of the documentation with the 
 	$(DEV)/python docs/picture.py model_repository docs/images/inspection.jpg
 	$(DEV)/python docs/mixture.py docs/images/mixture.png
 	$(DEV)/python docs/review_pictures.py model_repository docs/images
+	$(DEV)/python docs/node_red.py docs/images/node-red.png
 
 .PHONY: bench
 bench: .venv-dev/installed ## Measure the gateway: what it adds, and beside the limit and peers (minutes)
