@@ -11,5 +11,11 @@ wire       what a way to a plant offers
 webhook    one by HTTP
 mqtt/      one by a broker
 
+station    what a controller sees of a line, and the answer to its trigger
+stations   those of the lines that a server shows
+serving    a server for controllers, in a thread with an event loop
+seldom     what the libraries of servers log
+modbus/    one by Modbus TCP, which controllers read
+
 Nothing here is loaded where there are no sinks.
 """

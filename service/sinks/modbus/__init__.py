@@ -1,0 +1,1 @@
+"""Modbus TCP: lines as registers that controllers read."""
