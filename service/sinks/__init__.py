@@ -16,6 +16,7 @@ stations   those of the lines that a server shows
 serving    a server for controllers, in a thread with an event loop
 seldom     what the libraries of servers log
 modbus/    one by Modbus TCP, which controllers read
+opcua/     one by OPC UA, which controllers and SCADA read
 
 Nothing here is loaded where there are no sinks.
 """

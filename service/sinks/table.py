@@ -11,12 +11,14 @@ from pydantic import ValidationError
 from onegauge.service.sinks.errors import InvalidSinks
 from onegauge.service.sinks.modbus.settings import ModbusSettings
 from onegauge.service.sinks.mqtt.settings import MqttSettings
+from onegauge.service.sinks.opcua.settings import OpcUaSettings
 from onegauge.service.sinks.settings import SinkSettings
 from onegauge.service.sinks.webhook.settings import WebhookSettings
 
 KINDS: Mapping[str, type[SinkSettings]] = {
     "modbus": ModbusSettings,
     "mqtt": MqttSettings,
+    "opcua": OpcUaSettings,
     "webhook": WebhookSettings,
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")

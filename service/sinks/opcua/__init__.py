@@ -1,0 +1,1 @@
+"""OPC UA: lines as nodes that controllers and SCADA read."""
