@@ -44,3 +44,15 @@ def wait_until_ready(url: str, process: subprocess.Popen[Any], within_s: float) 
         assert process.poll() is None, f"{process.args} ended"
         assert monotonic() < deadline, f"{url} is not there within {within_s} s"
         sleep(POLL_EVERY_S)
+
+
+def wait_until_listening(address: str, within_s: float = 60.0) -> None:
+    """Return once somebody listens there; raises AssertionError where that takes too long."""
+    host, _, port = address.rpartition(":")
+    deadline = monotonic() + within_s
+    while True:
+        try:
+            return socket.create_connection((host, int(port))).close()
+        except ConnectionRefusedError:
+            assert monotonic() < deadline, f"nobody listens on {address} within {within_s} s"
+        sleep(POLL_EVERY_S)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
 from threading import Thread
 from typing import TypeAlias
@@ -19,25 +18,23 @@ _log = logging.getLogger("onegauge.sinks")
 
 
 class Serving:
-    """Has a server listen from `start` to `stop`: as long as `listening` lasts in its loop."""
+    """Has a server listen soon after `start` and until `stop`: as long as `listening` lasts."""
 
     def __init__(self, name: str, host: str, port: int, listening: Listening) -> None:
         self._host, self._port, self._listening = host, port, listening
-        self._what = f"the {name} server on {host}:{port}"
-        self._name = name
+        self._name, self._what = name, f"the {name} server on {host}:{port}"
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Return once it listens; raises SinkUnavailable where it cannot."""
-        began: Future[None] = Future()
+        """Begin to build the server, for which nobody waits; raises SinkUnavailable."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
-            self._bind()
-            self._thread = Thread(target=self._run, args=(began,), name=self._name, daemon=True)
-            self._thread.start()
-            began.result()
-        except (OSError, RuntimeError) as exc:
+            socket.create_server((self._host, self._port), family=family).close()
+        except OSError as exc:
             raise SinkUnavailable(f"{self._what} cannot listen: {exc}") from exc
-        _log.info("%s listens", self._what)
+        self._loop, self._end = asyncio.new_event_loop(), asyncio.Event()
+        self._thread = Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
 
     def check(self) -> None:
         """Raise SinkUnavailable where it has ended."""
@@ -45,13 +42,12 @@ class Serving:
             raise SinkUnavailable(f"{self._what} has ended")
 
     def soon(self, task: Callable[[], object]) -> None:
-        """Have its loop do something; raises SinkUnavailable where it has ended."""
-        self.check()
-        with suppress(RuntimeError):  # it ends at this moment
+        """Have its loop do something, where it has not ended."""
+        with suppress(RuntimeError):  # of a loop that is closed
             self._loop.call_soon_threadsafe(task)
 
     def stop(self) -> None:
-        """Let all clients go; where it has not begun, or has ended, nothing is to be done."""
+        """Let all clients go."""
         if self._thread and self._lives:
             self.soon(self._end.set)
             self._thread.join(ENDS_WITHIN_S)
@@ -60,22 +56,14 @@ class Serving:
     def _lives(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def _bind(self) -> None:
-        """Raise OSError where nobody can listen, before the work of building a server."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        socket.create_server((self._host, self._port), family=family).close()
-
-    def _run(self, began: "Future[None]") -> None:
+    def _run(self) -> None:
         try:
-            asyncio.run(self._serve(began))
-        except Exception as exc:  # the end of a thread: who waits is told, or else the log
-            if began.done():
-                _log.exception("%s has ended", self._what)
-            else:
-                began.set_exception(exc)
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
+        except Exception:  # the end of a thread: who sends next begins it again
+            _log.exception("%s has ended", self._what)
 
-    async def _serve(self, began: "Future[None]") -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+    async def _serve(self) -> None:
         async with self._listening():
-            began.set_result(None)
+            _log.info("%s listens", self._what)
             await self._end.wait()

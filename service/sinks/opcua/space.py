@@ -20,7 +20,6 @@ class Space:
     """Keeps the nodes of all lines up to date; for the event loop of the server."""
 
     def __init__(self, server: Server, stations: Stations, folder: Node) -> None:
-        self.changed = asyncio.Event()
         self._server, self._stations, self._folder = server, stations, folder
         self._lines: dict[str, Nodes] = {}
         self._writable: dict[ua.NodeId, Nodes] = {}
@@ -38,14 +37,14 @@ class Space:
         await space.show()
         return space
 
-    async def keep_up(self) -> None:
+    async def keep_up(self, changed: asyncio.Event) -> None:
         """Show what changes, with pauses in which several changes become one."""
         while True:
             await self.show()
             await asyncio.sleep(PAUSE_S)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.changed.wait(), IDLE_S)
-            self.changed.clear()
+                await asyncio.wait_for(changed.wait(), IDLE_S)
+            changed.clear()
 
     async def show(self) -> None:
         """Bring all nodes up to date, and have those of lines that are new."""

@@ -42,12 +42,15 @@ class OpcUa:
     def open(self) -> None:
         """Listen; raises SinkUnavailable."""
         Seldom.listen("asyncua")
+        self._changed = asyncio.Event()
         self._serving.start()
 
     def send(self, events: Sequence[Event]) -> None:
         """Show what was decided; raises SinkUnavailable where nobody listens any more."""
         self._stations.take(events)
-        self._serving.soon(lambda: self._space.changed.set())
+        self._serving.check()
+        if events:
+            self._serving.soon(self._changed.set)
 
     def close(self) -> None:
         """Let all clients go."""
@@ -63,9 +66,9 @@ class OpcUa:
             gc.enable()
         gc.freeze()
         try:
-            self._space = await Space.of(server, self._stations)
+            space = await Space.of(server, self._stations)
             async with server, asyncio.TaskGroup() as group:
-                going = group.create_task(self._space.keep_up())
+                going = group.create_task(space.keep_up(self._changed))
                 yield
                 going.cancel()
         finally:

@@ -13,7 +13,7 @@ from pymodbus.pdu import ModbusPDU
 from onegauge.service.sinks.errors import SinkUnavailable
 from onegauge.service.sinks.modbus.settings import ModbusSettings
 from onegauge.service.sinks.wire import Wire
-from rig.address import free_address
+from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided
 
 ILLEGAL_ADDRESS = 2
@@ -25,6 +25,7 @@ def listening(address: str, *lines: str) -> Iterator[Wire]:
     wire = ModbusSettings(kind="modbus", address=address, lines=lines).wire("plc", "test")
     wire.open()
     try:
+        wait_until_listening(address)
         yield wire
     finally:
         wire.close()
@@ -178,6 +179,7 @@ def test_controller_comes_back_to_a_server_that_was_opened_again():
         with pytest.raises(SinkUnavailable, match="has ended"):
             wire.send([now()])
         wire.open()
+        wait_until_listening(address)
         with pytest.raises(ConnectionException):
             plc.read_input_registers(54, count=1)
         assert plc.connect()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 from asyncua import Client, ua
@@ -10,7 +11,7 @@ from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
 from onegauge.service.sinks.opcua.settings import OpcUaSettings
 from onegauge.service.sinks.wire import Wire
-from rig.address import free_address
+from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided
 from tests.service.sinks.opcua.conftest import CLIENT_URI, Pair
 
@@ -32,6 +33,7 @@ def endpoint(server_pair, tmp_path_factory) -> Iterator[str]:
     ).wire("scada", "test")
     wire.open()
     wire.send([decided("anomalous", time=datetime.now(UTC))])
+    wait_until_listening(urlsplit(endpoint).netloc)
     yield endpoint
     wire.close()
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import isnan
+from urllib.parse import urlsplit
 
 import pytest
 from asyncua import ua
@@ -13,7 +14,7 @@ from onegauge.service.sinks.errors import SinkUnavailable
 from onegauge.service.sinks.opcua.nodes import NODES, WRITABLE
 from onegauge.service.sinks.opcua.settings import OpcUaSettings
 from onegauge.service.sinks.wire import Wire
-from rig.address import free_address
+from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided
 from tests.service.sinks.opcua.scada import WITHIN_S, Scada, scada
 
@@ -23,6 +24,7 @@ def listening(endpoint: str, **settings: object) -> Iterator[Wire]:
     wire = OpcUaSettings(kind="opcua", endpoint=endpoint, **settings).wire("scada", "test")
     wire.open()
     try:
+        wait_until_listening(urlsplit(endpoint).netloc)
         yield wire
     finally:
         wire.close()
@@ -213,5 +215,6 @@ def test_client_comes_back_to_a_server_that_was_opened_again(hasty):
     with pytest.raises(SinkUnavailable, match="has ended"):
         wire.send([now()])
     wire.open()
+    wait_until_listening(urlsplit(endpoint).netloc)
     with scada(endpoint, "line-1") as line:
         line.until("LastDecision", 1)  # nothing is forgotten
