@@ -85,8 +85,7 @@ class Modbus:
     def _write(self, function: int, address: int, values: Sequence[int]) -> bool:
         """Whether a controller may write there."""
         index, offset = divmod(address, A_LINE)
-        may = function in _WRITES and index < len(self._lines)
-        return may and self._lines[index].write(offset, values)
+        return function in _WRITES and self._lines[index].write(offset, values)
 
 
 def _set_bits(words: list[int], base: int, bits: Sequence[bool]) -> None:

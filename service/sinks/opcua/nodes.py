@@ -68,7 +68,7 @@ class Nodes:
         """A controller has written: tell the station, and show what it makes of it."""
         values = (self._server.read_attribute_value(id).Value for id in self.writable)
         trigger, part = (value.Value for value in values if value)
-        self._station.ask(trigger, part.strip())
+        self._station.ask(trigger, (part or "").strip())
         await self.publish()
 
     def _values(self) -> dict[str, Value]:
@@ -92,8 +92,8 @@ class Nodes:
 def refuse(value: ua.DataValue) -> None:
     """Raise an error of OPC UA for what the server itself would take: no value, or a long one."""
     good = value.StatusCode is None or value.StatusCode.is_good()
-    variant = value.Value if good else None
-    if variant is None or variant.Value is None or variant.is_array:
+    if not good or value.Value is None or value.Value.is_array:
         raise ua.uaerrors.BadTypeMismatch
-    if isinstance(variant.Value, str) and len(variant.Value) > PART_MAX_LENGTH:
+    text = value.Value.Value  # None of a text is an empty one
+    if isinstance(text, str) and len(text) > PART_MAX_LENGTH:
         raise ua.uaerrors.BadOutOfRange

@@ -63,7 +63,6 @@ class Space:
 
     async def _after_write(self, event: ServerItemCallback, _service: object) -> None:
         """Before the client is told that it has written: so it then sees what came of it."""
-        writes = zip(event.request_params.NodesToWrite, event.response_params, strict=True)
-        written = [self._writable.get(write.NodeId) for write, done in writes if done.is_good()]
+        written = (self._writable.get(write.NodeId) for write in event.request_params.NodesToWrite)
         for nodes in filter(None, dict.fromkeys(written)):
             await nodes.written()

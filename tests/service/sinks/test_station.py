@@ -228,6 +228,7 @@ def test_part_of_an_earlier_trigger_is_forgotten(station, clock):
 
 def test_counters_begin_again_after_32_bits(station, clock):
     station._counts = [0, 2**32 - 1, 1, 0, 0]
+    assert station.shown().values()["Total"] == 0
     take(station, clock)
     shown = station.shown()
     assert shown.counts == (0, 1, 0, 0)

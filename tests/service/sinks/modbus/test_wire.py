@@ -96,6 +96,8 @@ def test_each_line_has_a_block_of_its_own_in_the_order_of_the_settings(wire, plc
     assert plc.read_discrete_inputs(100, count=4).bits[:4] == [True, False, False, True]
     both = plc.read_input_registers(78, count=25).registers
     assert both[22:25] == [2, 9, 2]
+    wire.send([now(line="line-2")])
+    assert plc.read_discrete_inputs(96, count=16).bits[9:11] == [True, False]
 
 
 def test_all_functions_that_read_see_the_same(wire, plc):
@@ -116,8 +118,8 @@ def test_unit_does_not_matter(plc):
 def test_only_trigger_and_part_are_written(plc):
     assert refused(plc.write_register(2, 1))
     assert refused(plc.write_registers(96, [0, 0]))
-    assert refused(plc.write_coil(0, True))
-    assert refused(plc.write_coils(0, [True]))
+    assert refused(plc.write_coil(80, True))
+    assert refused(plc.write_coils(80, [True]))
     assert refused(
         plc.readwrite_registers(read_address=0, read_count=2, write_address=2, values=[1])
     )

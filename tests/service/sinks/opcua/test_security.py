@@ -13,7 +13,7 @@ from onegauge.service.sinks.opcua.settings import OpcUaSettings
 from onegauge.service.sinks.wire import Wire
 from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided
-from tests.service.sinks.opcua.conftest import CLIENT_URI, Pair
+from tests.service.sinks.opcua.conftest import CLIENT_URI, SERVER_URI, Pair
 
 SIGN, ENCRYPT = ua.MessageSecurityMode.Sign, ua.MessageSecurityMode.SignAndEncrypt
 
@@ -82,3 +82,13 @@ def test_nobody_comes_in_by_a_channel_without_security(endpoint, monkeypatch):
     told = last_decision(endpoint, None, ENCRYPT, "scada", "mixed line")
     with pytest.raises(ua.uaerrors.BadUserAccessDenied):
         asyncio.run(told)
+
+
+def test_server_offers_what_it_takes(endpoint):
+    offered = asyncio.run(Client(endpoint).connect_and_get_server_endpoints())
+    assert {offer.SecurityMode for offer in offered} == {SIGN, ENCRYPT}
+    assert {offer.SecurityPolicyUri for offer in offered} == {SecurityPolicyBasic256Sha256.URI}
+    tokens = {token.TokenType for offer in offered for token in offer.UserIdentityTokens}
+    assert tokens == {ua.UserTokenType.UserName}
+    assert {offer.Server.ApplicationUri for offer in offered} == {SERVER_URI}
+    assert {offer.EndpointUrl for offer in offered} == {endpoint}

@@ -151,16 +151,38 @@ def test_trigger_without_a_result_fails(hasty):
         ua.DataValue(ua.Variant([7], ua.VariantType.UInt16)),
         ua.DataValue(ua.Variant(None)),
         ua.DataValue(),
+        ua.DataValue(ua.Variant(7, ua.VariantType.UInt16), ua.StatusCode(ua.StatusCodes.Bad)),
     ],
-    ids=["text", "other type", "array", "null", "nothing"],
+    ids=["text", "other type", "array", "null", "nothing", "bad"],
 )
 def test_trigger_takes_numbers_of_its_type_alone(line, value):
     before = line.read("Trigger", "State")
-    with pytest.raises(ua.uaerrors.BadTypeMismatch):
+    with pytest.raises(ua.UaStatusCodeError):
         line.node("Trigger").write_value(value)
     assert line.read("Trigger", "State") == before
     line.write(Trigger=3)  # what was refused has left nothing behind
     line.write(Trigger=0)
+
+
+def test_part_of_no_text_is_empty(line, wire):
+    line.node("TriggerPart").write_value(ua.DataValue(ua.Variant(None, ua.VariantType.String)))
+    line.write(Trigger=7)
+    wire.send([now(part="4711")])
+    line.until("State", 2)
+    line.write(TriggerPart="", Trigger=0)
+
+
+def test_value_that_stays_keeps_its_time(line, wire):
+    def since(name: str) -> datetime:
+        return line.node(name).read_data_value().SourceTimestamp
+
+    wire.send([now(part="4711", score=1.5)])
+    line.until("LastScore", 1.5)
+    part, score = since("LastPart"), since("LastScore")
+    wire.send([now(part="4711", score=2.5)])
+    line.until("LastScore", 2.5)
+    assert since("LastPart") == part
+    assert since("LastScore") > score
 
 
 def test_part_has_a_length(line):
