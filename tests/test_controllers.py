@@ -1,6 +1,8 @@
 """Controllers trigger a real gateway and poll for its answer, by Modbus and by OPC UA."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,7 @@ from rig.gateway_process import Process, gateway_process
 from tests.line import wait_until
 from tests.service.sinks.opcua.scada import WITHIN_S, Scada
 
+EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "plc.py"
 LINE, BASE = "line-1", 100  # the second line of the settings
 FLOAT, TEXT = ModbusTcpClient.DATATYPE.FLOAT32, ModbusTcpClient.DATATYPE.STRING
 
@@ -139,6 +142,51 @@ def test_both_count_the_same_without_a_trigger(plant, normal, defective):
         counts = line.read("Total", "Normal", "Anomalous", "Unknown", "Incomplete")
         assert plc.block()[44:54] == [word for count in counts for word in (0, count)]
         assert plc.block()[54] == line.read("LastDecision")[0] == 2
+
+
+@pytest.mark.parametrize(("picture", "status"), [("normal", 0), ("defective", 1)])
+def test_example_of_a_plc_is_enough(plant, picture, status, request):
+    # its line is the first one
+    command = [sys.executable, EXAMPLE, plant.modbus, "4711"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as example:
+        assert example.stdout.readline() == "triggered: take the picture\n"
+        plant.inspect(request.getfixturevalue(picture), line="line-0", part="4711")
+        assert example.wait(WITHIN_S) == status
+
+
+def test_example_of_a_plc_without_a_gateway_has_no_decision():
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, free_address()], stderr=subprocess.PIPE, check=False
+    )
+    assert done.returncode == 3
+    assert b"Failed to connect" in done.stderr
+
+
+def test_commands_of_the_library_see_the_nodes(plant, normal):
+    plant.inspect(normal)
+
+    def told(command: str, *arguments: str) -> str:
+        program = Path(sys.executable).with_name(command)
+        done = subprocess.run(
+            [program, "-u", plant.opcua, *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert LINE in told("uals", "-p", "0:Objects,2:onegauge")
+    node = f"ns=2;s={LINE}.LastDecisionText"
+    wait_until(lambda: told("uaread", "-n", node).strip() == "normal")
+
+
+def test_part_of_several_views_is_answered_by_its_decision(plant, normal, defective):
+    with plant.plc() as plc:
+        plc.trigger(11, "4711")
+        views = [plant.inspect(image, part="4711", views="2") for image in (defective, normal)]
+        block = plc.answer(11)
+        assert block[:3] == [2, 11, 2]
+        assert plc.client.convert_from_registers(block[10:26], TEXT) == "4711"
+        inspection = plc.client.convert_from_registers(block[26:42], TEXT)
+        assert inspection not in [view["inspection"] for view in views]
+        plc.trigger(0)
 
 
 def test_heartbeats_advance(plant):

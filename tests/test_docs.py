@@ -17,6 +17,8 @@ from demo.products import __main__ as products
 from onegauge.records.tables import inspections
 from onegauge.schemas import Answer, Decision, Options, Search
 from onegauge.service.observe.metrics import Metrics
+from onegauge.service.sinks.modbus.registers import BITS, REGISTERS, TRIGGER, TRIGGER_PART
+from onegauge.service.sinks.opcua.nodes import NODES
 from onegauge.service.sinks.settings import DeliverySettings
 from onegauge.service.sinks.table import KINDS, read_sinks
 from onegauge.training.backbones import efficientnet_lite
@@ -56,7 +58,7 @@ TAKEN = {  # by paths that pages ask, in a query
     "/v1/criterion": {},
     "/v1/sinks(/[a-z0-9-]+)?": {},
 }
-SINKS = {"webhook": "Webhook"}  # sections of the kinds
+SINKS = {"webhook": "Webhook", "opcua": "OPC UA", "modbus": "Modbus TCP"}  # sections of the kinds
 MODULES = {
     "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,
     "demo.products": products.parser,
@@ -224,6 +226,19 @@ def test_every_setting_of_a_sink_is_documented_with_its_default(kind):
     own = KINDS[kind].model_fields.keys() - DeliverySettings.model_fields.keys()
     fields = {name: field for name, field in KINDS[kind].model_fields.items() if name in own}
     assert settings_in(SINKS[kind]) == defaults_of(fields)
+
+
+def test_registers_and_nodes_are_those_of_the_code():
+    text = sections(ROOT / "docs" / "integration.md")["What controllers see"]
+    rows = re.findall(r"^\| (\S+) \| `(\w+)` \| (\S+) \| (\S+) \|", text, re.MULTILINE)
+    registers = {r.name: (str(r.offset), r.kind) for r in (*REGISTERS, TRIGGER, TRIGGER_PART)}
+    assert {name: (at, kind) for at, name, kind, _ in rows if at != "–"} == registers
+    nodes = {name: kind.name for name, kind in NODES.items()}
+    assert {name: kind for _, name, _, kind in rows if kind != "–"} == nodes
+    bits = sections(ROOT / "docs" / "integration.md")["Modbus TCP"]
+    assert re.findall(r"^\| (\d) \| `(\w+)` \|", bits, re.MULTILINE) == [
+        (str(at), name) for at, name in enumerate(BITS)
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,9 +1,10 @@
 """What a sink that speaks OPC UA may be told."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, FilePath, PositiveFloat, model_validator
+from pydantic import AfterValidator, PositiveFloat, model_validator
 
 from onegauge.service.errors import needed_by
 from onegauge.service.sinks.settings import SinkSettings
@@ -30,9 +31,9 @@ class OpcUaSettings(SinkSettings):
     endpoint: Annotated[str, AfterValidator(_url)]
     timeout_s: PositiveFloat = 10.0  # of a trigger
     user: str | None = None  # None for everybody
-    password_file: FilePath | None = None
-    certificate: FilePath | None = None
-    private_key: FilePath | None = None
+    password_file: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
 
     @property
     def host(self) -> str:

@@ -28,16 +28,20 @@ def test_key_of_another_certificate_is_refused(server_pair, client_pair):
 
 
 def test_files_that_are_no_certificate_or_key_are_named(server_pair, tmp_path):
-    text = tmp_path / "text"
+    text, absent = tmp_path / "text", tmp_path / "absent"
     text.write_text("-----BEGIN none")
     with pytest.raises(InvalidSinks, match=f"certificate {text} is none"):
         Identity.of(settings(certificate=text, private_key=server_pair.key))
     with pytest.raises(InvalidSinks, match=f"private_key {text} is none"):
         Identity.of(settings(certificate=server_pair.certificate, private_key=text))
+    with pytest.raises(InvalidSinks, match=f"certificate {absent} is none"):
+        Identity.of(settings(certificate=absent, private_key=server_pair.key))
 
 
 def test_password_is_a_line_of_its_file(tmp_path):
     file = tmp_path / "password"
+    with pytest.raises(InvalidSinks, match=f"{file} cannot be read"):
+        Users(settings(user="scada", password_file=file))
     file.write_text("  \n")
     with pytest.raises(InvalidSinks, match=f"{file} has no password"):
         Users(settings(user="scada", password_file=file))
