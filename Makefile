@@ -88,6 +88,7 @@ bench-full: bench ## Measure loads, formats, Triton, the graph, training and pee
 	taskset -c 0 $(DEV)/python -m bench.throughput --rounds 2
 	$(DEV)/python -m bench.recording
 	$(DEV)/python -m bench.sinks
+	$(DEV)/python -m bench.controllers
 	$(DEV)/python -m bench.saturation
 	$(DEV)/python -m bench.formats
 	$(DEV)/python -m bench.triton

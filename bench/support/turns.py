@@ -9,8 +9,8 @@ that of the process for an image.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,6 +23,7 @@ from bench.support.pictures import form
 from bench.support.servers import Running, Served, server
 
 SAMPLES, RUNS = (Path(__file__).parents[2] / folder for folder in ("docs/samples", "runs"))
+LINE = "press-3"  # that the pictures are of
 
 
 @contextmanager
@@ -39,6 +40,7 @@ class Turns:
 
     gateways: dict[str, Running]
     measured: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    beside: Callable[[str], AbstractContextManager[object]] = nullcontext  # a turn of its name
 
     def measure(self, seconds: float, rounds: int) -> None:
         """Have them take their turns; ends where one fails."""
@@ -56,9 +58,9 @@ class Turns:
     def _turn(self, name: str, bodies: Path, content_type: str, seconds: float) -> dict[str, Any]:
         gateway = self.gateways[name]
         before = gateway.cpu_s()
-        found = load(
-            f"{gateway.url}/inspect", bodies, content_type, seconds, connections=CONNECTIONS
-        )
+        url = f"{gateway.url}/inspect?line={LINE}"
+        with self.beside(name):
+            found = load(url, bodies, content_type, seconds, connections=CONNECTIONS)
         if list(found["statuses"]) != ["200"]:
             sys.exit(f"{name} failed under load: {found['statuses']}")
         return found | {"cpu_s": (gateway.cpu_s() - before) / found["statuses"]["200"]}
