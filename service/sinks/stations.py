@@ -24,6 +24,11 @@ class Stations:
             if station := self._of(event.line or NO_LINE):
                 station.take(event)
 
+    def forget_triggers(self) -> None:
+        """A server begins to listen, where no controller has written yet."""
+        for station in self._by_line.values():
+            station.ask(0)
+
     def __getitem__(self, line: str) -> Station:
         """The station of a line that is shown; raises KeyError for another."""
         return self._by_line[line]

@@ -26,16 +26,17 @@ class Modbus:
     at_once = 100
 
     def __init__(self, settings: ModbusSettings) -> None:
-        self._address = settings.host, settings.port
+        self._word_order, self._address = settings.word_order, (settings.host, settings.port)
         self._stations = Stations(settings.lines, partial(Station, settings.timeout_s))
-        self._lines = [
-            Registers(self._stations[line], settings.word_order) for line in settings.lines
-        ]
+        self._lines: list[Registers] = []
         self._serving = Serving("Modbus", *self._address, self._listening)
 
     def open(self) -> None:
         """Listen; raises SinkUnavailable."""
         Seldom.listen("pymodbus")
+        self._stations.forget_triggers()
+        stations = [self._stations[line] for line in self._stations.lines()]
+        self._lines = [Registers(station, self._word_order) for station in stations]
         self._serving.start()
 
     def send(self, events: Sequence[Event]) -> None:

@@ -57,12 +57,13 @@ class Nodes:
         """Bring up to date what has changed."""
         now = ua.DateTime.now(UTC)
         for name, value in self._values().items():
-            if self._told.get(name) == value:
+            told = self._told.get(name)
+            if told is value or told == value:  # NaN is itself, and equal to nothing
                 continue
             self._told[name] = value
             variant = ua.Variant(value, NODES[name])
-            told = ua.DataValue(variant, SourceTimestamp=now, ServerTimestamp=now)
-            await self._server.write_attribute_value(self._ids[name], told)
+            data = ua.DataValue(variant, SourceTimestamp=now, ServerTimestamp=now)
+            await self._server.write_attribute_value(self._ids[name], data)
 
     async def written(self) -> None:
         """A controller has written: tell the station, and show what it makes of it."""

@@ -42,6 +42,7 @@ class OpcUa:
     def open(self) -> None:
         """Listen; raises SinkUnavailable."""
         Seldom.listen("asyncua")
+        self._stations.forget_triggers()
         self._changed = asyncio.Event()
         self._serving.start()
 

@@ -175,6 +175,7 @@ def test_host_that_is_not_ours_is_named():
 def test_controller_comes_back_to_a_server_that_was_opened_again():
     address = free_address()
     with listening(address, "line-1") as wire, connected(address) as plc:
+        plc.write_register(80, 7)
         wire.send([now("anomalous")])
         assert plc.read_input_registers(54, count=1).registers == [2]
         wire.close()
@@ -185,7 +186,11 @@ def test_controller_comes_back_to_a_server_that_was_opened_again():
         with pytest.raises(ConnectionException):
             plc.read_input_registers(54, count=1)
         assert plc.connect()
-        assert plc.read_input_registers(54, count=1).registers == [1]  # nothing is forgotten
+        block = plc.read_holding_registers(0, count=100).registers
+        assert (block[45], block[54]) == (2, 1)  # nothing is forgotten but the trigger
+        assert (block[0], block[80]) == (0, 0)
+        plc.write_register(80, 7)
+        assert plc.read_input_registers(0, count=2).registers == [1, 0]
 
 
 def test_all_lines_that_fit_are_there():

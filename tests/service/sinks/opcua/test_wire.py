@@ -15,7 +15,7 @@ from onegauge.service.sinks.opcua.nodes import NODES, WRITABLE
 from onegauge.service.sinks.opcua.settings import OpcUaSettings
 from onegauge.service.sinks.wire import Wire
 from rig.address import free_address, wait_until_listening
-from tests.service.sinks.decided import decided
+from tests.service.sinks.decided import decided, verdict
 from tests.service.sinks.opcua.scada import WITHIN_S, Scada, scada
 
 
@@ -176,13 +176,13 @@ def test_value_that_stays_keeps_its_time(line, wire):
     def since(name: str) -> datetime:
         return line.node(name).read_data_value().SourceTimestamp
 
-    wire.send([now(part="4711", score=1.5)])
-    line.until("LastScore", 1.5)
-    part, score = since("LastPart"), since("LastScore")
-    wire.send([now(part="4711", score=2.5)])
-    line.until("LastScore", 2.5)
-    assert since("LastPart") == part
-    assert since("LastScore") > score
+    for score in (1.5, 2.5):
+        before = {name: since(name) for name in ("LastPart", "LastPValue", "LastScore")}
+        wire.send([verdict("normal", "4711", score=score)])  # its p-value is NaN
+        line.until("LastScore", score)
+    assert since("LastPart") == before["LastPart"]
+    assert since("LastPValue") == before["LastPValue"]
+    assert since("LastScore") > before["LastScore"]
 
 
 def test_part_has_a_length(line):
@@ -230,8 +230,9 @@ def test_port_that_is_taken_is_named(endpoint):
 
 def test_client_comes_back_to_a_server_that_was_opened_again(hasty):
     wire, endpoint = hasty
-    wire.send([now("anomalous")])
     with scada(endpoint, "line-1") as line:
+        line.write(Trigger=8)
+        wire.send([now("anomalous")])
         line.until("LastDecision", 2)
     wire.close()
     with pytest.raises(SinkUnavailable, match="has ended"):
@@ -239,4 +240,7 @@ def test_client_comes_back_to_a_server_that_was_opened_again(hasty):
     wire.open()
     wait_until_listening(urlsplit(endpoint).netloc)
     with scada(endpoint, "line-1") as line:
-        line.until("LastDecision", 1)  # nothing is forgotten
+        line.until("LastDecision", 1)  # nothing is forgotten but the trigger
+        assert line.read("State", "Trigger") == [0, 0]
+        line.write(Trigger=8)
+        line.until("StateText", "failed")
