@@ -5,13 +5,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from os import getpid
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from rig import Missing
 from rig.address import POLL_EVERY_S, free_address
+from rig.once import once
 from rig.tritonserver import CACHE
 
 # The newest for Node.js 18, and the newest that consist of packages of npm alone
@@ -34,18 +35,17 @@ def installed() -> Path:
     if npm is None:
         raise Missing("npm is not installed: apt-get install npm")
     home = CACHE / "-".join(f"{name}-{version}" for name, version in PACKAGES.items())
-    if not home.exists():
-        draft = CACHE / f"{home.name}.{getpid()}"
-        draft.mkdir(parents=True)
-        (draft / "package.json").write_text(json.dumps({"dependencies": PACKAGES}))
-        done = subprocess.run(
-            [npm, "install", *QUIET], cwd=draft, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            shutil.rmtree(draft)
-            raise Missing(f"Node-RED cannot be installed: {done.stderr.strip()[-500:]}")
-        draft.rename(home)
-    return home
+    return once(home, partial(_install, npm))
+
+
+def _install(npm: str, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "package.json").write_text(json.dumps({"dependencies": PACKAGES}))
+    done = subprocess.run(
+        [npm, "install", *QUIET], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Missing(f"Node-RED cannot be installed: {done.stderr.strip()[-500:]}")
 
 
 def flow_of(file: Path, variables: Mapping[str, object]) -> list[dict[str, Any]]:

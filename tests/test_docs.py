@@ -58,7 +58,12 @@ TAKEN = {  # by paths that pages ask, in a query
     "/v1/criterion": {},
     "/v1/sinks(/[a-z0-9-]+)?": {},
 }
-SINKS = {"webhook": "Webhook", "opcua": "OPC UA", "modbus": "Modbus TCP"}  # sections of the kinds
+SINKS = {  # sections of the kinds
+    "mqtt": "MQTT",
+    "webhook": "Webhook",
+    "opcua": "OPC UA",
+    "modbus": "Modbus TCP",
+}
 MODULES = {
     "onegauge.training.backbones.efficientnet_lite": efficientnet_lite._parser,
     "demo.products": products.parser,

@@ -19,7 +19,7 @@ FLOW = Path(__file__).parents[1] / "docs" / "examples" / "node-red.json"
 COIL, REGISTER = 7, 20
 FRESH_S = 30
 PASSES, REJECTED = False, True
-NONE, NORMAL, ANOMALOUS, UNKNOWN = range(4)
+NONE, NORMAL, ANOMALOUS, UNKNOWN, INCOMPLETE = range(5)
 
 
 class Gate:
@@ -89,6 +89,7 @@ def test_the_gate_is_open_for_good_parts_alone(broker, controller):
         assert gate.after("normal") == (PASSES, NORMAL)
         assert gate.after("normal", unknown=True) == (REJECTED, UNKNOWN)
         assert gate.after("normal") == (PASSES, NORMAL)
+        assert gate.after("incomplete") == (REJECTED, INCOMPLETE)
         assert gate.after("normal", ago_s=FRESH_S + 1) == (REJECTED, NORMAL)
         assert gate.after("normal") == (PASSES, NORMAL)
     assert gate.closed() == (REJECTED, NONE)
