@@ -89,7 +89,7 @@ def send(gateway: httpx.Client, expected: str, images: int = 5) -> str:
     return answer["model"]["version"]
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> float:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> float:
     """Seconds until something holds."""
     start = monotonic()
     while not condition():

@@ -70,7 +70,7 @@ def test_a_few_requests_are_in_flight_and_never_more(tmp_path, normal):
         peak = max(peak, active)
         if active == IN_FLIGHT:
             several.set()
-        await asyncio.wait_for(several.wait(), 10)
+        await asyncio.wait_for(several.wait(), 60)
         active -= 1
         return FakeGateway()(request)
 

@@ -34,7 +34,7 @@ def decisions(station: Station) -> dict[str, str]:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Return once it holds; fails where that takes long."""
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while not condition():
         assert monotonic() < deadline, "it did not come about"
         sleep(0.02)

@@ -26,7 +26,7 @@ def test_a_task_survives_its_errors_which_are_logged_once_and_counted(caplog):
         task = Background("cleaning", metrics)
         assert failures(metrics).endswith('{task="cleaning"} 0.0'), "so that an increase shows"
         task.repeat(work, 0.001)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await enough.wait()
         assert task.busy
         await task.stop()
@@ -69,7 +69,7 @@ def test_what_it_waits_for_may_be_cancelled():
             await other
 
         task.repeat(work, 0.001)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await enough.wait()
         await task.stop()
         return len(calls)

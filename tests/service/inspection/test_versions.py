@@ -224,7 +224,7 @@ def test_configuration_that_cannot_be_read_is_a_refusal():
 
 
 async def until(fulfilled: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not fulfilled():
             await asyncio.sleep(0.01)
 

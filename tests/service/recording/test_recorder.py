@@ -69,7 +69,7 @@ def held(monkeypatch):
     go_on, add = Event(), History.add
 
     def wait(self, rows, maps):
-        go_on.wait(30)
+        go_on.wait(600)
         add(self, rows, maps)
 
     monkeypatch.setattr(History, "add", wait)
@@ -82,7 +82,7 @@ def test_no_answer_waits_for_the_database(gateway, url, defective, held, monkeyp
     client = gateway(records=url)
     start = monotonic()
     ids = [send(client, defective) for _ in range(20)]
-    assert monotonic() - start < 10
+    assert monotonic() - start < 300
     assert "onegauge_records_waiting" in client.get("/metrics").text
     assert client.get("/v1/inspections").json()["inspections"] == []  # and readers not for long
     held.set()

@@ -1,7 +1,6 @@
 import re
 import signal
 import threading
-import time
 
 import httpx
 import pytest
@@ -50,12 +49,10 @@ def test_what_is_no_id_is_none(review, last):
 def test_a_gateway_that_ends_waits_for_no_stream(gauge_repository, tmp_path, sign):
     records = f"sqlite:///{tmp_path}/records.db"
     with gateway_process(gauge_repository, ONEGAUGE_RECORDS=records) as gateway:
-        stream = httpx.stream("GET", f"{gateway.url}/review/lines/events", timeout=30)
+        stream = httpx.stream("GET", f"{gateway.url}/review/lines/events", timeout=60)
         with stream as answer:
             lines = answer.iter_lines()
             assert next(lines) == "retry: 2000"
             threading.Thread(target=lambda: list(lines)).start()
-            start = time.monotonic()
             gateway.popen.send_signal(sign)
-            gateway.popen.wait(timeout=20)
-            assert time.monotonic() - start < 10
+            gateway.popen.wait(timeout=20)  # after 25 the stream would have ended by itself

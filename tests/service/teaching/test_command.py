@@ -30,19 +30,22 @@ def test_settings_of_the_gateway_stay_with_it(monkeypatch, tmp_path):
 
 
 def test_a_command_ends_when_it_is_given_up(monkeypatch):
-    started = []
-
     async def given_up():
-        made = asyncio.create_subprocess_exec
+        made, started = asyncio.create_subprocess_exec, asyncio.Queue()
 
         async def start(*words, **options):
-            started.append(await made(*words, **options))
-            return started[0]
+            process = await made(*words, **options)
+            started.put_nowait(process)
+            return process
 
         monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(onegauge("publish", "--help"), 0.1)
+        running = asyncio.create_task(onegauge("publish", "--help"))
+        process = await started.get()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return process.pid
 
-    asyncio.run(given_up())
+    pid = asyncio.run(given_up())
     with pytest.raises(ProcessLookupError):
-        os.kill(started[0].pid, 0)
+        os.kill(pid, 0)
