@@ -17,6 +17,7 @@ from rig.authority import Identity
 class Call:
     """A request, as it came."""
 
+    peer: tuple[str, int]  # of its connection
     path: str
     headers: Message
     body: bytes
@@ -76,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        call = Call(self.path, self.headers, body)
+        call = Call(self.client_address, self.path, self.headers, body)
         self.server.calls.append(call)
         self.server.goes_on.wait()
         answer = self.server.answer

@@ -8,6 +8,7 @@ checksum.
 import json
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,25 +40,28 @@ class Spool:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self.max_bytes = max_bytes
-        self._sizes: dict[Path, int] = {}  # bytes of each segment, the oldest first
+        # bytes of each segment by its name, the oldest first: there may be very many
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._size = 0
+        self._first: str | None = None
 
     @property
     def size(self) -> int:
         """Bytes of all segments."""
-        return sum(tuple(self._sizes.values()))
+        return self._size
 
     @property
     def oldest(self) -> float | None:
         """When the oldest segment was written, in seconds since 1970; None where there is none."""
-        file = next(iter(tuple(self._sizes)), None)
-        stamp = file.name[:_MILLISECONDS] if file else ""
+        stamp = (self._first or "")[:_MILLISECONDS]
         return int(stamp) / 1000 if stamp.isdecimal() else None
 
     def look(self) -> None:
         """Take over what an earlier process has left."""
         if not self._folder.is_dir():
             return
-        self._sizes = {f: f.stat().st_size for f in sorted(self._folder.glob(f"*{SUFFIX}"))}
+        for file in sorted(self._folder.glob(f"*{SUFFIX}")):
+            self._note(file, file.stat().st_size)
         for draft in self._folder.glob(f"*{DRAFT}"):
             if time.time() - draft.stat().st_mtime > ABANDONED_S:  # by a process that was killed
                 draft.unlink()
@@ -79,12 +83,12 @@ class Spool:
 
     def first(self) -> Segment | None:
         """The oldest segment, None where there is none; one that is gone is passed over."""
-        while self._sizes:
-            file = next(iter(self._sizes))
+        while self._first is not None:
+            file = self._folder / self._first
             try:
                 lines = file.read_bytes().splitlines()
             except FileNotFoundError:  # another process of this folder was sooner
-                del self._sizes[file]
+                self._note(file, None)
                 continue
             entries = list(_whole(lines))
             return Segment(file, entries, len(lines) - len(entries))
@@ -93,7 +97,7 @@ class Spool:
     def drop(self, segment: Segment) -> None:
         """Forget a segment, whose entries are elsewhere now."""
         segment.file.unlink(missing_ok=True)
-        self._sizes.pop(segment.file, None)
+        self._note(segment.file, None)
 
     def cut(self, segment: Segment, count: int) -> None:
         """Forget the first entries of a segment, which keeps its place."""
@@ -118,7 +122,16 @@ class Spool:
             with suppress(OSError):
                 draft.unlink()
             raise
-        self._sizes[file] = len(data)
+        self._note(file, len(data))
+
+    def _note(self, file: Path, size: int | None) -> None:
+        """Count a segment with its bytes, or none that has gone."""
+        self._size += (size or 0) - self._sizes.get(file.name, 0)
+        if size is None:
+            self._sizes.pop(file.name, None)
+        else:
+            self._sizes[file.name] = size
+        self._first = next(iter(self._sizes), None)
 
 
 def _line(entry: dict[str, Any]) -> bytes:

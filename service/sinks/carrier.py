@@ -25,7 +25,7 @@ class Carrier:
 
     def __init__(self, name: str, wire: Wire) -> None:
         self._wire = wire
-        self._apart = Apart(f"sink {name}")
+        self._apart = Apart(f"wire {name}")
         self._open = False
 
     @property

@@ -15,13 +15,14 @@ from onegauge.service.outbox.queue import Queue, Until
 from onegauge.service.outbox.spool import Spool
 from onegauge.service.sinks.carrier import Carrier
 from onegauge.service.sinks.choice import Rate
-from onegauge.service.sinks.delivery import PATIENCE_S, Delivery
+from onegauge.service.sinks.delivery import Delivery
 from onegauge.service.sinks.event import Event
 from onegauge.service.sinks.settings import SinkSettings
 from onegauge.service.sinks.wire import Wire
 
 GATHER_S = 0.1  # in which events gather that are brought together; the first goes at once
 SHOW_S = 0.02  # the same where a controller waits for the state
+KEEP_S = 0.5  # between two looks at what is new while nothing can be brought: it is put by
 IDLE_S = 1.0  # after which a wire is asked whether it works
 FAULT_PAUSE_S = 1.0  # after an error that nobody has foreseen
 
@@ -88,9 +89,11 @@ class Sink:
             self._tally.count("queue-full")
 
     def switch(self, *, enabled: bool) -> None:
-        """Take decisions, or none; while off nothing is delivered, and what was put by stays."""
+        """Take decisions, or none: then nothing is delivered, and what was put by stays.
+
+        A wire is let go within a second.
+        """
         self._enabled = enabled
-        self._queue.flush()
         _log.info("sink is switched", extra={"fields": {"sink": self.name, "enabled": enabled}})
 
     @property
@@ -136,7 +139,7 @@ class Sink:
 
     def _until(self) -> Until:
         if not (self._enabled and self._delivery.free):
-            return Until(PATIENCE_S)
+            return Until(KEEP_S)
         if self._delivery.has_more:
             return Until(0.0)
         return Until(self._gather_s) if self._busy else Until(IDLE_S, 1)

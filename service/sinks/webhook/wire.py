@@ -14,6 +14,7 @@ from onegauge.service.sinks.webhook.signature import signed
 
 ONE, SEVERAL = "application/cloudevents+json", "application/cloudevents-batch+json"
 CONNECT_S = 5.0
+KEEP_ALIVE_S = 2.0  # less than what servers close idle connections after: none is used as it goes
 REST_S = 300.0  # at most, whatever a receiver asks for
 MAX_READ = 65_536  # bytes of an answer, which nobody wants: a longer one costs the connection
 # What is wrong with these is no event, but the address, the way or the access, which may mend
@@ -47,6 +48,7 @@ class Webhook:
             headers={"User-Agent": "onegauge"},
             timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
             verify=self._address.context,
+            limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
             trust_env=False,  # a plant's receiver is not behind the proxy to the internet
         )
 

@@ -49,6 +49,7 @@ class FakeWire:
         self.refuses: set[int] = set()
         self.goes_on = Signal()  # else a call of send waits for it
         self.goes_on.set()
+        self.hangs_at: int | None = None  # only once this event comes
         self.began = Signal()  # a call of send
 
     def open(self) -> None:
@@ -57,8 +58,9 @@ class FakeWire:
 
     def send(self, events: Sequence[Event]) -> None:
         self.began.set()
-        self.goes_on.wait(30)
         numbers = [int(event.id, 16) for event in events]
+        if self.hangs_at is None or self.hangs_at in numbers:
+            self.goes_on.wait(30)
         self.log.append(f"send {numbers}")
         self._fail(*numbers)
         if refused := self.refuses & set(numbers):

@@ -78,4 +78,4 @@ def test_a_wire_has_one_thread():
     carrier = Carrier("mes", Telling())
     carried(carrier, 1)
     carrier.close().result(10)
-    assert names == {"sink mes"}
+    assert names == {"wire mes"}

@@ -180,6 +180,21 @@ def test_what_hung_halfway_does_not_come_again_as_a_whole(rig):
     assert rig.counts == {"delivered": 2}
 
 
+def test_what_arrived_before_it_hung_is_not_put_by(rig):
+    rig.wire.at_once = 1
+    rig.wire.hangs_at = 2
+    rig.wire.lose()
+    rig.wire.fails_at = 3
+    with rig.hanging():
+        rig.bring(1, 2, 3)
+        while rig.wire.log[-1:] != ["send [1]"]:
+            pass
+        rig.bring()
+        assert rig.on_disk[-2:] == [2, 3]
+    rig.bring()
+    assert rig.on_disk == [3]
+
+
 def test_what_hangs_at_the_end_is_on_disk(rig):
     with rig.hanging():
         rig.bring(1)
@@ -305,6 +320,15 @@ def test_an_error_that_nobody_foresaw_costs_its_events_alone(patient, caplog):
     assert patient.counts == {"error": 1, "delivered": 1}
     assert patient.delivery.last_error == "ZeroDivisionError('a bug')"
     assert "events are lost" in caplog.text
+
+
+def test_an_error_that_nobody_foresaw_does_not_come_again_from_disk(patient):
+    patient.wire.lose()
+    patient.bring(1)
+    patient.wire.fails = ZeroDivisionError("a bug")
+    patient.later()
+    assert patient.on_disk == []
+    assert patient.counts == {"error": 1}
 
 
 def test_a_wire_is_looked_at_and_opened_again_when_nothing_is_to_be_brought(patient):

@@ -101,6 +101,7 @@ def test_only_what_is_chosen_is_taken(start, wire):
     made.end()
     made.join(10)
     assert wire.carried == [2, 4]
+    assert wire.log[-1] == "close"
 
 
 def test_no_more_is_delivered_than_the_rate_allows(start, wire):
@@ -149,7 +150,7 @@ def test_nobody_who_takes_waits_while_a_wire_hangs_and_all_of_it_is_on_disk(
     start, wire, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(delivery, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(sink, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(sink, "KEEP_S", 0.05)
     made = start()
     wire.goes_on.clear()
     take(made, 1)

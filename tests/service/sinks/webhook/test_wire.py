@@ -141,7 +141,15 @@ def test_a_long_answer_is_not_read_to_its_end(listening, wire):
     listening.answer.status, listening.answer.body = 200, bytes(2**22)
     wire.send(events(1))
     wire.send(events(2))
-    assert len(listening.ids) == 2
+    first, second = listening.calls
+    assert first.peer != second.peer
+
+
+def test_a_connection_is_used_again(listening, wire):
+    wire.send(events(1))
+    wire.send(events(2))
+    first, second = listening.calls
+    assert first.peer == second.peer
 
 
 def test_a_proxy_of_the_environment_is_not_used(listening, monkeypatch):
