@@ -7,7 +7,7 @@
 ARG BASE=python:3.12.12-slim-bookworm
 
 FROM ${BASE} AS build
-ARG EXTRAS=cpu,postgres,tracing
+ARG EXTRAS=cpu,plant,postgres,tracing
 COPY . /src
 RUN python3 -m venv /opt/onegauge \
     && /opt/onegauge/bin/python -m pip install --no-cache-dir "/src[${EXTRAS}]" \
