@@ -17,7 +17,8 @@ serve: .venv/installed ## Serve the bundled model (ONEGAUGE_HOST, …_PORT, …_
 # At most four workers, for each has a PostgreSQL and torch of its own and grows to 2.5 GB
 .PHONY: test
 test: .venv-dev/installed ## Run all tests, a worker for each core
-	$(DEV)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+	$(DEV)/python -m pytest --numprocesses logical --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder
 
 .PHONY: drills
 drills: .venv-dev/installed ## Run the fault drills: 2,000 fuzzed requests, 200 reviews by keyboard, …
