@@ -7,6 +7,7 @@ event      a decision as a CloudEvent
 choice     which decisions a sink gets, and how many of them
 sink       what waits for one sink, and the thread that has it brought
 delivery   brings events to a wire, or puts them by
+carrier    has a wire carry them, in a thread of its own
 wire       what a way to a plant offers
 webhook    one by HTTP
 mqtt/      one by a broker

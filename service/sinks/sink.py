@@ -134,6 +134,7 @@ class Sink:
 
     def _run(self) -> None:
         self._attempt(self._delivery.begin, 0)
+        self._turn([])  # so that who waits for a server or a greeting has it from the start
         self._queue.each_batch(self._until, self._turn)
         self._attempt(self._delivery.end, 0)
 

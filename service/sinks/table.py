@@ -22,7 +22,7 @@ KINDS: Mapping[str, type[SinkSettings]] = {
     "webhook": WebhookSettings,
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_WHO = re.compile(r"//[^/]*@")  # of an address: a password, perhaps
+_WHO = re.compile(r"//.*@")  # of an address: a password, perhaps
 
 
 def read_sinks(file: Path) -> dict[str, SinkSettings]:

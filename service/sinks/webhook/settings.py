@@ -1,6 +1,7 @@
 """Settings of a sink of the kind `webhook`."""
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,13 +27,11 @@ class WebhookSettings(DeliverySettings):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        try:
+        with suppress(InvalidURL):
             parts = URL(url)
-        except InvalidURL as exc:
-            raise ValueError(str(exc)) from exc
-        if parts.scheme not in ("http", "https") or not parts.host:
-            raise ValueError("it is not like https://mes.example/onegauge")
-        return url
+            if parts.scheme in ("http", "https") and parts.host:
+                return url
+        raise ValueError("it is not like https://mes.example/onegauge")
 
     def wire(self, name: str, gateway: str) -> Wire:  # noqa: ARG002
         """Posts events; raises InvalidSinks for files that cannot be used."""

@@ -50,14 +50,15 @@ class FakeWire:
         self.goes_on = Signal()  # else a call of send waits for it
         self.goes_on.set()
         self.hangs_at: int | None = None  # only once this event comes
-        self.began = Signal()  # a call of send
+        self.began = Signal()  # a call of send with events
 
     def open(self) -> None:
         self.log.append("open")
         self._fail()
 
     def send(self, events: Sequence[Event]) -> None:
-        self.began.set()
+        if events:
+            self.began.set()
         numbers = [int(event.id, 16) for event in events]
         if self.hangs_at is None or self.hangs_at in numbers:
             self.goes_on.wait(30)

@@ -58,6 +58,8 @@ def start(wire: FakeWire, metrics: Metrics, tmp_path: Path) -> Iterator[Start]:
             stack.callback(made.join, 10)
             stack.callback(made.end)
             stack.callback(wire.goes_on.set)
+            if settings.enabled:
+                wait_until(lambda: wire.log[:2] == ["open", "send []"])
             return made
 
         yield started
@@ -151,6 +153,7 @@ def test_nobody_who_takes_waits_while_a_wire_hangs_and_all_of_it_is_on_disk(
 ):
     monkeypatch.setattr(delivery, "PATIENCE_S", 0.05)
     monkeypatch.setattr(sink, "KEEP_S", 0.05)
+    monkeypatch.setattr(sink, "IDLE_S", 600)
     made = start()
     wire.goes_on.clear()
     take(made, 1)
@@ -178,6 +181,7 @@ def test_lag_is_the_age_of_what_has_not_arrived(start, wire):
 def test_what_is_too_much_for_memory_is_counted(start, wire, monkeypatch):
     monkeypatch.setattr(queue.Queue.__init__, "__defaults__", (5, 10**6))
     monkeypatch.setattr(delivery, "PATIENCE_S", 30)
+    monkeypatch.setattr(sink, "IDLE_S", 600)
     made = start()
     wire.goes_on.clear()
     take(made, 0)
@@ -203,6 +207,7 @@ def test_what_is_not_delivered_at_the_end_is_on_disk(start, wire, tmp_path):
 
 def test_a_sink_that_does_not_end_in_time_is_left(start, wire, monkeypatch, caplog):
     monkeypatch.setattr(delivery, "PATIENCE_S", 30)
+    monkeypatch.setattr(sink, "IDLE_S", 600)
     made = start()
     wire.goes_on.clear()
     take(made, 1)
