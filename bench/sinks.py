@@ -4,6 +4,7 @@
 
 off      without sinks
 webhook  a receiver, docs/examples/mes.py in a process of its own, takes each event
+mqtt     a broker, mosquitto, takes each event
 hangs    one that takes connections and never answers: all is put by
 gone     nobody is there: all is put by
 
@@ -28,6 +29,7 @@ import typer
 from bench.support.figures import keep
 from bench.support.turns import folder_on_disk, gateways
 from rig.address import free_address
+from rig.mosquitto import USER, Mosquitto, mosquitto
 
 RECEIVER = Path(__file__).parents[1] / "docs" / "examples" / "mes.py"
 DELIVERED_WITHIN_S = 30
@@ -36,34 +38,45 @@ DELIVERED_WITHIN_S = 30
 def main(seconds: float = 8, rounds: int = 6) -> None:
     """Measure, print a table, keep the figures."""
     with folder_on_disk() as folder, ExitStack() as stack:
+        (folder / "secret").write_text("0123456789abcdef")
         urls = {
             "webhook": stack.enter_context(_receiver(folder)),
             "hangs": stack.enter_context(_hanging()),
             "gone": f"http://{free_address()}",
         }
-        settings = {"off": {}} | {name: _settings(folder, name, url) for name, url in urls.items()}
+        (folder / "broker").mkdir()
+        tables = {
+            name: f'kind = "webhook"\nurl = "{url}"\nsecret_file = "{folder}/secret"\n'
+            for name, url in urls.items()
+        }
+        tables["mqtt"] = _published(stack.enter_context(mosquitto(folder / "broker")))
+        settings = {"off": {}} | {n: _settings(folder, n, table) for n, table in tables.items()}
         turns = stack.enter_context(gateways(settings))
         turns.measure(seconds, rounds)
-        _check(turns.gateways["webhook"].url, turns.answered("webhook"))
+        for name in ("webhook", "mqtt"):
+            _check(turns.gateways[name].url, turns.answered(name))
         for name in ("hangs", "gone"):
             _check_kept(turns.gateways[name].url)
     keep(f"sinks on {len(os.sched_getaffinity(0))} cores", turns.report())
 
 
-def _settings(folder: Path, name: str, url: str) -> dict[str, str]:
+def _settings(folder: Path, name: str, table: str) -> dict[str, str]:
     file = folder / name / "sinks.toml"
-    file.parent.mkdir()
-    secret = folder / "secret"
-    secret.write_text("0123456789abcdef")
-    file.write_text(f'[{name}]\nkind = "webhook"\nurl = "{url}"\nsecret_file = "{secret}"\n')
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"[{name}]\n{table}")
     return {"ONEGAUGE_SINKS": str(file)}
+
+
+def _published(broker: Mosquitto) -> str:
+    user = f'user = "{USER}"\npassword_file = "{broker.password_file}"\n'
+    return f'kind = "mqtt"\nurl = "{broker.url}"\n{user}'
 
 
 @contextmanager
 def _receiver(folder: Path) -> Iterator[str]:
-    secret, (host, _, port) = folder / "secret", free_address().partition(":")
-    secret.write_text("0123456789abcdef")
-    command = [sys.executable, str(RECEIVER), str(folder / "events.db"), str(secret), port]
+    host, _, port = free_address().partition(":")
+    files = [str(folder / name) for name in ("events.db", "secret")]
+    command = [sys.executable, str(RECEIVER), *files, port]
     with subprocess.Popen(command) as process:
         try:
             yield f"http://{host}:{port}"
