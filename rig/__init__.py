@@ -9,6 +9,7 @@ subscriber        a client of it that keeps what it hears
 authority         makes keys and certificates
 node_red          a Node-RED, by packages of npm
 plc               a controller that others write to by Modbus
+ray_cluster       a Ray cluster of several nodes on this machine
 prometheus        a Prometheus with the project's rules, by the system's package
 installed         other tools of PyPI, each in a folder of its own
 once              what several processes need and one of them makes

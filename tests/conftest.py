@@ -170,6 +170,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """A Ray cluster of one node with two CPUs, for all tests that need no other one."""
+    from rig.ray_cluster import ray_cluster
+
+    with ray_cluster() as cluster:
+        yield cluster.address
+
+
+@pytest.fixture(scope="session")
 def normal() -> bytes:
     """A dark part of 96 x 64 pixels."""
     return encode(Image.new("RGB", (96, 64), (40, 40, 40)))

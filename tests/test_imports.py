@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground: a room imports from the floors below it, and from none beside it.
 FLOORS = (
     {"cores", "files", "pauses", "schemas"},
+    {"cluster"},
     {"client", "service.errors", "service.settings"},
     {"records", "service.imaging", "service.threads"},
     {"service.model", "library"},

@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _our_errors() -> tuple[type[Exception], ...]:
     """What the packages raise for the user to read; imported only when something was raised."""
     from onegauge.client import ClientError
+    from onegauge.cluster import ClusterError
     from onegauge.export.errors import ExportError
     from onegauge.library.errors import LibraryError
     from onegauge.records.errors import RecordsError
@@ -65,7 +66,7 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from onegauge.teach.errors import TeachingError
     from onegauge.training.errors import TrainingError
 
-    ours = ClientError, ExportError, KeyFileError, LibraryError
+    ours = ClientError, ClusterError, ExportError, KeyFileError, LibraryError
     return *ours, OSError, Problem, RecordsError, SinkError, TeachingError, TrainingError
 
 
