@@ -4,6 +4,8 @@ inquiry              what a request asks
 inspector            asks the version that is served, counts, has a shadow version asked, too
 inspection           the way of the images: read, infer, decide
 parts                one decision of the views of a part
+pictures             what the model takes of a picture, and says of one in tiles
+finding              what the outputs come to: decision, regions, map
 judge                how a request wants its images decided and its maps encoded
 mask                 the part of the picture that counts
 regions              the parts of a map that speak for a decision

@@ -4,42 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from itertools import islice
-from math import inf
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onegauge.library.library import Library
-from onegauge.schemas import (
-    Answer,
-    Decision,
-    MapAnswer,
-    ModelVersion,
-    Normal,
-    NormalPatch,
-    Options,
-    ProblemDetails,
-    RegionAnswer,
-    Rejection,
-    Scale,
-)
+from onegauge.schemas import Answer, Decision, ModelVersion, ProblemDetails, Rejection
 from onegauge.service.errors import ImageError
-from onegauge.service.imaging.image import InputImage, read_image, read_original
-from onegauge.service.imaging.tiles import Mosaic, TiledPicture, Tiling
-from onegauge.service.inspection.anomaly_map import encode_map, fitting_size
+from onegauge.service.imaging.image import InputImage
+from onegauge.service.imaging.tiles import TiledPicture
 from onegauge.service.inspection.deployment import Deployment
 from onegauge.service.inspection.explainer import Explainer
+from onegauge.service.inspection.finding import Finding
 from onegauge.service.inspection.inquiry import Inquiry, Seen, Upload
 from onegauge.service.inspection.judge import Judge
 from onegauge.service.inspection.libraries import Libraries
 from onegauge.service.inspection.mask import inspected_part
-from onegauge.service.inspection.regions import Region, find_regions
+from onegauge.service.inspection.pictures import infer_tiles, read_picture
 from onegauge.service.model.contract import Contract
-from onegauge.service.model.criterion import NOVELTY_THRESHOLD, Criterion, decimal
+from onegauge.service.model.criterion import requested_criterion
 from onegauge.service.model.model import Infer, Model
-from onegauge.service.model.outputs import OUTPUTS, Outputs
+from onegauge.service.model.outputs import Outputs
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from onegauge.service.threads import Threads, beside
@@ -133,17 +119,10 @@ class Inspection:
 
     def _read(self, index: int, inquiry: Inquiry, contract: Contract) -> _Readable | Rejection:
         upload, timing_ms = inquiry.uploads[index], dict(inquiry.timing_ms)
-        size, max_pixels = (contract.height, contract.width), self._settings.max_pixels
-        image: InputImage | TiledPicture
         try:
             with self._metrics.stage("decode", timing_ms):
                 data = upload.read()
-                if contract.tiling:
-                    image = TiledPicture(
-                        data, contract.tiling, size, max_pixels=max_pixels, depth=contract.depth
-                    )
-                else:
-                    image = read_image(data, size, max_pixels=max_pixels, depth=contract.depth)
+                image = read_picture(data, contract, self._settings.max_pixels)
         except ImageError as problem:
             return _rejection(index, upload.filename, problem)
         return _Readable(index, upload, data, image, timing_ms)
@@ -155,9 +134,9 @@ class Inspection:
     def _infer(self, items: Sequence[_Readable], judge: Judge, infer: Infer) -> Outputs:
         timing_ms: dict[str, float] = {}
         with self._metrics.stage("infer", timing_ms):
-            if tiling := judge.contract.tiling:
+            if judge.contract.tiling:
                 (picture,) = (i.image for i in items if isinstance(i.image, TiledPicture))
-                outputs = self._infer_tiles(picture, tiling, judge.contract, infer)
+                outputs = infer_tiles(picture, judge.contract, infer, self._threads.here)
             else:
                 images = [i.image.pixels for i in items if isinstance(i.image, InputImage)]
                 outputs = infer(np.stack(images))
@@ -165,99 +144,18 @@ class Inspection:
             item.timing_ms.update(timing_ms)
         return judge.looked_at(outputs)
 
-    def _infer_tiles(
-        self, picture: TiledPicture, tiling: Tiling, contract: Contract, infer: Infer
-    ) -> Outputs:
-        """The outputs (1,) of a picture, batch by batch of its tiles.
-
-        Raises ImageError where the picture turns out to be damaged.
-        """
-        sides, here = (contract.map_height, contract.map_width), self._threads.here
-        mosaic, coming = Mosaic(picture.width, picture.height, tiling, sides), iter(picture)
-        while some := here(lambda: list(islice(coming, contract.max_batch_size))):
-            outputs = infer(np.stack([pixels for _, pixels in some]))
-            told = {name: getattr(outputs, name) for name in OUTPUTS}
-            here(partial(mosaic.add, [tile for tile, _ in some], told))
-        return Outputs.from_tensors(here(mosaic.whole), 1)
-
     def _decide(self, item: _Readable, outputs: Outputs, judge: Judge) -> Decision:
-        score, p_value = decimal(outputs.score[0]), decimal(outputs.p_value[0])
-        criterion, anomaly_map = judge.criterion, outputs.anomaly_map[0]  # (h, w)
+        size, encoded = (item.image.width, item.image.height), None
         with self._metrics.stage("postprocess", item.timing_ms):
-            verdict = criterion.judge(score, p_value)
-            level = judge.level(score, anomaly_map) if verdict == "anomalous" else inf
-            anomaly_map = judge.shown(anomaly_map, level)
-            size = (item.image.width, item.image.height)
-            regions = find_regions(anomaly_map, level, size, contours=judge.options.contours)
-            explanation, normal = judge.reasons(outputs, regions)
+            found = Finding.of(outputs, judge, size)
             digest = sha256(item.data).digest() if judge.options.views else b""
-            item.upload.seen = Seen(*size, anomaly_map, digest)
-        return Decision(
-            index=item.index,
-            filename=item.upload.filename,
-            decision=verdict,
-            score=score,
-            threshold=criterion.score_threshold,
-            max_false_alarm_rate=criterion.max_false_alarm_rate,
-            p_value=p_value,
-            novelty=decimal(outputs.novelty[0]),
-            unknown_product=bool(outputs.novelty[0] >= NOVELTY_THRESHOLD),
-            raw_score=decimal(outputs.raw_score[0]),
-            normal=Normal(
-                location=decimal(outputs.normal_location[0]),
-                scale=decimal(outputs.normal_scale[0]),
-            ),
-            regions=list(map(_told, regions, normal)),
-            explanation=explanation,
-            anomaly_map=self._encode(item, anomaly_map, level, judge),
-            timing_ms=item.timing_ms,
-        )
-
-    def _encode(
-        self, item: _Readable, anomaly_map: NDArray[np.float32], level: float, judge: Judge
-    ) -> MapAnswer | None:
-        encoding = judge.options.map
-        if encoding == "none":
-            return None
-        size = fitting_size((item.image.width, item.image.height), judge.map_pixels)
-        with self._metrics.stage("encode", item.timing_ms):
-            original = None
-            if encoding == "overlay":
-                original = read_original(
-                    item.data, max_pixels=self._settings.max_pixels, depth=judge.contract.depth
-                )
-            encoded = encode_map(
-                anomaly_map, size, encoding, original, level=level, lossless=judge.lossless
-            )
-        return MapAnswer(
-            encoding=encoded.encoding,
-            width=encoded.width,
-            height=encoded.height,
-            scale=None if encoding in ("npy", "mask") else Scale(),
-            content=encoded.data,
-        )
-
-
-def _told(region: Region, normal: NormalPatch | None) -> RegionAnswer:
-    return RegionAnswer(
-        box=region.box,
-        area=region.area,
-        peak=region.peak,
-        mean=region.mean,
-        contours=region.contours,
-        normal=normal,
-    )
+            item.upload.seen = Seen(*size, found.anomaly_map, digest)
+        if judge.options.map != "none":
+            with self._metrics.stage("encode", item.timing_ms):
+                encoded = found.encoded(item.data, self._settings.max_pixels)
+        return found.decision(item.index, item.upload.filename, encoded, item.timing_ms)
 
 
 def _rejection(index: int, filename: str | None, problem: ImageError) -> Rejection:
     details = ProblemDetails.model_validate(problem.details())
     return Rejection(index=index, filename=filename, problem=details)
-
-
-def requested_criterion(options: Options) -> Criterion | None:
-    """The criterion that a request brings, None where it leaves that to the deployment."""
-    if options.threshold is not None:
-        return Criterion(options.threshold)
-    if options.max_false_alarm_rate is not None:
-        return Criterion(max_false_alarm_rate=options.max_false_alarm_rate)
-    return None

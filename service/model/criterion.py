@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onegauge.schemas import Verdict
+from onegauge.schemas import Options, Verdict
 from onegauge.service.errors import InvalidOption, UnpromisedRate
 from onegauge.service.model.contract import Contract
 
@@ -67,6 +67,15 @@ class DeploymentCriterion(Criterion):
         except InvalidOption as exc:
             message = f"{self.origin} does not suit the model: {exc}"
             raise UnpromisedRate(message, **exc.extensions) from exc
+
+
+def requested_criterion(options: Options) -> Criterion | None:
+    """The criterion that a request brings, None where it leaves that to the deployment."""
+    if options.threshold is not None:
+        return Criterion(options.threshold)
+    if options.max_false_alarm_rate is not None:
+        return Criterion(max_false_alarm_rate=options.max_false_alarm_rate)
+    return None
 
 
 def p_values(scores: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float32]:

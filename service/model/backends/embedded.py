@@ -144,19 +144,9 @@ class EmbeddedBackend:
             self._begun.remove(begun)
 
     def _load(self, stored: StoredVersion) -> "EmbeddedModel":
-        """Compile, warm and verify a version."""
         settings, contract = self._settings, stored.contract
         DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(contract)
-        compiled = self._compile(stored.model_file(), settings.inference_threads or threads())
-        verification = stored.verification()
-        full = contract.parameters.get("precision", "fp32") == "fp32"
-        for run in dict.fromkeys((compiled.alone, compiled.beside)):
-            # the first request finds it warm
-            for batch_size in sorted({1, contract.max_batch_size if compiled.batching else 1}):
-                images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)
-                Outputs.from_tensors(run(images), batch_size)
-            if verification is not None:
-                _verify(run, verification, contract, full=full)
+        compiled = made_ready(stored, self._compile, settings.inference_threads or threads())
         return EmbeddedModel(contract, self, compiled)
 
 
@@ -183,6 +173,21 @@ class EmbeddedModel:
     def _ask(self, images: NDArray[np.uint8], *, explain: bool) -> list[Future[Outputs]]:
         parts = (images[i : i + self.at_once] for i in range(0, len(images), self.at_once))
         return [self._backend.begin(self._compiled, part, explain=explain) for part in parts]
+
+
+def made_ready(stored: StoredVersion, compile_model: Compile, threads: int) -> Compiled:
+    """Compile, warm and verify a version; raises ContractError."""
+    contract, compiled = stored.contract, compile_model(stored.model_file(), threads)
+    verification = stored.verification()
+    full = contract.parameters.get("precision", "fp32") == "fp32"
+    for run in dict.fromkeys((compiled.alone, compiled.beside)):
+        # the first request finds it warm
+        for batch_size in sorted({1, contract.max_batch_size if compiled.batching else 1}):
+            images = np.zeros((batch_size, contract.height, contract.width, 3), np.uint8)
+            Outputs.from_tensors(run(images), batch_size)
+        if verification is not None:
+            _verify(run, verification, contract, full=full)
+    return compiled
 
 
 def _verify(run: Run, expected: Verification, contract: Contract, *, full: bool) -> None:
