@@ -6,13 +6,14 @@ An image that fails is asked for once more, alone, so that it costs the others n
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from onegauge.client.calls import Away, ClientError, Named, Refused
 from onegauge.client.client import AsyncClient
-from onegauge.client.outcome import Outcome, outcomes_of, without_decision
+from onegauge.client.outcome import Outcome, outcomes_of, whole, without_decision
 from onegauge.files import read_file
-from onegauge.schemas import Options
+from onegauge.schemas import Answer, Options
 
 BATCH = 8  # images per request
 IN_FLIGHT = 4  # requests at a time
@@ -30,14 +31,14 @@ async def inspect_in_batches(
 
     Raises ClientError when no gateway answers at the client's address, or one that answers none.
     """
-    requests = _Batches(client, options, mask)
+    requests = Requests(client, options, mask)
     pending: deque[asyncio.Task[list[Outcome]]] = deque()
     try:
         for start in range(0, len(images), BATCH):
             if len(pending) == IN_FLIGHT:
                 for outcome in await pending.popleft():
                     yield outcome
-            batch = requests.outcomes(images[start : start + BATCH])
+            batch = _outcomes(requests, images[start : start + BATCH])
             pending.append(asyncio.create_task(batch))
         while pending:
             for outcome in await pending.popleft():
@@ -59,7 +60,26 @@ def _found(batches: Iterable[asyncio.Task[list[Outcome]]]) -> Iterator[Outcome]:
             yield from task.result()
 
 
-class _Batches:
+async def _outcomes(requests: "Requests", paths: Sequence[Path]) -> list[Outcome]:
+    """The outcomes of a batch; files that cannot be read here are not sent."""
+    contents: dict[Path, bytes] = {}
+    outcomes: dict[Path, Outcome] = {}
+    for path in paths:
+        try:
+            contents[path] = read_file(path)
+        except OSError as exc:
+            outcomes[path] = Outcome(path, problem=f"cannot be read: {exc.strerror}")
+    sent = iter(contents)
+    for said in await requests.send([Named(path.name, data) for path, data in contents.items()]):
+        if isinstance(said, Answer):
+            found = outcomes_of(list(islice(sent, len(said.results))), said)
+        else:
+            found = [without_decision(next(sent), said)]
+        outcomes |= {outcome.path: outcome for outcome in found}
+    return [outcomes[path] for path in paths]
+
+
+class Requests:
     """What is asked for all images, and whether there are answers."""
 
     def __init__(self, client: AsyncClient, options: Options, mask: bytes | None) -> None:
@@ -68,45 +88,35 @@ class _Batches:
         self._mask = mask
         self._answered = False  # since a batch failed altogether
 
-    async def outcomes(self, paths: Sequence[Path]) -> list[Outcome]:
-        """The outcomes of a batch; files that cannot be read here are not sent."""
-        contents: dict[Path, bytes] = {}
-        outcomes: dict[Path, Outcome] = {}
-        for path in paths:
-            try:
-                contents[path] = read_file(path)
-            except OSError as exc:
-                outcomes[path] = Outcome(path, problem=f"cannot be read: {exc.strerror}")
-        if contents:
-            outcomes |= {o.path: o for o in await self._send(contents)}
-        return [outcomes[path] for path in paths]
+    async def send(self, images: Sequence[Named]) -> list[Answer | ClientError]:
+        """One request; where it fails, one for each image, which may fail alone.
 
-    async def _send(self, contents: dict[Path, bytes]) -> list[Outcome]:
-        """One request; where it fails, one for each image, which may fail alone."""
-        if len(contents) > 1:
+        The answers follow each other in the order of the images, with what went wrong in the place
+        of one. Raises ClientError when no gateway answers, or one that answers none.
+        """
+        if len(images) > 1:
             try:
-                return await self._ask(contents)
+                return [await self._ask(images)]
             except ClientError as exc:
                 _raise_if_fatal(exc)
-        outcomes, failures = [], []
-        for path, data in contents.items():
+        said: list[Answer | ClientError] = []
+        failures = []
+        for image in images:
             try:
-                outcomes += await self._ask({path: data})
+                said.append(await self._ask([image]))
             except ClientError as exc:
                 _raise_if_fatal(exc)
-                outcomes.append(without_decision(path, exc))
+                said.append(exc)
                 if not (isinstance(exc, Refused) and exc.status in REFUSED):
                     failures.append(exc)
-        if len(failures) == len(contents) and not await self._works():
+        if failures and len(failures) == len(images) and not await self._works():
             raise failures[0]
-        return outcomes
+        return said
 
-    async def _ask(self, contents: dict[Path, bytes]) -> list[Outcome]:
-        images = [Named(path.name, data) for path, data in contents.items()]
-        answer = await self._client.inspect(images, self._options, self._mask)
-        outcomes = outcomes_of(list(contents), answer)
+    async def _ask(self, images: Sequence[Named]) -> Answer:
+        answer = whole(await self._client.inspect(images, self._options, self._mask), len(images))
         self._answered = True
-        return outcomes
+        return answer
 
     async def _works(self) -> bool:
         """Whether there was an answer since this was asked, or the gateway says there would be."""

@@ -39,13 +39,18 @@ def without_decision(path: Path, why: ClientError) -> Outcome:
     return Outcome(path, problem=str(problem or why))
 
 
+def whole(answer: Answer, count: int) -> Answer:
+    """An answer for so many images; raises NoGateway where it is of more or fewer."""
+    if len(answer.results) != count:
+        raise NoGateway(f"{count} images were sent and {len(answer.results)} answered")
+    return answer
+
+
 def outcomes_of(paths: Sequence[Path], answer: Answer) -> list[Outcome]:
     """The outcomes of an answered request, in the order of its images; raises ClientError."""
-    if len(answer.results) != len(paths):
-        raise NoGateway(f"{len(paths)} images were sent and {len(answer.results)} answered")
     return [
         Outcome(path, answer.model, found=result, part=answer.part)
         if isinstance(result, Decision)
         else Outcome(path, answer.model, problem=result.problem.detail)
-        for path, result in zip(paths, answer.results, strict=True)
+        for path, result in zip(paths, whole(answer, len(paths)).results, strict=True)
     ]
