@@ -22,7 +22,8 @@ from onegauge.cli import gateway, inspection, models, records, teaching, trainin
 from onegauge.cli.inspection import AnomaliesFound
 
 TEACHING = ("add", "recalibrate", "references", "remove", "suspects")
-EXTRAS = {"serve": "cpu", "records": "records", **dict.fromkeys(TEACHING, "teach")}
+EXTRAS = {"serve": "cpu", "inspect": "ray", "records": "records"}
+EXTRAS |= dict.fromkeys(TEACHING, "teach")
 ON_WINDOWS = ("inspect", "watch", "key")  # the commands that run there
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _our_errors() -> tuple[type[Exception], ...]:
     """What the packages raise for the user to read; imported only when something was raised."""
+    from onegauge.bulk.errors import BulkError
     from onegauge.client import ClientError
     from onegauge.cluster import ClusterError
     from onegauge.export.errors import ExportError
@@ -66,7 +68,7 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from onegauge.teach.errors import TeachingError
     from onegauge.training.errors import TrainingError
 
-    ours = ClientError, ClusterError, ExportError, KeyFileError, LibraryError
+    ours = BulkError, ClientError, ClusterError, ExportError, KeyFileError, LibraryError
     return *ours, OSError, Problem, RecordsError, SinkError, TeachingError, TrainingError
 
 

@@ -1,11 +1,11 @@
 """Commands of who runs a gateway."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from onegauge.cli.options import names_in
+from onegauge.cli.options import names_in, settings_with
 
 app = typer.Typer()
 
@@ -20,20 +20,10 @@ def serve(
     ] = None,
 ) -> None:
     """Inspect images over HTTP; all other settings are read from ONEGAUGE_* variables."""
-    from pydantic import ValidationError
-
     from onegauge.service.server import serve as run_server
-    from onegauge.service.settings import Settings
 
     options = {"repository": repository, "host": host, "port": port, "api_keys": api_keys}
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    try:
-        settings = Settings(**given)
-    except ValidationError as exc:
-        wrong = [f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in exc.errors()]
-        typer.echo(f"onegauge: settings: {'; '.join(wrong)}", err=True)
-        raise typer.Exit(1) from exc
-    run_server(settings)
+    run_server(settings_with({name: value for name, value in options.items() if value is not None}))
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """Options that several commands share, and how lists of them are read."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from onegauge.client import Options
+    from onegauge.service.settings import Settings
 
 DetectorName = Literal["gallery", "patchcore", "revdist", "recontrast", "uniad", "dinomaly"]
 Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
@@ -30,6 +32,7 @@ Repository = Annotated[Path, typer.Option(help="Triton model repository")]
 ModelName = Annotated[str, typer.Option(help="Name of the model in it")]
 TritonBackend = Literal["onnxruntime", "python", "tensorrt"]
 Precision = Literal["fp32", "fp16", "int8"]
+MapEncoding = Literal["none", "png", "png16", "npy", "mask", "overlay"]
 GroupBy = Annotated[
     str | None, typer.Option(help="Expression whose groups tell the part in a path, or: folder")
 ]
@@ -39,6 +42,9 @@ Line = Annotated[str | None, typer.Option(help="Label of the line in metrics")]
 Part = Annotated[str | None, typer.Option(help="Serial number or order of the part")]
 Views = Annotated[int | None, typer.Option(help="How many pictures make its decision")]
 Threshold = Annotated[float | None, typer.Option(help="Instead of the gateway's")]
+Rate = Annotated[float | None, typer.Option(help="Decide by the p-value, at this rate")]
+Engine = Annotated[Literal["here", "ray"], typer.Option(help="ray: all cores, or a cluster's")]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster: auto, or HOST:PORT")]
 
 GATEWAY = "http://127.0.0.1:8000"  # where `onegauge serve` listens by default
 
@@ -56,6 +62,7 @@ def asked(
     threshold: float | None,
     part: str | None = None,
     views: int | None = None,
+    rate: float | None = None,
 ) -> "Options":
     """Options of an inspection; raises ClientError for those that no gateway takes."""
     from pydantic import ValidationError
@@ -64,9 +71,25 @@ def asked(
     from onegauge.client.calls import not_taken
 
     try:
-        return Options(line=line, part=part, views=views, threshold=threshold)
+        return Options(
+            line=line, part=part, views=views, threshold=threshold, max_false_alarm_rate=rate
+        )
     except ValidationError as exc:
         raise not_taken(exc) from exc
+
+
+def settings_with(given: Mapping[str, Any]) -> "Settings":
+    """The gateway's settings of the environment, but for some; ends the command at wrong ones."""
+    from pydantic import ValidationError
+
+    from onegauge.service.settings import Settings
+
+    try:
+        return Settings(**given)
+    except ValidationError as exc:
+        wrong = [f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in exc.errors()]
+        typer.echo(f"onegauge: settings: {'; '.join(wrong)}", err=True)
+        raise typer.Exit(1) from exc
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -1,0 +1,92 @@
+"""How all images are decided on: by a published model, or by a gateway."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import ray
+
+from onegauge.bulk.by_gateway import ByGateway
+from onegauge.bulk.by_model import ByModel
+from onegauge.bulk.model import Published
+from onegauge.bulk.reading import Reading
+from onegauge.schemas import Options
+from onegauge.service.inspection.judge import Judge
+from onegauge.service.inspection.mask import inspected_part
+from onegauge.service.model.criterion import DeploymentCriterion, requested_criterion
+from onegauge.service.settings import Settings
+
+ASKING = 4  # actors, with as many requests under way as a gateway takes by default
+IMAGES_WITH_BYTES = 16  # at once: their files may be large
+BLOCK_BYTES, MOST_IMAGES = 2**24, 64  # of decoded images that travel together
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the stages need, and what the output tells of how it was asked for."""
+
+    reading: Reading
+    actor: type[ByModel | ByGateway]
+    arguments: Callable[[], list[Any]]  # of each actor, once Ray runs
+    most_actors: int | None
+    asked: Mapping[str, Any]
+
+    @property
+    def images(self) -> int:
+        """How many travel together."""
+        if self.reading.keeps_bytes or self.reading.contract is None:
+            return IMAGES_WITH_BYTES
+        contract = self.reading.contract
+        return min(MOST_IMAGES, max(1, BLOCK_BYTES // (3 * contract.height * contract.width)))
+
+
+def by_model(settings: Settings, options: Options, mask: bytes | None) -> Work:
+    """By the version that the repository of the settings serves, as a gateway with them would.
+
+    Raises BulkError and Problem.
+    """
+    published = Published.served(settings.repository, settings.model)
+    contract = published.contract
+    criterion = requested_criterion(options) or DeploymentCriterion(
+        settings.threshold, settings.max_false_alarm_rate
+    )
+    criterion.check(contract)
+    part = None if mask is None else inspected_part(mask, contract, max_pixels=settings.max_pixels)
+    judge = Judge(contract, criterion, options, settings.max_map_pixels, False, part)
+    digest = contract.parameters.get("model_digest", "")
+    model = {"name": contract.name, "version": contract.version, "digest": digest}
+    limits = {
+        "threshold": criterion.score_threshold,
+        "max_false_alarm_rate": criterion.max_false_alarm_rate,
+    }
+    return Work(
+        reading=Reading(
+            contract=None if contract.tiling else contract,
+            keeps_bytes=contract.tiling is not None or options.map == "overlay",
+            max_bytes=settings.max_image_bytes,
+            max_pixels=settings.max_pixels,
+        ),
+        actor=ByModel,
+        arguments=lambda: [ray.put(published), judge, settings.max_pixels],
+        most_actors=None,
+        asked={"model": model, **_told(options, mask), **limits},
+    )
+
+
+def by_gateway(
+    settings: Settings, url: str, api_key: str | None, options: Options, mask: bytes | None
+) -> Work:
+    """By what answers at an address."""
+    return Work(
+        reading=Reading(None, True, settings.max_image_bytes, settings.max_pixels),
+        actor=ByGateway,
+        arguments=lambda: [url, api_key, options, mask],
+        most_actors=ASKING,
+        asked={"gateway": True, **_told(options, mask)},
+    )
+
+
+def _told(options: Options, mask: bytes | None) -> dict[str, Any]:
+    digest = {} if mask is None else {"mask": sha256(mask).hexdigest()}
+    return options.model_dump(exclude_defaults=True) | digest
