@@ -48,8 +48,8 @@ def _inspect(paths: pa.Table, output: Output, work: Work) -> None:
 
 def _show(found: Counter[str], there: Counter[str], place: str) -> None:
     """A table of counts; `unknown` are images among those with a decision."""
-    counts = Table("decision", "this run", place)
+    counts = Table("decision", "this run", "in all")
     for word in (*COLOURS, "unknown"):
         name = "of an unknown product" if word == "unknown" else word
         counts.add_row(Text(name, COLOURS.get(word, "")), f"{found[word]:,}", f"{there[word]:,}")
-    Console().print(counts)
+    Console().print(counts, Text(f"rows in {place}"), soft_wrap=True)

@@ -37,7 +37,7 @@ def inspected(paths: pa.Table, work: Work) -> Iterator[pa.Table]:
             batch_size=images,
             batch_format="pyarrow",
             num_cpus=0,  # the actors have all cores, and what reads runs beside them
-            compute=ray.data.TaskPoolStrategy(size=cpus),
+            compute=ray.data.TaskPoolStrategy(size=min(cpus, tasks)),
         )
         .map_batches(
             work.actor,
