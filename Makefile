@@ -23,7 +23,8 @@ test: .venv-dev/installed ## Run all tests, a worker for each core
 .PHONY: drills
 drills: .venv-dev/installed ## Run the fault drills: 2,000 fuzzed requests, 200 reviews by keyboard, …
 	ONEGAUGE_FUZZ_EXAMPLES=1500 $(DEV)/python -m pytest -m 'not image' \
-		tests/test_drills.py tests/test_openapi.py tests/service/review/test_browser.py
+		tests/test_drills.py tests/test_openapi.py tests/service/review/test_browser.py \
+		tests/bulk/test_cluster.py
 
 .PHONY: soak
 soak: .venv-dev/installed ## Keep a gateway at full load for 20,000 requests, at least 10 minutes

@@ -9,6 +9,7 @@ import signal
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -170,12 +171,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def ray_address() -> Iterator[str]:
-    """A Ray cluster of one node with two CPUs, for all tests that need no other one."""
+def ray_machines() -> Iterator[Any]:
+    """A Ray cluster of one node with two CPUs, to which others are added."""
     from rig.ray_cluster import ray_cluster
 
     with ray_cluster() as cluster:
-        yield cluster.address
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def ray_address(ray_machines: Any) -> str:
+    """That of the cluster."""
+    return str(ray_machines.address)
 
 
 @pytest.fixture(scope="session")

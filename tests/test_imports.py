@@ -17,7 +17,7 @@ FLOORS = (
     {"service.model", "library"},
     {"service.observe"},
     {"service.inspection"},
-    {"service.outbox"},
+    {"bulk", "service.outbox"},
     {"service.recording", "service.sinks"},
     {"service.teaching"},
     {"service.http"},
@@ -45,6 +45,9 @@ GROUND = {"cores", "files", "pauses", "schemas"}
 READING = {"service.errors", "service.imaging"}  # images as the gateway reads them
 # Of what lies below, what a part of the house may use at all
 MAY_USE = {
+    "bulk": GROUND
+    | READING
+    | {"bulk", "client", "cluster", "service.inspection", "service.model", "service.settings"},
     "client": GROUND,
     "library": {"library"},
     "records": GROUND,
@@ -55,7 +58,7 @@ MAY_USE = {
     "teach": GROUND | READING | {"export", "library", "teach", "training", "service.model"},
 }
 WITHOUT_TORCH = tuple(
-    f"onegauge.{package}" for package in ("cli", "client", "library", "records", "service")
+    f"onegauge.{package}" for package in ("bulk", "cli", "client", "library", "records", "service")
 )
 
 

@@ -94,7 +94,10 @@ class Folder:
 
     def _listed(self) -> list[str]:
         self._system.invalidate_cache()
-        entries = self._system.ls(self._root, detail=True)
+        try:
+            entries = self._system.ls(self._root, detail=True)
+        except FileNotFoundError:  # a prefix without files is none
+            return []
         return [e["name"].rpartition("/")[2] for e in entries if e["type"] == "file"]
 
     def _path(self, name: str) -> str:

@@ -71,7 +71,8 @@ def _elsewhere(source: str) -> Iterator[str]:
                 yield from _of_list(source)
                 return
         elif has_magic(path):
-            found = system.glob(path)
+            matched = system.glob(path)  # hidden files, too, which a glob leaves out here
+            found = (name for name in matched if not PurePosixPath(name).name.startswith("."))
         else:
             found = _walked(system, path)
         yield from (f"{protocol}://{name}" for name in found)
@@ -89,10 +90,13 @@ def _of_list(place: str) -> Iterator[str]:
     system, path = file_system(place)
     try:
         with told(place), system.open(path) as file:
-            column = pq.read_table(file, columns=[PATH])[PATH].cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as exc:
-        raise BulkError(f"{place} is no Parquet file with a column {PATH} of text: {exc}") from exc
+            column = pq.read_table(file, columns=[PATH])[PATH]
+    except (pa.ArrowInvalid, KeyError) as exc:
+        raise BulkError(f"{place} is no Parquet file with a column {PATH}: {exc}") from exc
+    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+        raise BulkError(f"{place} has a column {PATH} of {column.type}, and not of text")
     if column.null_count:
         raise BulkError(f"{place} has {column.null_count} rows without a {PATH}")
-    for chunk in (pc.unique(column),):
-        yield from (local_path(one) or one for one in chunk.to_pylist())
+    given = (scalar.as_py() for scalar in column)
+    for scalar in pc.unique(pa.array((local_path(one) or one for one in given), pa.string())):
+        yield scalar.as_py()

@@ -38,6 +38,13 @@ def rows_of(output: Path) -> list[dict[str, Any]]:
     return sorted(pq.read_table(output).to_pylist(), key=lambda row: row["path"])
 
 
+def assert_each_once(output: Path, files: list[str]) -> None:
+    """Each file has one row, with a decision."""
+    rows = rows_of(output)
+    assert [row["path"] for row in rows] == files
+    assert all(row["problem"] is None for row in rows)
+
+
 def greys(folder: Path, count: int, start: int = 0) -> list[str]:
     """Files of rising greys with names that sort alike; from 128 on anomalous to the gauge."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import pytest
 
 from onegauge.client import Client, Decision, Named, Options
 from rig.address import free_address
-from tests.bulk.conftest import BROKEN, greys, rows_of
+from tests.bulk.conftest import BROKEN, assert_each_once, greys, rows_of
 from tests.service.served import served
 
 MANY = 250
@@ -62,12 +62,6 @@ def test_rows_are_what_a_gateway_answers(inspect, parts, tmp_path, gauge_reposit
     assert {row["decision"] for row in rows} == {"normal", "anomalous", None}
     printed = capsys.readouterr().out
     assert [line.split() for line in printed.splitlines() if "anomalous" in line]
-
-
-def assert_each_once(output, files) -> None:
-    rows = rows_of(output)
-    assert [row["path"] for row in rows] == files
-    assert all(row["problem"] is None for row in rows)
 
 
 def test_a_run_that_is_killed_is_gone_on_with(ended, inspect, tmp_path, capsys):
