@@ -1,4 +1,4 @@
-"""Progress of the long steps, with a note (the loss) and the time left."""
+"""The long steps of a training: who computes them, how far they are, and the time left."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from onegauge.training.workers import Here, Workers
+
 
 @dataclass(frozen=True)
 class Step:
@@ -33,7 +35,8 @@ class Step:
 class Progress:
     """Bars on stderr; on anything that is not a terminal only the finished steps are printed."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers | None = None) -> None:
+        self.workers = workers or Here()  # of the steps
         self.console = Console(stderr=True)
 
     def say(self, message: str) -> None:

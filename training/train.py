@@ -47,19 +47,22 @@ from onegauge.training.gauge.split import (
 )
 from onegauge.training.progress import Progress
 from onegauge.training.resume import discard, open_state, record_of, refuse_changes, whole
+from onegauge.training.workers import Here, Workers
 
 VERIFICATION_IMAGES = 8
 NAMED = 5  # of the images left out; the run has all names
 
 
-def train(config: TrainConfig) -> Checkpoint:
+def train(config: TrainConfig, workers: Workers | None = None) -> Checkpoint:
     """Train a run into `config.out` and return it. Raises a TrainingError."""
-    progress = Progress()
+    device = choose_device(config.device)
+    progress = Progress(workers or Here(device))
+    progress.workers.require(device)
     config = replace(config, data=config.data.resolve())
     if config.resume and (config.out / RECORD).exists():
         return _finished(config, progress)
     try:
-        return _train(config, progress)
+        return _train(config, device, progress)
     except KeyboardInterrupt:
         progress.say("interrupted: the same command with --resume goes on where it stopped")
         raise
@@ -73,8 +76,8 @@ def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
     return checkpoint
 
 
-def _train(config: TrainConfig, progress: Progress) -> Checkpoint:
-    started, device = time.monotonic(), choose_device(config.device)
+def _train(config: TrainConfig, device: torch.device, progress: Progress) -> Checkpoint:
+    started = time.monotonic()
     leaves_one_out(config)  # raises where it cannot
     selection = training_selection(config.data, config.choice)
     require_enough(len(selection.show()), config)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, takewhile
 from os import SEEK_END
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from onegauge.training.backbones.retrieval import Neighbours
+from onegauge.training.progress import Progress
 
 IMAGES, STAGE = "images.npy", "stage{}.npy"
+BATCH = 16  # images at a time, of steps that the user sets no number for
+
+Found = TypeVar("Found")
 
 
 class Seen(NamedTuple):
@@ -23,6 +27,7 @@ class Seen(NamedTuple):
     image: Tensor  # uint8 (B, H, W, 3)
     stages: list[Tensor]  # the backbone's features [(B, C, H, W), …], finest first
     neighbours: Neighbours | None = None  # the normal images most like each, if they are known
+    own: Tensor | None = None  # (B, 2) the groups that must not tell of each, first and last
 
 
 class Features:
@@ -66,13 +71,24 @@ class Features:
         near = None
         if self.neighbours is not None:
             near = Neighbours(*(n[torch.from_numpy(rows)].to(self.device) for n in self.neighbours))
-        return Seen(image, [stage.float() for stage in stages], near)
+        own = torch.from_numpy(self.own[rows]).to(self.device)
+        return Seen(image, [stage.float() for stage in stages], near, own)
 
-    def batches(self, size: int = 16) -> Iterator[tuple[slice, Seen]]:
+    def batches(self, size: int = BATCH) -> Iterator[tuple[slice, Seen]]:
         """All features in order, `size` images at a time."""
         for start in range(0, len(self), size):
             rows = range(start, min(start + size, len(self)))
             yield slice(rows.start, rows.stop), self.batch(rows)
+
+    def each(
+        self, name: str, function: Callable[[Seen], Found], progress: Progress
+    ) -> Iterator[Found]:
+        """What a function finds in each batch, in order: a step of that name for the workers."""
+        with progress.step(name, len(self)) as step:
+            batches = (seen for _, seen in self.batches())
+            for done, found in enumerate(progress.workers.map(function, batches)):
+                yield found
+                step.advance(min(BATCH, len(self) - BATCH * done))
 
     def subset(self, indices: np.ndarray) -> Features:
         """A view of some of the images, renumbered from 0."""

@@ -8,7 +8,6 @@ not change and a shift only moves.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +41,9 @@ class Originals:
         self.copies: list[tuple[Path, Path]] = []  # each and what it is a copy of
         self._first: dict[bytes, Path] = {}
 
-    def add(self, path: Path, picture: Picture) -> bool:
-        """Whether the file is an original."""
-        first = self._first.setdefault(sha256(picture.pixels.tobytes()).digest(), path)
+    def add(self, path: Path, pixels: bytes) -> bool:
+        """Whether the file, with pixels of such a digest, is an original."""
+        first = self._first.setdefault(pixels, path)
         if first != path:
             self.copies.append((path, first))
         return first == path

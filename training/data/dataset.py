@@ -121,7 +121,13 @@ def picture_of(
     path: Path, size: int, tiling: Tiling | None = None, depth: Depth = UNKNOWN
 ) -> Picture:
     """Read a file, once; raises ImageError or OSError."""
-    data = path.read_bytes()
+    return picture_in(path.read_bytes(), size, tiling, depth)
+
+
+def picture_in(
+    data: bytes, size: int, tiling: Tiling | None = None, depth: Depth = UNKNOWN
+) -> Picture:
+    """The picture that a file of such content is; raises ImageError."""
     digest = sha256(data).hexdigest()
     if tiling is None:
         image = read_image(data, (size, size), max_pixels=MAX_PIXELS, depth=depth)

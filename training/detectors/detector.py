@@ -74,12 +74,8 @@ class Detector(nn.Module, ABC):
 @torch.inference_mode()
 def raw_maps(detector: nn.Module, features: Features, progress: Progress) -> Tensor:
     """Raw anomaly maps (N, h, w) fp16 of all images of a store."""
-    maps = []
-    with progress.step("scoring", len(features)) as step:
-        for rows, batch in features.batches():
-            maps.append(detector(batch).half().cpu())
-            step.advance(rows.stop - rows.start)
-    return torch.cat(maps)
+    found = features.each("scoring", detector, progress)
+    return torch.cat([maps.half().cpu() for maps in found])
 
 
 def epochs_for(iterations: int, images: int, batch_size: int) -> int:

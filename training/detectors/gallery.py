@@ -9,8 +9,6 @@ et al., 2000).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -79,7 +77,7 @@ class Gallery(Detector):
         memories, places = self._remember(features, progress)
         self.memories, self.places = memories, places.int()
         self.usual = torch.ones(memories.shape[:2], device=memories.device)
-        maps = torch.cat([self(seen) for seen in _steps(features, "usual", progress)])
+        maps = torch.cat([*features.each("usual", self, progress)])
         self.plain = maps.half()
         around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)
         usual = around.gather(1, places)  # (N, M)
@@ -140,14 +138,16 @@ class Gallery(Detector):
 
     def _remember(self, features: Features, progress: Progress) -> tuple[Tensor, Tensor]:
         """Memories int8 (N, M, A) of all images, and where on the map each was (N, M)."""
-        memories, places = [], []
-        for seen in _steps(features, "memories", progress):
-            points = self.points(seen.stages).flatten(1, 2)  # (B, P, A)
-            chosen = farthest_points_of_each(points, MEMORIES)  # (B, M)
-            those = points.gather(1, chosen[..., None].expand(-1, -1, points.shape[2]))
-            memories.append(those.round().clamp(-127, 127).to(torch.int8))
-            places.append(chosen)
+        found = features.each("memories", self._remembered, progress)
+        memories, places = zip(*found, strict=True)
         return torch.cat(memories), torch.cat(places)
+
+    def _remembered(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """The same of a batch, (B, M, A) and (B, M)."""
+        points = self.points(seen.stages).flatten(1, 2)  # (B, P, A)
+        chosen = farthest_points_of_each(points, MEMORIES)  # (B, M)
+        those = points.gather(1, chosen[..., None].expand(-1, -1, points.shape[2]))
+        return those.round().clamp(-127, 127).to(torch.int8), chosen
 
 
 def _moments(features: Features) -> tuple[Tensor, Tensor]:
@@ -160,11 +160,3 @@ def _moments(features: Features) -> tuple[Tensor, Tensor]:
         products = products + patches.T @ patches
     mean = total / count
     return mean, products / count - mean.outer(mean)
-
-
-def _steps(features: Features, name: str, progress: Progress) -> Iterator[Seen]:
-    """All batches of a store, told as a step."""
-    with progress.step(name, len(features)) as step:
-        for rows, seen in features.batches():
-            yield seen
-            step.advance(rows.stop - rows.start)

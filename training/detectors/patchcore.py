@@ -78,14 +78,11 @@ class PatchCore(Detector):
     @torch.inference_mode()
     def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
         """Maps (N, h, w) fp16 of the fitted images, each without the memories of its own groups."""
-        maps = []
-        with progress.step("out of fold", len(features)) as step:
-            for rows, batch in features.batches():
-                own = torch.from_numpy(features.own[features.rows[rows]])
-                barred = within(self.source, own.to(features.device))  # (B, M)
-                maps.append(self._as_map(batch, barred).half().cpu())
-                step.advance(rows.stop - rows.start)
-        return torch.cat(maps)
+        found = features.each("out of fold", self._without_own, progress)
+        return torch.cat([maps.half().cpu() for maps in found])
+
+    def _without_own(self, seen: Seen) -> Tensor:
+        return self._as_map(seen, within(self.source, seen.own))
 
     def _as_map(self, seen: Seen, barred: Tensor | None) -> Tensor:
         """Raw maps (B, h, w), without the memories that are `barred` (B, M)."""

@@ -83,7 +83,7 @@ def test_nothing_readable_is_refused_even_when_insisted(tmp_path, backbone):
 def test_a_corpus_once_read_is_reopened(tmp_path, backbone, monkeypatch):
     config = folder(tmp_path, 5, 0)
     first = read(config, backbone)
-    monkeypatch.delattr("onegauge.training.data.reading.readable")  # nothing is decoded again
+    monkeypatch.delattr("onegauge.training.data.reading.picture_in")  # nothing is decoded again
     again = read(config, backbone)
     assert again.paths == first.paths
     assert torch.equal(again.features.batch([2]).stages[0], first.features.batch([2]).stages[0])
@@ -155,7 +155,7 @@ def test_names_tell_parts_and_groups_where_asked_for(tmp_path, backbone):
 
 def test_a_name_without_a_part_is_said_before_anything_is_read(tmp_path, backbone, monkeypatch):
     config = replace(folder(tmp_path, 3, 0), group_by="(part)")
-    monkeypatch.delattr("onegauge.training.data.reading.readable")
+    monkeypatch.delattr("onegauge.training.data.reading.picture_in")
     with pytest.raises(DataError, match=r"--group-by '\(part\)' does not match 00\.png"):
         read(config, backbone)
 
