@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from onegauge.cli.options import (
+    Address,
     Alignment,
     BackboneName,
     BackboneWeights,
@@ -14,6 +15,7 @@ from onegauge.cli.options import (
     DetectorName,
     Device,
     DryRun,
+    Engine,
     Epochs,
     Exclude,
     FalseAlarmRate,
@@ -76,6 +78,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped")] = False,
     device: Device = "auto",
     seed: Annotated[int, typer.Option()] = 0,
+    engine: Engine = "here",
+    address: Address = None,
 ) -> None:
     """Learn what normal images look like; product names are never needed."""
     from onegauge.training.config import TrainConfig
@@ -118,7 +122,15 @@ def train(
         return
     from onegauge.training.train import train as run_training
 
-    run_training(config)
+    if engine == "here":
+        run_training(config)
+        return
+    from onegauge.cluster import running_ray
+
+    with running_ray(address):
+        from onegauge.training.ray_workers import RayWorkers
+
+        run_training(config, RayWorkers())
 
 
 @app.command()
