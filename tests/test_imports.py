@@ -25,7 +25,7 @@ FLOORS = (
     {"service.app"},
     {"service.server"},
     {"training.errors"},
-    {"training.choice", "training.groups", "training.workers"},
+    {"training.choice", "training.distributed", "training.groups", "training.workers"},
     {"training.progress", "training.ray_workers"},
     {"training.config"},
     {"training.resume"},

@@ -35,9 +35,9 @@ class Step:
 class Progress:
     """Bars on stderr; on anything that is not a terminal only the finished steps are printed."""
 
-    def __init__(self, workers: Workers | None = None) -> None:
+    def __init__(self, workers: Workers | None = None, *, quiet: bool = False) -> None:
         self.workers = workers or Here()  # of the steps
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, quiet=quiet)
 
     def say(self, message: str) -> None:
         """Print one line above the bars."""

@@ -30,9 +30,11 @@ from onegauge.training.data.corpus import Corpus, read_corpus
 from onegauge.training.data.dataset import training_selection
 from onegauge.training.data.synthesis import add_anomaly
 from onegauge.training.detectors import DETECTORS, Detector, FitOptions
+from onegauge.training.distributed import leads, size, together, wait
 from onegauge.training.errors import (
     BackboneError,
     CheckpointError,
+    ConfigError,
     DataError,
     TrainingError,
 )
@@ -54,18 +56,24 @@ NAMED = 5  # of the images left out; the run has all names
 
 
 def train(config: TrainConfig, workers: Workers | None = None) -> Checkpoint:
-    """Train a run into `config.out` and return it. Raises a TrainingError."""
-    device = choose_device(config.device)
-    progress = Progress(workers or Here(device))
-    progress.workers.require(device)
-    config = replace(config, data=config.data.resolve())
-    if config.resume and (config.out / RECORD).exists():
-        return _finished(config, progress)
-    try:
-        return _train(config, device, progress)
-    except KeyboardInterrupt:
-        progress.say("interrupted: the same command with --resume goes on where it stopped")
-        raise
+    """Train a run into `config.out` and return it. Raises a TrainingError.
+
+    Of several processes that torchrun has started the first makes the run, and all fit.
+    """
+    with together(config.device):
+        device = choose_device(config.device)
+        progress = Progress(workers or Here(device), quiet=not leads())
+        progress.workers.require(device)
+        _require_gradient(config)
+        images = size() * config.batch_size  # of a step
+        config = replace(config, data=config.data.resolve(), batch_size=images)
+        if config.resume and (config.out / RECORD).exists():
+            return _finished(config, progress)
+        try:
+            return (_train if leads() else _follow)(config, device, progress)
+        except KeyboardInterrupt:
+            progress.say("interrupted: the same command with --resume goes on where it stopped")
+            raise
 
 
 def _finished(config: TrainConfig, progress: Progress) -> Checkpoint:
@@ -94,6 +102,7 @@ def _train(config: TrainConfig, device: torch.device, progress: Progress) -> Che
             left_out = _suspects(config, backbone, corpus, inspected, state, progress)
             split = split.without(np.flatnonzero(np.isin(corpus.pictures, left_out)))
         corpus = corpus.beside(split.references)
+        wait()  # for those that follow
         detector = _fit(config, backbone, corpus.features.subset(split.fit), state, progress)
         evidence = gather(corpus, split, detector, inspected, progress)
         decided = build_gauge(config, backbone, detector, evidence).decided
@@ -117,8 +126,36 @@ def _train(config: TrainConfig, device: torch.device, progress: Progress) -> Che
     )
     save(checkpoint, _verification_images(corpus.features, split.held_out, config))
     shutil.rmtree(state)
+    wait()
     _summarise(checkpoint, time.monotonic() - started, progress)
     return checkpoint
+
+
+def _follow(config: TrainConfig, device: torch.device, progress: Progress) -> Checkpoint:
+    """Fit along with the process that leads, on what it has read; the run is what it writes."""
+    state = config.out / "state"
+    wait()  # until all is read
+    if not state.is_dir():
+        raise CheckpointError(
+            f"{state} is not seen by each process: machines that train together share --out"
+        )
+    torch.manual_seed(config.seed)
+    backbone = _backbone(config, device)
+    selection = training_selection(config.data, config.choice)
+    corpus = read_corpus(selection, config, backbone, state, progress)
+    split = split_corpus(corpus, config, progress)
+    _fit(config, backbone, corpus.features.subset(split.fit), state, progress)
+    wait()  # until the run is written
+    return load(config.out)
+
+
+def _require_gradient(config: TrainConfig) -> None:
+    """Raise ConfigError where several processes would have nothing to share."""
+    if size() > 1 and DETECTORS[config.detector].leaves_one_out:
+        raise ConfigError(
+            f"{config.detector} is not trained by gradient, so that one process does: leave out "
+            "torchrun; --engine ray computes on several machines"
+        )
 
 
 def choose_device(name: str) -> torch.device:
@@ -171,8 +208,9 @@ def _fit(
         state=state / "fit.safetensors",
     )
     detector.fit(features, options, progress)
-    with whole(fitted) as file:
-        save_file({k: v.cpu().contiguous() for k, v in detector.state_dict().items()}, file)
+    if leads():
+        with whole(fitted) as file:
+            save_file({k: v.cpu().contiguous() for k, v in detector.state_dict().items()}, file)
     return detector.eval()
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.detectors.detector import cosine_distance, smooth
+from onegauge.training.detectors.layers import BatchNorm
 from onegauge.training.errors import ConfigError
 
 PINCHED_DEPTHS = (3, 4, 6)  # pinched blocks of a mirrored ResNet50's stages, coarsest first
@@ -36,9 +37,9 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.conv1 = _resample(cin, cout, stride, kernel=3)
-        self.bn1 = nn.BatchNorm2d(cout)
+        self.bn1 = BatchNorm(cout)
         self.conv2 = _resample(cout, cout, 1, kernel=3)
-        self.bn2 = nn.BatchNorm2d(cout)
+        self.bn2 = BatchNorm(cout)
         self.shortcut = _shortcut(cin, cout, stride)
         self.activation = activation
 
@@ -66,11 +67,11 @@ class PinchedBlock(nn.Module):
         super().__init__()
         width = cout // pinch
         self.conv1 = _resample(cin, width, 1, kernel=1)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = BatchNorm(width)
         self.conv2 = _resample(width, width, stride, kernel=3)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn2 = BatchNorm(width)
         self.conv3 = _resample(width, cout, 1, kernel=1)
-        self.bn3 = nn.BatchNorm2d(cout)
+        self.bn3 = BatchNorm(cout)
         self.shortcut = _shortcut(cin, cout, stride)
         self.activation = activation
 
@@ -155,7 +156,7 @@ def _downsample(channels: int, last: int, *, times: int) -> nn.Sequential:
         width = last if step == times - 1 else 2 * channels
         layers += [
             nn.Conv2d(channels, width, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(width),
+            BatchNorm(width),
             nn.ReLU(inplace=True),
         ]
         channels = width
@@ -165,7 +166,7 @@ def _downsample(channels: int, last: int, *, times: int) -> nn.Sequential:
 def _shortcut(cin: int, cout: int, stride: int) -> nn.Module:
     if stride == 1 and cin == cout:
         return nn.Identity()
-    return nn.Sequential(_resample(cin, cout, stride, kernel=1), nn.BatchNorm2d(cout))
+    return nn.Sequential(_resample(cin, cout, stride, kernel=1), BatchNorm(cout))
 
 
 def _resample(cin: int, cout: int, stride: int, *, kernel: int) -> nn.Module:

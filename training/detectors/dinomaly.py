@@ -25,7 +25,9 @@ from onegauge.training.detectors.detector import (
     smooth,
 )
 from onegauge.training.detectors.engine import Descent, minimise
+from onegauge.training.detectors.layers import Dropout
 from onegauge.training.detectors.stable_adamw import StableAdamW
+from onegauge.training.distributed import of_all
 from onegauge.training.progress import Progress
 
 PAPER_BACKBONES = tuple(f"vit_{size}_patch14_reg4_dinov2" for size in ("small", "base", "large"))
@@ -132,7 +134,7 @@ def mined_distance(target: Tensor, restored: Tensor, easy: float) -> Tensor:
     """
     with torch.no_grad():
         distance = cosine_distance(target, restored)  # (B, 1, H, W)
-        kept = torch.where(distance < distance.quantile(easy), EASY_GRADIENT, 1.0)
+        kept = torch.where(distance < of_all(distance).quantile(easy), EASY_GRADIENT, 1.0)
     mined = torch.lerp(restored.detach(), restored, kept)  # the same value, less gradient
     return 1 - F.cosine_similarity(target.flatten(1), mined.flatten(1))
 
@@ -187,12 +189,12 @@ class LinearAttention(nn.Module):
 def _perceptron(read: int, width: int, dropout: float = 0.0) -> nn.Sequential:
     """Two layers, four times as wide between them, with dropout before, between and after."""
     return nn.Sequential(
-        nn.Dropout(dropout),
+        Dropout(dropout),
         nn.Linear(read, 4 * width),
         nn.GELU(),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         nn.Linear(4 * width, width),
-        nn.Dropout(dropout),
+        Dropout(dropout),
     )
 
 

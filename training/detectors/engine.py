@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.config import FitOptions
+from onegauge.training.distributed import averaged, leads, mean, share
 from onegauge.training.errors import CheckpointError, TrainingError
 from onegauge.training.progress import Progress
 from onegauge.training.resume import whole
@@ -49,40 +50,48 @@ def minimise(
     so that a resumed run gives what the uninterrupted one gives. The state is kept after every
     epoch and on Ctrl-C, which raises KeyboardInterrupt once the step at hand is done. A loss that
     is not finite: TrainingError. On a GPU the loss is computed in bfloat16 where that is safe.
+    Of several processes each has its share of every step, and the first keeps the state.
     """
     per_epoch = max(1, len(features) // options.batch_size)
     total = options.epochs * per_epoch
     first = _load_state(options.state, module, descent.optimizer)
     rates = [group["lr"] for group in descent.optimizer.param_groups]
-    module.train()
+    losses = averaged(module.train())
     with interruptible() as interrupted, progress.step("fitting", total) as step:
         step.advance(first)
         for done in range(first, total):
             torch.manual_seed(hash((options.seed, done)))
             for group, rate in zip(descent.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * descent.schedule(done / total)
-            rows = _rows(len(features), options, *divmod(done, per_epoch))
-            loss = _descend(module, descent, features.batch(rows), done / total)
-            step.advance(1, f"loss {loss:.4f}")
-            if interrupted.is_set() or (done + 1) % per_epoch == 0:
+            rows = share(_rows(len(features), options, *divmod(done, per_epoch)))
+            loss = _loss_of(losses, features.batch(rows), done / total)
+            _descend(module, descent, loss)
+            value, stop = mean(loss.item(), interrupted.is_set())
+            _require_finite(value)
+            step.advance(1, f"loss {value:.4f}")
+            if leads() and (stop or (done + 1) % per_epoch == 0):
                 _save_state(options.state, module, descent.optimizer, done + 1)
-            if interrupted.is_set():
+            if stop:
                 raise KeyboardInterrupt
     module.eval()
 
 
-def _descend(module: nn.Module, descent: Descent, seen: Seen, done: float) -> float:
+def _loss_of(losses: Callable[[Seen, float], Tensor], seen: Seen, done: float) -> Tensor:
     with torch.autocast(seen.image.device.type, torch.bfloat16, enabled=seen.image.is_cuda):
-        loss = module.loss(seen, done)
+        return losses(seen, done)
+
+
+def _descend(module: nn.Module, descent: Descent, loss: Tensor) -> None:
     descent.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if descent.clip is not None:
         nn.utils.clip_grad_norm_(module.parameters(), descent.clip)
     descent.optimizer.step()
-    value = loss.item()
-    if not math.isfinite(value):
-        raise TrainingError(f"the loss became {value}: lower the learning rate or check the images")
-    return value
+
+
+def _require_finite(loss: float) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(f"the loss became {loss}: lower the learning rate or check the images")
 
 
 def _rows(total: int, options: FitOptions, epoch: int, step: int) -> np.ndarray:

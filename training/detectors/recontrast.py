@@ -29,6 +29,7 @@ from onegauge.training.detectors.bottleneck import (
 )
 from onegauge.training.detectors.detector import Detector, FitOptions, cosine_distance, epochs_for
 from onegauge.training.detectors.engine import Descent, minimise
+from onegauge.training.distributed import of_all
 from onegauge.training.progress import Progress
 
 PAPER_BACKBONE = "wide_resnet50_2"
@@ -125,7 +126,8 @@ def _mined_distance(true: Tensor, restored: Tensor, hardness: float) -> Tensor:
     """
     with torch.no_grad():
         distance = cosine_distance(true, restored)  # (B, 1, H, W)
-        easy = distance < distance.mean() + hardness * distance.std()
+        everywhere = of_all(distance)
+        easy = distance < everywhere.mean() + hardness * everywhere.std()
     mined = torch.where(easy, restored.detach(), restored)  # the same value, less gradient
     return (1 - F.cosine_similarity(true.flatten(1), mined.flatten(1))).mean()
 

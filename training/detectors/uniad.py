@@ -17,6 +17,7 @@ from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.detectors.detector import Detector, FitOptions, smooth
 from onegauge.training.detectors.engine import Descent, minimise
+from onegauge.training.detectors.layers import Dropout, drawn
 from onegauge.training.progress import Progress
 
 PAPER_BACKBONES = ("efficientnet_b4", "tf_efficientnet_b4")
@@ -90,7 +91,7 @@ class UniAD(Detector):
         """Mean squared difference of the true features and those restored from jittered ones."""
         tokens, grid = _tokens(seen)
         spread = JITTER * tokens.norm(dim=2, keepdim=True) / tokens.shape[2]  # (B, T, 1)
-        jittered = tokens + spread * torch.randn_like(tokens)
+        jittered = tokens + spread * drawn(torch.randn_like, tokens)
         return F.mse_loss(self._restored(jittered, grid), tokens)
 
     def _restored(self, tokens: Tensor, grid: torch.Size) -> Tensor:
@@ -170,7 +171,7 @@ class Attend(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.query, self.key, self.value, self.out = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = Dropout(DROPOUT)
         self.norm = nn.LayerNorm(WIDTH)
 
     def forward(self, x: Tensor, source: Tensor, place: Place) -> Tensor:
@@ -192,9 +193,9 @@ class Transform(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(WIDTH, HIDDEN),
             nn.ReLU(),
-            nn.Dropout(DROPOUT),
+            Dropout(DROPOUT),
             nn.Linear(HIDDEN, WIDTH),
-            nn.Dropout(DROPOUT),
+            Dropout(DROPOUT),
         )
         self.norm = nn.LayerNorm(WIDTH)
 
