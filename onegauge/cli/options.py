@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 DetectorName = Literal["gallery", "patchcore", "revdist", "recontrast", "uniad", "dinomaly"]
 Alignment = Literal["cada", "cada-scalar", "cada-paper", "class-aware", "none"]
 Calibration = Literal["leave-one-out", "split"]
-Engine = Annotated[
-    Literal["here", "ray"], typer.Option(help="Who computes: this process, or workers of Ray")
-]
-Address = Annotated[
-    str | None, typer.Option(help="Of a Ray cluster, HOST:PORT or auto; else Ray starts here")
-]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by onegauge train")]
 Data = Annotated[Path, typer.Option(help="Folder of images, nested or flat")]
 Include = Annotated[
