@@ -8,7 +8,10 @@ not change and a shift only moves.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +31,7 @@ CELLS, SAME = 16, 1.0  # along a side of a print; grey levels by which their mea
 BAND = 0.5  # of the frequencies, around which their weight falls off
 COARSEST = 2  # waves along a side that still are lighting, not detail
 LOOKALIKES = 64  # images that each is compared with
+COMPARED = 64  # images at a time
 SHOTS = 10  # of one part at most that are told from a product whose parts are all alike
 ALIKE = 0.8  # least correlation of near-copies
 EQUAL = 0.97  # above it what differs is noise
@@ -98,15 +102,14 @@ def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.nda
     count = min(LOOKALIKES, len(prints) - 1)
     if count < 2:
         return np.arange(len(prints))
-    others = torch.cat([nearest(some, looks, count + 1) for some in looks.split(1024)])
-    details = _details(torch.from_numpy(prints))
+    near = torch.cat([nearest(some, looks, count + 1) for some in looks.split(1024)])
+    others = np.stack([those[those != row][:count] for row, those in enumerate(near.numpy())])
     pairs, crowd = [], 0
     with progress.step("near-copies", len(prints)) as step:
-        for row, those in enumerate(others):
-            those = those[those != row][:count]
-            alike = _correlations(details[row], details[those], prints.shape[-1])
-            pairs += [(row, int(other)) for other in those[_stand_out(alike)]]
-            crowd += int((alike >= ALIKE).sum()) >= SHOTS
+        compared = progress.workers.map(_compare, _comparisons(prints, others))
+        for row, found in enumerate(chain.from_iterable(compared)):
+            pairs += [(row, other) for other in others[row, found.alike].tolist()]
+            crowd += found.crowded
             step.advance()
     if crowd:
         progress.say(
@@ -120,6 +123,39 @@ def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.nda
     linked = connected_components(graph, directed=False)[1]
     crowded = np.bincount(linked)[linked] > SHOTS
     return numbered([(part, crowded[row] and row) for row, part in enumerate(linked.tolist())])
+
+
+class _Comparison(NamedTuple):
+    """Prints uint8 (n, s, s), and places there: of each that is compared (r,), and with what."""
+
+    prints: np.ndarray
+    rows: np.ndarray
+    others: np.ndarray  # (r, k)
+
+
+class _Alike(NamedTuple):
+    """Which of the others are alike, and whether more are than can be shots of one part."""
+
+    alike: np.ndarray
+    crowded: bool
+
+
+def _comparisons(prints: np.ndarray, others: np.ndarray) -> Iterator[_Comparison]:
+    """Each print (N, s, s) with its others (N, k), some at a time with all that these need."""
+    for start in range(0, len(prints), COMPARED):
+        rows = np.arange(start, min(start + COMPARED, len(prints)))
+        needed, places = np.unique(np.column_stack([rows, others[rows]]), return_inverse=True)
+        places = places.reshape(len(rows), -1)
+        yield _Comparison(prints[needed], places[:, 0], places[:, 1:])
+
+
+def _compare(comparison: _Comparison) -> list[_Alike]:
+    details, found = _details(torch.from_numpy(comparison.prints)), []
+    for row, others in zip(comparison.rows, comparison.others, strict=True):
+        alike = _correlations(details[row], details[others], comparison.prints.shape[-1])
+        crowded = int((alike >= ALIKE).sum()) >= SHOTS
+        found.append(_Alike(_stand_out(alike).numpy(), crowded))
+    return found
 
 
 def _waves(side: int) -> tuple[Tensor, Tensor]:
