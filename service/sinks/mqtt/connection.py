@@ -140,7 +140,7 @@ class Connection:
                 f"{url} has a certificate that is not trusted: {exc.verify_message}; ca_file names "
                 "a file with that of the CA which made it"
             ) from exc
-        except OSError as exc:
+        except (OSError, UnicodeError) as exc:  # a file may have changed since the start
             raise SinkUnavailable(f"{url} cannot be reached: {exc}") from exc
         self._until(lambda: self._heard.welcome)
 

@@ -16,7 +16,7 @@ from rig.mosquitto import READER, Mosquitto, mosquitto
 from rig.subscriber import subscriber
 from tests.service.sinks.made import event, events
 from tests.service.sinks.mqtt.choosy import Choosy
-from tests.service.sinks.mqtt.published import opened
+from tests.service.sinks.mqtt.published import opened, settings
 
 
 def encrypted(broker: Mosquitto) -> dict[str, object]:
@@ -46,6 +46,11 @@ def test_a_password_is_read_anew(broker, tmp_path):
     file = tmp_path / "password"
     file.write_text("of yesterday")
     why(broker, password_file=file)
+    wire = settings(broker, password_file=file).wire("broker", "hall-1")
+    file.write_bytes(b"\xff")
+    with pytest.raises(SinkUnavailable, match="cannot be reached"):
+        wire.open()
+    wire.close()
     file.write_text(broker.password_file.read_text())
     with opened(broker, password_file=file) as wire:
         wire.send([event(1)])
@@ -105,8 +110,7 @@ def test_a_broker_that_hangs_is_left_alone(broker, monkeypatch):
 def test_no_more_is_under_way_than_the_broker_takes():
     broker = Choosy(times=3)
     broker.start()
-    settings = MqttSettings(kind="mqtt", url=broker.url)
-    with closing(settings.wire("broker", "hall-1")) as wire:
+    with closing(MqttSettings(kind="mqtt", url=broker.url).wire("broker", "hall-1")) as wire:
         wire.open()
         wire.send(events(*range(8)))  # and the last of their line
     broker.join()
