@@ -96,6 +96,7 @@ bench-full: bench ## Measure loads, formats, Triton, the graph, training and pee
 	$(DEV)/python -m bench.triton
 	$(DEV)/python -m bench.graph
 	$(DEV)/python -m bench.coreset
+	$(DEV)/python -m bench.bulk
 	$(DEV)/python -m bench.plots
 	if [ -n "$(DATA)" ]; then $(MAKE) bench-resnet; fi
 

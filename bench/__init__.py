@@ -9,6 +9,7 @@ of the gateway
     saturation      latency against load, and three times as much as it can do
     formats         images a second by size and format, and what decoding costs
     triton          the gateway in front of Triton beside Triton alone
+    bulk            very many images by Ray, beside a gateway and the bare loop
     records         what is asked of a million inspections, on both databases
     soak            full load for long, with broken images among the good
 of models

@@ -1,0 +1,169 @@
+"""Very many images by Ray, beside a gateway and beside the bare loop, in one run.
+
+    python -m bench.bulk
+
+bare     a process for each core that reads, decodes and infers, and does nothing else
+ray      `onegauge inspect --engine ray`
+gateway  `onegauge inspect`, sent to a gateway of the same model
+
+They take turns, round by round, over the same files: hard links to rendered products. A rate is
+that of the whole command with its start. `steady` leaves the start out, which is that of one image.
+Of Ray's driver it tells the CPU for an image, which bounds how many machines it can feed, and the
+most memory. `taskset -c 0` before it measures all of them on one core. --listed tells by how much
+the memory of a driver grows that lists so many files.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import cycle, islice
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import typer
+
+from bench.support.figures import keep, spread
+from bench.support.servers import Running, Served, server
+from demo.products.tree import write_tree
+
+LOOK_EVERY_S = 0.05
+Figures = dict[str, float]
+LISTING = """
+import resource, sys, time
+from onegauge.bulk.output import Done
+from onegauge.bulk.source import paths_below
+
+before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+files = paths_below(sys.argv[1], Done()).num_rows
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(files, grown / 1024, time.monotonic() - begun)
+"""
+
+
+def main(images: int = 20_000, rounds: int = 3, listed: int = 100_000) -> None:
+    """Measure, print a table, keep the figures."""
+    with tempfile.TemporaryDirectory(dir=".") as folder, ExitStack() as stack:
+        rendered = list(_rendered(Path(folder) / "rendered"))
+        url = stack.enter_context(server("onegauge", Served())).url
+        parts = _linked(Path(folder) / "parts", rendered, images)
+        one = _linked(Path(folder) / "one", rendered, 1)
+        ways = {"bare": _bare, "ray": _ray, "gateway": lambda parts: _gateway(parts, url)}
+        starts = {name: way(one)["seconds"] for name, way in ways.items()}
+        measured: dict[str, list[Figures]] = {name: [] for name in ways}
+        for number in range(rounds):
+            for name in sorted(ways, reverse=bool(number % 2)):
+                measured[name].append(ways[name](parts))
+        rows = report(measured, starts, images)
+        if listed:
+            rows["listed"] = _listing(_linked(Path(folder) / "listed", rendered, listed))
+    keep(f"bulk on {len(os.sched_getaffinity(0))} cores", rows)
+
+
+def report(
+    measured: dict[str, list[Figures]], starts: dict[str, float], images: int
+) -> dict[str, Any]:
+    """Medians over the rounds, the ratio to the bare loop of the same round first."""
+    rows: dict[str, Any] = {}
+    sys.stdout.write("of the bare loop        images/s   steady  start s\n")
+    for name, rounds in measured.items():
+        pairs = zip(rounds, measured["bare"], strict=True)
+        ratios = [bare["seconds"] / found["seconds"] for found, bare in pairs]
+        seconds = median(found["seconds"] for found in rounds)
+        rates = {"rate": images / seconds, "steady": (images - 1) / (seconds - starts[name])}
+        rows[name] = {"of_bare": spread(ratios), **rates, "start_s": starts[name]}
+        rows[name] |= {k: median(r[k] for r in rounds) for k in rounds[0] if k != "seconds"}
+        shown = "{median:.3f} ({lowest:.3f} to {highest:.3f})".format(**rows[name]["of_bare"])
+        told = f"{rates['rate']:9.1f}{rates['steady']:9.1f}{starts[name]:9.1f}"
+        sys.stdout.write(f"{shown}  {told}  {name}\n")
+    rows["ray"]["driver_ms"] = 1000 * rows["ray"]["cpu_s"] / images
+    sys.stdout.write(
+        "Ray's driver: {driver_ms:.3f} ms an image, {mib:.0f} MiB\n".format(**rows["ray"])
+    )
+    return rows
+
+
+def _rendered(folder: Path) -> Iterator[Path]:
+    write_tree(folder, train=20, test_good=0, test_defective=0, seed=0, size=256)
+    return folder.rglob("*.jpg")
+
+
+def _linked(folder: Path, files: list[Path], count: int) -> Path:
+    """A folder of so many links, a thousand in each folder below."""
+    for number, file in enumerate(islice(cycle(files), count)):
+        below = folder / f"{number // 1000}"
+        below.mkdir(parents=True, exist_ok=True)
+        (below / f"{number}.jpg").hardlink_to(file)
+    return folder
+
+
+def _bare(parts: Path) -> Figures:
+    begun, cores = time.monotonic(), len(os.sched_getaffinity(0))
+    files = sorted(parts.rglob("*.jpg"))
+    with get_context("spawn").Pool(cores) as pool:
+        pool.map(_loop, [files[core::cores] for core in range(cores)], chunksize=1)
+    return {"seconds": time.monotonic() - begun}
+
+
+def _loop(files: list[Path]) -> None:
+    from onegauge.service.imaging.image import read_image
+    from onegauge.service.model.backends.onnx import compile_model
+
+    run = compile_model(Served().file, 1).alone
+    for file in files:
+        run(read_image(file.read_bytes(), (256, 256), max_pixels=10**8).pixels[None])
+
+
+def _ray(parts: Path) -> Figures:
+    with tempfile.TemporaryDirectory(dir=".") as output:
+        by = ("--engine", "ray", "--model", Served.repository, "--output", output)
+        return _command("inspect", parts, *by)
+
+
+def _gateway(parts: Path, url: str) -> Figures:
+    return _command("inspect", parts, "--url", url, "--jsonl", os.devnull)
+
+
+def _command(*arguments: object) -> Figures:
+    """Seconds of a command, its own CPU seconds, and its most memory in MiB."""
+    begun, found = time.monotonic(), {"cpu_s": 0.0, "mib": 0.0}
+    command = [sys.executable, "-m", "onegauge", *map(str, arguments)]
+    # by default Ray lets other processes go first, which the others here do not
+    environment = os.environ | {"RAY_worker_niceness": "0"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            found = _look(process.pid) or found
+            time.sleep(LOOK_EVERY_S)
+    if process.returncode == 1:
+        sys.exit(f"{command} failed")
+    return {"seconds": time.monotonic() - begun, **found}
+
+
+def _look(pid: int) -> Figures:
+    """What a process has taken so far; empty once it ends."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    told = dict(line.split(":", 1) for line in lines)
+    if "VmHWM" not in told:
+        return {}
+    return {"cpu_s": Running("", pid).cpu_s(), "mib": int(told["VmHWM"].split()[0]) / 1024}
+
+
+def _listing(parts: Path) -> Figures:
+    """What a driver's memory grows by when it lists files, in MiB, and the seconds it takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", LISTING, parts], capture_output=True, text=True, check=True
+    )
+    files, mib, seconds = map(float, done.stdout.split())
+    sys.stdout.write(f"{files:,.0f} files are listed in {seconds:.1f} s and {mib:.0f} MiB\n")
+    return {"files": files, "mib": mib, "seconds": seconds}
+
+
+if __name__ == "__main__":
+    typer.run(main)
