@@ -11,5 +11,6 @@ checkpoint    the run on disk; resume: the folder of one that is not finished
 evaluation    how good a run, a published model or a gateway is on labelled images
 report        the same as a page for people
 benchmark     a grid of detectors and alignments
-progress      of the long steps
+progress      of the long steps; workers: who computes them, ray_workers: on a cluster
+distributed   processes that train one detector together
 """

@@ -6,6 +6,7 @@ dinomaly                                         the methods
 coreset                                          few points that stand for many
 bottleneck                                       networks that revdist and recontrast train
 engine                                           the loop that trains; stable_adamw: an optimizer
+layers                                           what looks at the batch of several processes
 """
 
 from onegauge.training.detectors.detector import Detector, FitOptions, raw_maps
