@@ -14,7 +14,7 @@ from PIL import Image
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelQueuePolicy
 
 from onegauge.service.app import create_app
-from onegauge.service.model.backends import load_backend
+from onegauge.service.model.backends import load_backend, shared_memory
 from onegauge.service.model.repository import read_config, served_version
 from onegauge.service.settings import Settings
 from rig.address import free_address
@@ -74,8 +74,10 @@ def triton_client(request: pytest.FixtureRequest, triton: str) -> Iterator[TestC
     settings = Settings(
         backend="triton", triton_url=triton, model=MODEL, triton_shared_memory=request.param
     )
-    with TestClient(create_app(settings, load_backend(settings))) as client:
-        yield client
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_memory, "TIMEOUT_S", 60)  # a busy server is not given up
+        with TestClient(create_app(settings, load_backend(settings))) as client:
+            yield client
     assert regions(triton) == 0
 
 
