@@ -42,6 +42,7 @@ PROVENANCE = {
 def pytest_configure() -> None:
     """What holds for all tests."""
     os.environ["ONEGAUGE_API_KEYS"] = "off"
+    os.environ.update(RAY_worker_niceness="0")  # by default all other tests would go first
     # A shell has its jobs in the background ignore Ctrl-C, which processes started here would, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
