@@ -79,7 +79,7 @@ def _elsewhere(source: str) -> Iterator[str]:
 
 
 def _walked(system: Any, root: str) -> Iterator[str]:
-    for here, _, files in system.walk(root):
+    for here, _, files in system.walk(root, on_error="raise"):
         inside = PurePosixPath(here).relative_to(root)
         yield from (f"{here}/{name}" for name in images_among(Path(inside), files))
         system.invalidate_cache()  # which would have all of them in memory in the end
