@@ -64,6 +64,11 @@ class Arrivals:
         """Look no more."""
         self._changes.close()
 
+    def names(self) -> set[str]:
+        """All that are not done, once all files were looked at."""
+        self._list_all()
+        return set(self._pictures)
+
     def due(self) -> list[Picture]:
         """Pictures that have settled, or are to be tried again; looks for new ones first."""
         files, folders = self._changes.read()

@@ -21,7 +21,8 @@ from onegauge.client.calls import Away, ClientError, Named, Refused
 from onegauge.client.client import Client, key_of_environment
 from onegauge.client.outcome import outcomes_of, without_decision
 from onegauge.client.watch.arrivals import Arrivals, Pace, Picture
-from onegauge.client.watch.journal import Journal, Stamp, held, is_reject
+from onegauge.client.watch.feed import Feed
+from onegauge.client.watch.journal import Journal, Stamp, held, is_reject, stamp_of
 from onegauge.client.watch.rejects import Rejects
 from onegauge.pauses import Trouble, say
 from onegauge.schemas import Options
@@ -54,7 +55,9 @@ def watch(station: Station, url: str) -> None:
 class Watch:
     """One folder and one gateway."""
 
-    def __init__(self, station: Station, client: Client, pace: Pace = PACE) -> None:
+    def __init__(
+        self, station: Station, client: Client, pace: Pace = PACE, feed: Feed | None = None
+    ) -> None:
         if not station.folder.is_dir():
             raise ClientError(f"{station.folder}: no such folder")
         # whole paths, since rejects may lie below the folder and are not to be inspected again
@@ -65,11 +68,13 @@ class Watch:
         self._station = station
         self._client = client
         self._pace = pace
+        self._feed = feed
         self._journal = Journal(station.jsonl)
         self._rejects = rejects and Rejects(rejects, folder, self._journal, move=station.move)
         self._arrivals = Arrivals(folder, self._journal, rejects, pace)
         self._unwritten: deque[tuple[str, Stamp, dict[str, Any]]] = deque()
         self._unwritable, self._away = Trouble(pace.away), Trouble(pace.away)
+        self._undeletable = Trouble(pace.away)
         self._size = BATCH  # pictures per request, fewer after one that failed
         self._answers = 0
         self._stop = Event()
@@ -78,13 +83,19 @@ class Watch:
         """Inspect what comes until `stop`; raises ClientError for what waiting would not mend."""
         self._stop = stop
         try:
-            last = self._journal.last
-            if self._rejects and last and last.is_reject:  # was it put by before the end came?
+            last = self._journal.last  # was it put by, or deleted, before the end came?
+            if last and last.is_reject and self._rejects:
                 self._rejects.put_by(last.path, last.stamp)
-            while not stop.is_set():
+            if last and not last.is_reject:
+                self._give_back(last.path, last.stamp, {"decision": "normal"})
+            while not stop.is_set() and not (self._feed and self._feed.is_over()):
                 stop.wait(self._round())
         finally:
             self._arrivals.close()
+
+    def backlog(self) -> set[str]:
+        """Names of the pictures below the folder that are not done."""
+        return self._arrivals.names()
 
     def _round(self) -> float:
         """Inspect what is due; returns the seconds until it is worth looking again."""
@@ -93,16 +104,41 @@ class Watch:
         if not self._unwritable.waits():
             self._write()
         due = self._arrivals.due()
+        if not self._unwritten:
+            due = self._without_problem(due)
         if self._unwritten or self._away.waits():
             return self._pace.look_s
         new = [picture for picture in due if picture.answers is None]
-        fresh = nsmallest(self._size, new, _turn)
+        fresh = self._of_one_request(nsmallest(self._size, new, _turn))
         failed = nsmallest(1, (p for p in due if p.answers is not None), _turn)
         self._ask(fresh)
         is_free = len(fresh) == len(new) and not (self._unwritten or self._away.waits())
         if failed and is_free:  # alone, and after all others: it may take a minute to fail
             self._ask(failed, was_ready=self._is_ready())
         return 0 if fresh or failed else self._pace.look_s
+
+    def _without_problem(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """Put those on record that nobody shall be asked about; returns the others."""
+        if not self._feed:
+            return list(pictures)
+        others = []
+        for picture in pictures:
+            problem = self._feed.problem_of(picture.name)
+            if problem:
+                self._unwritten.append((picture.name, picture.stamp, problem))
+            else:
+                others.append(picture)
+        self._write()
+        return others
+
+    def _of_one_request(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """Those that are asked about in the same way as the first."""
+        options = [self._options_of(picture) for picture in pictures]
+        return [p for p, asked in zip(pictures, options, strict=True) if asked == options[0]]
+
+    def _options_of(self, picture: Picture) -> Options:
+        more = self._feed.asked_of(picture.name) if self._feed else {}
+        return self._station.options.model_copy(update=more)
 
     def _ask(self, pictures: Sequence[Picture], *, was_ready: bool = False) -> None:
         """Have pictures inspected in one request; those that cannot be read now are left out."""
@@ -112,7 +148,7 @@ class Watch:
             return
         try:
             named = [Named(picture.name, data) for picture, data in sent]
-            answer = self._client.inspect(named, self._station.options)
+            answer = self._client.inspect(named, self._options_of(sent[0][0]))
             outcomes = outcomes_of([Path(picture.name) for picture, _ in sent], answer)
         except ClientError as exc:
             if not self._stop.is_set():  # which may be why
@@ -194,10 +230,27 @@ class Watch:
                 return
             self._unwritable.ends(f"{self._station.jsonl} is written again")
             self._unwritten.popleft()
-            if self._rejects and is_reject(record):
+            is_needed = not self._give_back(name, stamp, record)
+            if self._rejects and is_reject(record) and is_needed:
                 self._rejects.put_by(name, stamp)
             if "retry" not in record:
                 self._arrivals.drop(name, stamp)
+
+    def _give_back(self, name: str, stamp: Stamp, record: dict[str, Any]) -> bool:
+        """Tell the feed what became of its picture; whether nobody needs its file any more.
+
+        Then it is deleted, unless it has changed.
+        """
+        if not (self._feed and self._feed.done(name, record)):
+            return False
+        file = self._station.folder / name
+        try:
+            if stamp_of(file) == stamp:
+                file.unlink()
+            self._undeletable.ends("files are deleted again")
+        except OSError as exc:
+            self._undeletable.begins(f"{file} and more stay: {exc.strerror}")
+        return True
 
 
 def _turn(picture: Picture) -> tuple[int, int]:
