@@ -10,6 +10,7 @@ authority         makes keys and certificates
 node_red          a Node-RED, by packages of npm
 plc               a controller that others write to by Modbus
 ray_cluster       a Ray cluster of several nodes on this machine
+cameras           cameras of this machine: a stream, by GStreamer's rtsp_server, and a GigE camera
 prometheus        a Prometheus with the project's rules, by the system's package
 installed         other tools of PyPI, each in a folder of its own
 once              what several processes need and one of them makes
