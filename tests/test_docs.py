@@ -11,9 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from prometheus_client import generate_latest
 from pydantic.fields import FieldInfo
 
 from demo.products import __main__ as products
+from onegauge.camera.metrics import Metrics as CameraMetrics
+from onegauge.camera.quality import DETAILS
 from onegauge.records.tables import inspections
 from onegauge.schemas import Answer, Decision, Options, Search
 from onegauge.service.observe.metrics import Metrics
@@ -168,10 +171,23 @@ def test_alerts_that_pages_name_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_metrics_that_pages_name_exist(page):
-    metrics = set(re.findall(r"^# TYPE (\w+)", Metrics().exposition().decode(), re.MULTILINE))
+    told = Metrics().exposition().decode() + generate_latest(CameraMetrics().registry).decode()
+    metrics = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE))
     parameters = {"onegauge_version"}  # of a model
     if page.name != "CHANGELOG.md":  # which tells of what there was
         assert set(re.findall(r"`(onegauge_\w+)`", page.read_text())) <= metrics | parameters
+
+
+def test_metrics_of_cameras_are_documented():
+    told = generate_latest(CameraMetrics().registry).decode()
+    metrics = set(re.findall(r"^# TYPE (\w+)(?<!_created) ", told, re.MULTILINE))
+    text = sections(ROOT / "docs" / "cameras.md")["Metrics"]
+    assert set(re.findall(r"`(onegauge_\w+)`", text)) == metrics
+
+
+def test_problems_of_frames_are_documented():
+    text = sections(ROOT / "docs" / "cameras.md")["Which frames are inspected"]
+    assert set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE)) == DETAILS.keys()
 
 
 def test_panels_that_troubleshooting_names_exist():

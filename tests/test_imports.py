@@ -13,6 +13,7 @@ FLOORS = (
     {"cores", "files", "pauses", "schemas"},
     {"cluster"},
     {"client", "service.errors", "service.settings"},
+    {"camera"},
     {"records", "service.imaging", "service.threads"},
     {"service.model", "library"},
     {"service.observe"},
@@ -49,6 +50,7 @@ MAY_USE = {
     "bulk": GROUND
     | READING
     | {"bulk", "client", "cluster", "service.inspection", "service.model", "service.settings"},
+    "camera": GROUND | {"client"},
     "client": GROUND,
     "library": {"library"},
     "records": GROUND,
@@ -59,7 +61,8 @@ MAY_USE = {
     "teach": GROUND | READING | {"export", "library", "teach", "training", "service.model"},
 }
 WITHOUT_TORCH = tuple(
-    f"onegauge.{package}" for package in ("bulk", "cli", "client", "library", "records", "service")
+    f"onegauge.{package}"
+    for package in ("bulk", "camera", "cli", "client", "library", "records", "service")
 )
 
 

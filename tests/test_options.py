@@ -1,12 +1,13 @@
 """What commands, configurations, settings and documents state more than once is the same."""
 
 import re
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from onegauge.camera.quality import Bounds
 from onegauge.cli import options
 from onegauge.export.export_run import Flavour
 from onegauge.export.precision import Precision
@@ -21,7 +22,7 @@ from tests.cli.command import commands
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = commands()
-OF_CLIENTS_AND_TESTS = {"ONEGAUGE_API_KEY", "ONEGAUGE_TEST_CACHE"}
+OF_CLIENTS_AND_TESTS = {"ONEGAUGE_API_KEY", "ONEGAUGE_CAMERA", "ONEGAUGE_TEST_CACHE"}
 
 
 def defaults(command: str) -> dict[str, object]:
@@ -63,6 +64,10 @@ def test_options_of_serve_are_settings():
     for option in (p for p in COMMANDS["serve"].params if p.name != "help"):
         assert option.name in Settings.model_fields
         assert re.match(rf"ONEGAUGE_{option.name.upper()}\b", option.help)
+
+
+def test_bounds_of_frames_are_those_of_the_gate():
+    assert defaults("watch").items() >= asdict(Bounds()).items()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -22,7 +22,7 @@ from onegauge.cli import gateway, inspection, models, records, teaching, trainin
 from onegauge.cli.inspection import AnomaliesFound
 
 TEACHING = ("add", "recalibrate", "references", "remove", "suspects")
-EXTRAS = {"serve": "cpu", "inspect": "ray", "records": "records"}
+EXTRAS = {"serve": "cpu", "inspect": "ray", "watch": "camera", "records": "records"}
 EXTRAS |= dict.fromkeys(TEACHING, "teach")
 ON_WINDOWS = ("inspect", "watch", "key")  # the commands that run there
 
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _our_errors() -> tuple[type[Exception], ...]:
     """What the packages raise for the user to read; imported only when something was raised."""
     from onegauge.bulk.errors import BulkError
+    from onegauge.camera.errors import CameraError
     from onegauge.client import ClientError
     from onegauge.cluster import ClusterError
     from onegauge.export.errors import ExportError
@@ -68,8 +69,9 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from onegauge.teach.errors import TeachingError
     from onegauge.training.errors import TrainingError
 
-    ours = BulkError, ClientError, ClusterError, ExportError, KeyFileError, LibraryError
-    return *ours, OSError, Problem, RecordsError, SinkError, TeachingError, TrainingError
+    ours = BulkError, CameraError, ClientError, ClusterError, ExportError, KeyFileError
+    theirs = LibraryError, Problem, RecordsError, SinkError, TeachingError, TrainingError
+    return *ours, *theirs, OSError
 
 
 @app.callback()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from onegauge.bulk.work import Work
     from onegauge.client import Options
 
+CAMERA = "Camera"  # the group of its options in --help
+
 app = typer.Typer()
 
 
@@ -124,9 +126,66 @@ def watch(
     move: Annotated[
         bool, typer.Option("--move", help="Rejects out of the folder, not linked")
     ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ONEGAUGE_CAMERA",
+            help="Camera whose frames go into the folder: rtsp://…, /dev/video0, genicam:…, a file",
+            rich_help_panel=CAMERA,
+        ),
+    ] = None,
+    every: Annotated[
+        float | None, typer.Option(help="Seconds between frames", min=0.0, rich_help_panel=CAMERA)
+    ] = None,
+    trigger: Annotated[
+        str | None,
+        typer.Option(
+            help="-: lines of standard input; Line0: the camera's", rich_help_panel=CAMERA
+        ),
+    ] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(help="How many frames make a part's decision", min=1, rich_help_panel=CAMERA),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Normal frames, too", rich_help_panel=CAMERA)
+    ] = False,
+    max_waiting: Annotated[
+        int, typer.Option(help="Frames without a decision", min=1, rich_help_panel=CAMERA)
+    ] = 1000,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="PNG instead of JPEG", rich_help_panel=CAMERA)
+    ] = False,
+    metrics: Annotated[
+        str | None, typer.Option(help="HOST:PORT for Prometheus", rich_help_panel=CAMERA)
+    ] = None,
+    min_sharpness: Annotated[
+        float, typer.Option(help="0 to 1", min=0.0, max=1.0, rich_help_panel=CAMERA)
+    ] = 0.1,
+    usual_sharpness: Annotated[
+        float, typer.Option(help="Share of the usual", min=0.0, max=1.0, rich_help_panel=CAMERA)
+    ] = 0.65,
+    min_highlights: Annotated[
+        float, typer.Option(help="0 to 255", min=0.0, max=255.0, rich_help_panel=CAMERA)
+    ] = 64.0,
+    usual_highlights: Annotated[
+        float, typer.Option(help="Share of the usual", min=0.0, max=1.0, rich_help_panel=CAMERA)
+    ] = 0.38,
+    max_clipped: Annotated[
+        float, typer.Option(help="0 to 1", min=0.0, max=1.0, rich_help_panel=CAMERA)
+    ] = 0.99,
 ) -> None:
     """Inspect files as they come into a folder, until Ctrl-C or SIGTERM."""
     from onegauge.client.watch.watch import Station
     from onegauge.client.watch.watch import watch as run_watch
 
-    run_watch(Station(folder, jsonl, asked(line, threshold), rejects, move), url)
+    station = Station(folder, jsonl, asked(line, threshold), rejects, move)
+    if source is None:
+        run_watch(station, url)
+        return
+    from onegauge.camera.quality import Bounds
+    from onegauge.camera.watching import Camera, watch_camera
+
+    bounds = Bounds(min_sharpness, usual_sharpness, min_highlights, usual_highlights, max_clipped)
+    camera = Camera(source, every, trigger, views, keep, max_waiting, metrics, lossless, bounds)
+    watch_camera(station, url, camera)

@@ -58,9 +58,22 @@ def test_a_threshold_that_no_gateway_takes_is_refused_at_once(command, tmp_path,
     assert capsys.readouterr().err.startswith("onegauge: threshold nan: ")
 
 
+def test_a_camera_needs_its_extra(tmp_path, monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith("onegauge.camera")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    command = ("watch", str(tmp_path), "--jsonl", str(tmp_path / "found"), "--source", "rtsp://a/b")
+    assert status(*command) == 1
+    assert (
+        capsys.readouterr().err
+        == "onegauge: cv2 is not installed: pip install 'onegauge[camera]'\n"
+    )
+
+
 AS_ON_WINDOWS = """
 import asyncio, logging, os, signal, sys, zoneinfo
-import httpx, numpy, pydantic, rich.console, rich.progress, rich.table, typer
+import cv2, httpx, numpy, prometheus_client, pydantic
+import rich.console, rich.progress, rich.table, typer
 
 BLOCKED = {"fcntl", "grp", "posix", "pwd", "resource", "termios", "uvloop"}
 
@@ -78,7 +91,7 @@ for name in ("SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "pthread_sigmask"):
     delattr(signal, name)
 sys.platform = "win32"
 
-import onegauge.client.watch.watch
+import onegauge.camera.genicam, onegauge.camera.watching, onegauge.client.watch.watch
 from onegauge import AsyncClient, Client
 from onegauge.cli import main
 main(sys.argv[1:])
