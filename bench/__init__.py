@@ -12,6 +12,9 @@ of the gateway
     bulk            very many images by Ray, beside a gateway and the bare loop
     records         what is asked of a million inspections, on both databases
     soak            full load for long, with broken images among the good
+of cameras
+    frames          what the gate of a camera refuses, of normal and of spoilt pictures
+    frame_files     what the file of a frame costs, and what JPEG does to scores
 of models
     runtimes        ONNX Runtime and OpenVINO on a published model
     batching        whether it pays to join requests into batches
