@@ -48,8 +48,9 @@ def test_a_cluster_is_joined_and_left_as_it_was(ray_address, monkeypatch):
         assert ray.get_runtime_context().gcs_address == ray_address
 
 
-@pytest.mark.parametrize("address", [free_address(), "nobody:6379", "127.0.0.1:65536", "somewhere"])
+@pytest.mark.parametrize("address", ["{}", "nobody:6379", "127.0.0.1:65536", "somewhere"])
 def test_where_no_cluster_answers_it_says_so_at_once(address):
+    address = address.format(free_address())
     with pytest.raises(ClusterError, match=f"no Ray cluster answers at {address}: give HOST:PORT"):
         running_ray(address).__enter__()
     assert not ray.is_initialized()
