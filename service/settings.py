@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from limits import parse
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from onegauge.cores import cores
@@ -18,6 +25,17 @@ def default_repository() -> Path:
     """`model_repository` of the current directory, else the one beside the installed package."""
     here = Path("model_repository")
     return here if here.is_dir() else Path(__file__).parents[2] / "model_repository"
+
+
+def _rate(limit: str) -> str:
+    try:
+        parse(limit)
+    except ValueError as exc:
+        raise ValueError(f"{limit!r} is not like 20/second or 1000/hour") from exc
+    return limit
+
+
+RateLimit = Annotated[str, AfterValidator(_rate)]  # as `limits` reads it
 
 
 class Settings(BaseSettings):
@@ -37,7 +55,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
 
     api_keys: Literal["off"] | Path | None = None
-    rate_limit: str | None = None
+    rate_limit: RateLimit | None = None
     metrics_need_key: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -162,16 +180,6 @@ class Settings(BaseSettings):
                 "everybody who can reach the gateway may use it"
             )
         return self
-
-    @field_validator("rate_limit")
-    @classmethod
-    def _limit(cls, limit: str | None) -> str | None:
-        if limit is not None:
-            try:
-                parse(limit)
-            except ValueError as exc:
-                raise ValueError(f"{limit!r} is not like 20/second or 1000/hour") from exc
-        return limit
 
     @field_validator("cors_origins", mode="before")
     @classmethod

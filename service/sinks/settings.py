@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import Annotated
 
-from limits import parse
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from onegauge.service.settings import RateLimit
 from onegauge.service.sinks.choice import Choice, Send
 from onegauge.service.sinks.wire import Wire
 
@@ -44,7 +44,7 @@ class DeliverySettings(SinkSettings):
     """Of a sink that brings each event somewhere, and keeps it until it could."""
 
     send: Send = "all"
-    rate_limit: str | None = None
+    rate_limit: RateLimit | None = None
     spool_bytes: Annotated[int, Field(ge=MEBI)] = 256 * MEBI
 
     @property
@@ -56,13 +56,3 @@ class DeliverySettings(SinkSettings):
     def rate(self) -> str | None:
         """How many of them it takes, None for all."""
         return self.rate_limit
-
-    @field_validator("rate_limit")
-    @classmethod
-    def _limit(cls, limit: str | None) -> str | None:
-        if limit is not None:
-            try:
-                parse(limit)
-            except ValueError as exc:
-                raise ValueError("it is not like 10/second or 1000/hour") from exc
-        return limit

@@ -37,7 +37,7 @@ def test_a_file_may_have_no_sinks(file):
         ('[mes]\nkind = "webhook"\nurl = "mes"\n', r"\[mes\] url = 'mes': it is not like https"),
         (MES + 'sent = "all"\n', r"\[mes\] sent: there is no such setting"),
         (MES + 'send = "bad"\n', r"\[mes\] send = 'bad': Input should be 'all', 'anom"),
-        (MES + 'rate_limit = "often"\n', r"rate_limit = 'often': it is not like 10/second"),
+        (MES + 'rate_limit = "often"\n', r"rate_limit = 'often': 'often' is not like 20/second"),
         (MES + "spool_bytes = 10\n", r"spool_bytes = 10: Input should be greater than"),
         (MES + "lines = []\n", r"\[mes\] lines = \[\]: "),
         (MES + "lines = [1]\n", r"\[mes\] lines.0 = 1: Input should be a valid string"),
