@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -17,7 +19,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from onegauge.training.workers import Here, Workers
+if TYPE_CHECKING:
+    from onegauge.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,15 @@ class Progress:
     """Bars on stderr; on anything that is not a terminal only the finished steps are printed."""
 
     def __init__(self, workers: Workers | None = None, *, quiet: bool = False) -> None:
-        self.workers = workers or Here()  # of the steps
+        self._workers = workers
         self.console = Console(stderr=True, quiet=quiet)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Who computes the steps: this process, unless others were named."""
+        from onegauge.training.workers import Here  # teaching has progress, too, and no torch
+
+        return self._workers or Here()
 
     def say(self, message: str) -> None:
         """Print one line above the bars."""
