@@ -1,5 +1,6 @@
 """Very many images → Parquet, by Ray: the command `onegauge inspect --engine ray`."""
 
+import sys
 from collections import Counter
 
 import pyarrow as pa
@@ -25,25 +26,25 @@ def run(source: str, place: str, work: Work, address: str | None = None) -> int:
     """
     output = Output(place, work.asked)
     before, paths = output.counts.copy(), paths_below(source, output.done)
-    try:
-        if paths.num_rows:
-            with running_ray(address):
+    if not paths.num_rows:
+        _show(before - before, before, place)
+    else:
+        with running_ray(address):
+            try:
                 _inspect(paths, output, work)
-    finally:
-        _show(output.counts - before, output.counts, place)
+            finally:  # before Ray ends, which takes its time, and may end this process with it
+                output.flush()
+                _show(output.counts - before, output.counts, place)
     if output.counts["error"]:
         return ERROR
     return ANOMALOUS if output.counts["anomalous"] else NORMAL
 
 
 def _inspect(paths: pa.Table, output: Output, work: Work) -> None:
-    try:
-        with progress(paths.num_rows) as advance:
-            for rows in inspected(paths, work):
-                output.add(rows)
-                advance(rows.num_rows)
-    finally:  # before Ray ends, which takes its time
-        output.flush()
+    with progress(paths.num_rows) as advance:
+        for rows in inspected(paths, work):
+            output.add(rows)
+            advance(rows.num_rows)
 
 
 def _show(found: Counter[str], there: Counter[str], place: str) -> None:
@@ -53,3 +54,4 @@ def _show(found: Counter[str], there: Counter[str], place: str) -> None:
         name = "of an unknown product" if word == "unknown" else word
         counts.add_row(Text(name, COLOURS.get(word, "")), f"{found[word]:,}", f"{there[word]:,}")
     Console().print(counts, Text(f"rows in {place}"), soft_wrap=True)
+    sys.stdout.flush()
