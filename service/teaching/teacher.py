@@ -118,6 +118,7 @@ class Teacher:
         async with self._step(proposal, "shadowed", by, after=WAITING):
             if self._settings.backend == "triton":  # which has to load it
                 await self._publish(proposal.base, proposal.version)
+                await self._versions.reload()
             await self._versions.shadow_on(proposal.version)
 
     async def serve(self, number: int, by: str | None) -> None:

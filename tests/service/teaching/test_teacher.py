@@ -2,6 +2,8 @@
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +13,13 @@ from PIL import Image
 
 from demo.products import render_defective, render_normal
 from demo.products.tree import generator
+from onegauge.export.publish import add_version, publish
+from onegauge.library.library import FILE, load
 from onegauge.service.errors import TeachingRefused
-from onegauge.service.model.repository import served_version, stored_versions
+from onegauge.service.model.repository import read_config, served_version, stored_versions
 from onegauge.service.settings import default_repository
+from rig.address import free_address
+from rig.tritonserver import tritonserver
 from tests.service.served import in_process
 
 SEED = 7
@@ -31,16 +37,41 @@ def picture(product: str, index: int, *, defective: bool = False, negative: bool
     return file.getvalue()
 
 
-@pytest.fixture
-def line(tmp_path: Path):
-    """A gateway with a copy of the bundled model, and its teacher."""
-    repository = tmp_path / "repository"
-    shutil.copytree(default_repository() / "onegauge", repository / "onegauge")
-    records = f"sqlite:///{tmp_path}/records.db"
-    with in_process(repository, records=records, keep="all", shadow_share=1.0) as client:
+@contextmanager
+def taught(repository: Path, folder: Path, **options: object) -> Iterator[SimpleNamespace]:
+    """A gateway of a repository, which remembers in a folder, and its teacher."""
+    options |= {"records": f"sqlite:///{folder}/records.db", "keep": "all", "shadow_share": 1.0}
+    with in_process(repository, **options) as client:
         gateway = client.app.state.gateway
         client.portal.call(gateway.records.flush)
         yield SimpleNamespace(client=client, gateway=gateway, teacher=gateway.teacher)
+
+
+@pytest.fixture
+def line(tmp_path: Path):
+    """One with a copy of the bundled model."""
+    repository = tmp_path / "repository"
+    shutil.copytree(default_repository() / "onegauge", repository / "onegauge")
+    with taught(repository, tmp_path) as line:
+        yield line
+
+
+@pytest.fixture
+def line_before_triton(tmp_path: Path):
+    """The same, whose model is run by a real Triton."""
+    repository, address = tmp_path / "repository", free_address()
+    stored = served_version(default_repository() / "onegauge")
+    config = read_config(stored.folder, "config.pbtxt")
+    config.backend = "python"  # this Triton has no other
+    library = load(stored.folder / FILE)
+    add_version(repository, config, stored.model_file(), stored.verification(), library=library)
+    publish(repository, "onegauge", 1)
+    explicit = ("--model-control-mode=explicit", "--load-model=onegauge")  # as compose has it
+    with (
+        tritonserver(repository, tmp_path / "log", address, *explicit),
+        taught(repository, tmp_path, backend="triton", triton_url=address) as line,
+    ):
+        yield line
 
 
 def inspect(line, data: bytes) -> dict:
@@ -133,6 +164,30 @@ def test_false_alarms_of_a_new_product_end_and_nothing_else_changes(line):
         ("served", "carla"),
         ("rolled_back", "dora"),
     ]
+
+
+@pytest.mark.triton
+def test_a_model_that_triton_runs_is_taught_tried_served_and_taken_back(line_before_triton):
+    line = line_before_triton
+    new = [picture("cap", n, negative=True) for n in range(8)]
+    before = [inspect(line, data) for data in new]
+    assert anomalous(before) == 8
+    judge(line, before, "false_alarm")
+    number = take(line, line.teacher.propose, "anna")
+    proposal = made(line, number)
+    assert (proposal.state, proposal.version) == ("candidate", "2"), proposal.error
+
+    take(line, line.teacher.shadow, number, "bert")
+    assert anomalous([inspect(line, new[0])]) == 1
+    give_up = time.monotonic() + WITHIN_S
+    while line.teacher.agreement("2") != (0, 1):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+    take(line, line.teacher.serve, number, "carla")
+    assert anomalous([inspect(line, data) for data in new]) == 0
+    take(line, line.teacher.roll_back, number, "dora")
+    assert anomalous([inspect(line, data) for data in new]) == 8
 
 
 def test_nothing_is_taught_from_nothing(line):
