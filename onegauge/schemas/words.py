@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 
 LINE_MAX_LENGTH, PART_MAX_LENGTH, VIEW_MAX_LENGTH = 64, 128, 64
 _PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"  # text that any database takes
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 Verdict: TypeAlias = Literal["normal", "anomalous"]
 Opinion: TypeAlias = Literal["confirmed", "false_alarm", "missed", "unclear"]
@@ -49,7 +50,7 @@ PartName: TypeAlias = Annotated[
     str | None,
     Field(
         max_length=PART_MAX_LENGTH,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        pattern=_ONE_LINE,
         description="Serial number or order of the part; several images may be of one",
     ),
     BeforeValidator(_as_scanned),
@@ -59,7 +60,7 @@ ViewName: TypeAlias = Annotated[
     str | None,
     Field(
         max_length=VIEW_MAX_LENGTH,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        pattern=_ONE_LINE,
         description="Name or number of the camera; its picture replaces an earlier one",
     ),
     BeforeValidator(_as_scanned),
