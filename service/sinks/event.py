@@ -18,7 +18,7 @@ _TOLD = (
 MAX_REGIONS = 50  # the highest peaks: a map full of noise is no reason for megabytes
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Event:
     """What was decided on an image, or on a part; `id` is that of the inspection, or of the part.
 
@@ -29,47 +29,42 @@ class Event:
     type: str
     source: str  # of the gateway, as /onegauge/NAME
     time: datetime  # of the decision
-    line: str | None
-    decision: str  # normal, anomalous, or incomplete
-    unknown_product: bool
     data: dict[str, Any]
 
     @classmethod
     def of(cls, taken: Taken, source: str) -> "Event":
         """The event of an inspection."""
         record = taken.record
-        model = {"name": record.model, "version": record.version}
+        told = {name: getattr(record, name) for name in _TOLD}
         regions = [
             {"box": region.box, "area": region.area, "peak": region.peak, "mean": region.mean}
             for region in taken.regions[:MAX_REGIONS]
         ]
-        values = {name: getattr(record, name) for name in _TOLD} | {"views": taken.views}
-        return cls(
-            id=record.id,
-            type=INSPECTION,
-            source=source,
-            time=record.time,
-            line=record.line,
-            decision=record.decision,
-            unknown_product=record.unknown_product,
-            data={"inspection": record.id, "model": model, **values, "regions": regions},
-        )
+        data = {
+            "inspection": record.id,
+            "model": {"name": record.model, "version": record.version},
+            **told,
+            "views": taken.views,
+            "regions": regions,
+        }
+        return cls(record.id, INSPECTION, source, record.time, data)
 
     @classmethod
     def of_part(cls, part: DecidedPart, source: str) -> "Event":
         """The event of a part of several views."""
-        said = part.decision
-        told = {"line": part.line, **said.model_dump()}
-        return cls(
-            id=part.id,
-            type=PART,
-            source=source,
-            time=part.time,
-            line=part.line,
-            decision=str(said.decision),
-            unknown_product=part.unknown_product,
-            data={**told, "unknown_product": part.unknown_product, "score": part.score},
-        )
+        data = {
+            "line": part.line,
+            **part.decision.model_dump(),
+            "unknown_product": part.unknown_product,
+            "score": part.score,
+        }
+        return cls(part.id, PART, source, part.time, data)
+
+    @property
+    def line(self) -> str | None:
+        """The line, if one was named."""
+        line: str | None = self.data["line"]
+        return line
 
     def to_json(self) -> bytes:
         """The CloudEvent in structured mode."""
@@ -100,7 +95,8 @@ class Event:
     @classmethod
     def from_told(cls, told: dict[str, Any]) -> "Event":
         """What `told` gave; raises ValueError, KeyError or TypeError for anything else."""
-        return cls(**told | {"time": datetime.fromisoformat(told["time"])})
+        values = {name: told[name] for name in _NAMES}
+        return cls(**values | {"time": datetime.fromisoformat(told["time"])})
 
 
 _NAMES = tuple(Event.__dataclass_fields__)

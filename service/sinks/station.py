@@ -42,10 +42,11 @@ class Result:
     @classmethod
     def of(cls, event: Event) -> "Result":
         """An unknown product comes before the decision, which should not be trusted."""
-        code = Code.UNKNOWN if event.unknown_product else Code[event.decision.upper()]
-        numbers = (event.data.get(name) for name in ("score", "p_value"))
+        told = event.data
+        code = Code.UNKNOWN if told["unknown_product"] else Code[told["decision"].upper()]
+        numbers = (told.get(name) for name in ("score", "p_value"))
         score, p_value = (nan if number is None else float(number) for number in numbers)
-        return cls(code, score, p_value, event.data["part"] or "", event.id, event.time)
+        return cls(code, score, p_value, told["part"] or "", event.id, event.time)
 
     def values(self, prefix: str = "") -> dict[str, Value]:
         """All of it, each by its name after a prefix."""

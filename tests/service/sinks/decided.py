@@ -21,17 +21,9 @@ def decided(
     type: str = INSPECTION,
 ) -> Event:
     """An inspection of an image, which may be one of the views of a part."""
-    data = {"part": part, "score": score, "views": views}
-    return Event(
-        id=f"{next(_numbers):032x}",
-        type=type,
-        source="/onegauge/test",
-        time=time,
-        line=line,
-        decision=decision,
-        unknown_product=unknown,
-        data=data if type == PART else {**data, "p_value": 0.25},
-    )
+    data = {"line": line, "part": part, "decision": decision, "unknown_product": unknown}
+    data |= {"score": score, "views": views} | ({} if type == PART else {"p_value": 0.25})
+    return Event(f"{next(_numbers):032x}", type, "/onegauge/test", time, data)
 
 
 def verdict(decision: str, part: str, **known: object) -> Event:

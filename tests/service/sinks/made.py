@@ -12,19 +12,14 @@ from onegauge.service.sinks.sink import Waiting
 BEGAN = datetime(2026, 11, 30, 6, tzinfo=UTC)
 
 
-def event(number: int, **values: Any) -> Event:
+def event(
+    number: int, *, type: str = INSPECTION, time: datetime | None = None, **told: Any
+) -> Event:
     """The event of a normal part, a second after the one before it."""
-    told = {
-        "id": f"{number:032x}",
-        "type": INSPECTION,
-        "source": "/onegauge/test",
-        "time": BEGAN + timedelta(seconds=number),
-        "line": "press",
-        "decision": "normal",
-        "unknown_product": False,
-        "data": {"part": str(number), "score": 0.5},
-    }
-    return Event(**told | values)
+    time = time or BEGAN + timedelta(seconds=number)
+    data = {"line": "press", "decision": "normal", "unknown_product": False}
+    data |= {"part": str(number), "score": 0.5, **told}
+    return Event(f"{number:032x}", type, "/onegauge/test", time, data)
 
 
 def events(*numbers: int) -> list[Event]:
@@ -34,7 +29,8 @@ def events(*numbers: int) -> list[Event]:
 def waiting(number: int, **values: Any) -> Waiting:
     """Something decided, of which there is an event."""
     made = event(number, **values)
-    return Waiting(made.line, made.decision, made.unknown_product, made.time, lambda: made)
+    told = made.data["decision"], made.data["unknown_product"]
+    return Waiting(made.line, *told, made.time, lambda: made)
 
 
 class FakeWire:

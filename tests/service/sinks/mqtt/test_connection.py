@@ -118,7 +118,7 @@ def test_no_more_is_under_way_than_the_broker_takes():
 
 
 def test_what_is_too_large_for_the_broker_is_refused_for_ever(tmp_path):
-    large = event(1, data={"regions": ["x" * 3000]})
+    large = event(1, regions=["x" * 3000])
     with mosquitto(tmp_path, "max_packet_size 2000") as broker, opened(broker) as wire:
         with pytest.raises(RefusedEvent, match="takes packets of 2000 bytes at most"):
             wire.send([event(0), large])
