@@ -4,11 +4,10 @@ import json
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
-from time import monotonic, sleep
+from time import monotonic
 
 import httpx
 import numpy as np
@@ -27,10 +26,10 @@ from rig.pictures import encode, picture
 from rig.publishing import add_and_publish
 from rig.tritonserver import tritonserver
 from tests.conftest import CELL, HEIGHT, MAX_BATCH_SIZE, PROVENANCE, WIDTH
+from tests.line import CLIENTS, Clients, wait_until
 
 MODEL = "onegauge"
 PROBLEM = "application/problem+json"
-CLIENTS = 4
 RECOVERED_WITHIN_S = 5.0
 EXPLICIT = ("--model-control-mode=explicit", f"--load-model={MODEL}")
 ADMIN_KEY = "sesame"
@@ -47,34 +46,21 @@ def part(*, defective: bool) -> bytes:
 PARTS = {"normal": part(defective=False), "anomalous": part(defective=True)}
 
 
-class Load:
+class Load(Clients):
     """Clients that send one part after the other, and note what they were told."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        super().__init__(url)
         self.told: list[str] = []  # version that answered rightly, or status of the refusal
-        self._stop = Event()
-
-    def __enter__(self) -> "Load":
-        self._threads = [Thread(target=self._run, args=(i,)) for i in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def until(self, wanted: str) -> None:
         """Wait until the last answers are all as wanted."""
         wait_until(lambda: self.told[-3 * CLIENTS :] == [wanted] * 3 * CLIENTS)
 
-    def _run(self, client: int) -> None:
-        expected = list(PARTS)[client % 2]
-        with httpx.Client(base_url=self.url, timeout=30) as gateway:
-            while not self._stop.is_set():
-                self.told.append(send(gateway, expected))
+    def ask(self, gateway: httpx.Client, number: int) -> bool:
+        """Send some parts, all normal or all anomalous."""
+        self.told.append(send(gateway, list(PARTS)[number % 2]))
+        return True
 
 
 def send(gateway: httpx.Client, expected: str, images: int = 5) -> str:
@@ -87,15 +73,6 @@ def send(gateway: httpx.Client, expected: str, images: int = 5) -> str:
     answer = response.json()
     assert [result["decision"] for result in answer["results"]] == [expected] * images
     return answer["model"]["version"]
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> float:
-    """Seconds until something holds."""
-    start = monotonic()
-    while not condition():
-        assert monotonic() - start < seconds, "it did not happen in time"
-        sleep(0.02)
-    return monotonic() - start
 
 
 def is_ready(url: str) -> bool:

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 
 import httpx
 import pytest
@@ -132,13 +131,10 @@ def test_gateway_that_is_killed_loses_no_more_than_the_last_second(
         recording(gauge_repository, url, tmp_path) as gateway,
         Line(gateway.url, defective) as line,
     ):
-        wait_until(lambda: len(line.safe_at(monotonic())) > 20)
-        killed = monotonic()
-        gateway.popen.kill()
+        safe = line.killed(gateway)
     database = sqlite3.connect(tmp_path / "records.db")
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
-    safe = line.safe_at(killed)
     with recording(gauge_repository, url, tmp_path) as gateway:
         there = found(gateway.url)
         assert len(there) == len(set(there))

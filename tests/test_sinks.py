@@ -144,11 +144,9 @@ def test_gateway_that_is_killed_loses_no_more_than_the_last_second(
             telling(gauge_repository, address, tmp_path) as gateway,
             Line(gateway.url, defective) as line,
         ):
-            wait_until(lambda: len(line.safe_at(monotonic())) > 20)
-            killed = monotonic()
-            gateway.popen.kill()
+            safe = line.killed(gateway)
     with mes.running(), telling(gauge_repository, mes.address, tmp_path):
-        wait_until(lambda: line.safe_at(killed) <= set(mes.ids))
+        wait_until(lambda: safe <= set(mes.ids))
 
 
 def test_decisions_do_not_wait_for_a_receiver_that_hangs(gauge_repository, tmp_path, defective):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -29,7 +30,7 @@ from rig.mosquitto import PASSWORD, USER, Mosquitto
 from rig.small_disk import fill
 from tests.camera.pictures import blurred, sharp, video
 from tests.client.fake_gateway import FakeGateway, listening
-from tests.client.watch.watched import Said, client_of, lines, wait_until
+from tests.client.watch.watched import Said, client_of, lines, until_stopped, wait_until
 
 
 @pytest.fixture
@@ -76,15 +77,11 @@ def ran(station: Station, gateway: FakeGateway, camera: Camera) -> None:
 @contextmanager
 def running(station: Station, gateway: FakeGateway, camera: Camera) -> Iterator[Thread]:
     """While the block lasts."""
-    stop = Event()
-    with client_of(gateway) as client:
-        thread = Thread(target=run, args=(station, client, camera, stop))
-        thread.start()
-        try:
-            yield thread
-        finally:
-            stop.set()
-            thread.join()
+    with (
+        client_of(gateway) as client,
+        until_stopped(partial(run, station, client, camera)) as thread,
+    ):
+        yield thread
 
 
 def command(station: Station, *options: str) -> list[str]:

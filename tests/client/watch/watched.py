@@ -41,17 +41,23 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def watching(station: Station, client: Client, pace: Pace = QUICK) -> Iterator[Thread]:
-    """Watches without patience while the block lasts."""
+def until_stopped(run: Callable[[Event], None]) -> Iterator[Thread]:
+    """Has something run in a thread while the block lasts."""
     stop = Event()
-    thread = Thread(target=Watch(station, client, pace).run, args=(stop,))
+    thread = Thread(target=run, args=(stop,))
     thread.start()
     try:
         yield thread
     finally:
         stop.set()
         thread.join()
-        client.close()
+
+
+@contextmanager
+def watching(station: Station, client: Client, pace: Pace = QUICK) -> Iterator[Thread]:
+    """Watches without patience while the block lasts."""
+    with client, until_stopped(Watch(station, client, pace).run) as thread:
+        yield thread
 
 
 def client_of(gateway: FakeGateway) -> Client:
