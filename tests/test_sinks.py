@@ -14,7 +14,7 @@ from time import monotonic
 import httpx
 import pytest
 
-from onegauge.service.sinks.webhook.signature import signed
+from onegauge.service.sinks.webhook.secrets import signed
 from rig.address import free_address
 from rig.gateway_process import Process, gateway_process
 from rig.receiver import receiver

@@ -1,25 +1,29 @@
 """Settings of a sink of the kind `webhook`."""
 
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from httpx import URL, InvalidURL
 from pydantic import Field, field_validator
 
 from onegauge.service.sinks.errors import InvalidSinks
 from onegauge.service.sinks.settings import DeliverySettings
-from onegauge.service.sinks.webhook.signature import read_secret
+from onegauge.service.sinks.webhook.secrets import read_authorization, read_secret
 from onegauge.service.sinks.wire import Wire
+
+T = TypeVar("T")
 
 
 class WebhookSettings(DeliverySettings):
-    """Where events are posted to, and how they are signed."""
+    """Where events are posted to, and how the receiver knows by whom."""
 
     kind: Literal["webhook"]
     url: str
     secret_file: Path | None = None
+    authorization_file: Path | None = None
     ca_file: Path | None = None
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     batch: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -29,6 +33,8 @@ class WebhookSettings(DeliverySettings):
     def _address(cls, url: str) -> str:
         with suppress(InvalidURL):
             parts = URL(url)
+            if parts.userinfo:
+                raise ValueError("it has a user: set authorization_file instead")
             if parts.scheme in ("http", "https") and parts.host:
                 return url
         raise ValueError("it is not like https://mes.example/onegauge")
@@ -37,13 +43,24 @@ class WebhookSettings(DeliverySettings):
         """Posts events; raises InvalidSinks for files that cannot be used."""
         from onegauge.service.sinks.webhook.wire import Address, Webhook
 
-        secret = read_secret(self.secret_file, name) if self.secret_file else None
-        return Webhook(Address(self.url, secret, self._context(name), self.timeout_s), self.batch)
+        secret = self._read(name, "secret_file", read_secret)
+        self._read(name, "authorization_file", read_authorization)
+        context = self._read(name, "ca_file", lambda file: ssl.create_default_context(cafile=file))
+        address = Address(
+            self.url,
+            context or ssl.create_default_context(),
+            self.timeout_s,
+            secret,
+            self.authorization_file,
+        )
+        return Webhook(address, self.batch)
 
-    def _context(self, name: str) -> ssl.SSLContext:
+    def _read(self, name: str, key: str, read: Callable[[Path], T]) -> T | None:
+        """What a file has, if one is given; raises InvalidSinks."""
+        file: Path | None = getattr(self, key)
         try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except OSError as exc:  # SSLError is one
-            why = exc.strerror or str(exc)
-            told = f"sink {name}: ca_file = {str(self.ca_file)!r} cannot be used: {why}"
+            return None if file is None else read(file)
+        except (OSError, ValueError) as exc:
+            why = getattr(exc, "strerror", None) or str(exc)
+            told = f"sink {name}: {key} = {str(file)!r} cannot be used: {why}"
             raise InvalidSinks(told) from exc

@@ -4,6 +4,7 @@ import hmac
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,14 +25,9 @@ def listening() -> Iterator[Receiver]:
         yield server
 
 
-def opened(
-    url: str,
-    batch: int = 100,
-    secret: bytes | None = SECRET,
-    context: ssl.SSLContext | bool = True,
-    timeout_s: float = 10.0,
-) -> Webhook:
-    wire = Webhook(Address(url, secret, context, timeout_s), batch, clock=lambda: NOW)
+def opened(url: str, batch: int = 100, **known: Any) -> Webhook:
+    known = {"secret": SECRET, "context": ssl.create_default_context(), **known}
+    wire = Webhook(Address(url, **known), batch, clock=lambda: NOW)
     wire.open()
     return wire
 
@@ -89,6 +85,29 @@ def test_without_a_secret_nothing_is_signed(listening):
     assert "webhook-signature" not in listening.calls[0].headers
 
 
+def test_a_token_is_read_again_where_it_was_refused(listening, tmp_path):
+    (tmp_path / "token").write_text("Bearer old")
+    wire = opened(listening.url, authorization=tmp_path / "token")
+    wire.send(events(1))
+    listening.answer.status = 401
+    with pytest.raises(SinkUnavailable):
+        wire.send(events(2))
+    wire.close()
+    (tmp_path / "token").write_text("Bearer new\n")
+    wire.open()
+    listening.answer.status = 204
+    wire.send(events(2))
+    wire.close()
+    told = [call.headers["Authorization"] for call in listening.calls]
+    assert told == ["Bearer old", "Bearer old", "Bearer new"]
+
+
+def test_a_token_that_is_gone_is_told(listening, tmp_path):
+    with pytest.raises(SinkUnavailable, match="authorization_file .*token cannot be used: "):
+        opened(listening.url, authorization=tmp_path / "token")
+    assert listening.calls == []
+
+
 def test_a_look_asks_nobody(listening, wire):
     wire.send(())
     assert listening.calls == []
@@ -125,31 +144,16 @@ def test_a_receiver_says_for_how_long_it_is_busy(listening, wire, told, rest_s):
 def test_a_receiver_that_hangs_is_given_up(listening):
     wire = opened(listening.url, timeout_s=0.2)
     listening.goes_on.clear()
-    with pytest.raises(SinkUnavailable, match="ReadTimeout"):
+    with pytest.raises(SinkUnavailable, match="TimeoutError: "):
         wire.send(events(1))
     wire.close()
 
 
 def test_a_receiver_that_is_not_there_is_unavailable():
     wire = opened(f"http://{free_address()}")
-    with pytest.raises(SinkUnavailable, match="ConnectError: "):
+    with pytest.raises(SinkUnavailable, match="ConnectionRefusedError: "):
         wire.send(events(1))
     wire.close()
-
-
-def test_a_long_answer_is_not_read_to_its_end(listening, wire):
-    listening.answer.status, listening.answer.body = 200, bytes(2**22)
-    wire.send(events(1))
-    wire.send(events(2))
-    first, second = listening.calls
-    assert first.peer != second.peer
-
-
-def test_a_connection_is_used_again(listening, wire):
-    wire.send(events(1))
-    wire.send(events(2))
-    first, second = listening.calls
-    assert first.peer == second.peer
 
 
 def test_a_proxy_of_the_environment_is_not_used(listening, monkeypatch):
@@ -161,7 +165,7 @@ def test_a_proxy_of_the_environment_is_not_used(listening, monkeypatch):
 
 
 def test_a_wire_may_be_closed_at_any_time(listening):
-    wire = Webhook(Address(listening.url, None, True, 1.0), 1)
+    wire = Webhook(Address(listening.url, ssl.create_default_context()), 1)
     wire.close()
     wire.open()
     wire.close()
