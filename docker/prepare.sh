@@ -25,6 +25,8 @@ if [ ! -e secrets/postgres_password ]; then
     printf %s "$password" >secrets/postgres_password
     printf 'postgresql+psycopg://onegauge:%s@postgres/onegauge' "$password" >secrets/records
 fi
+# Who is told of decisions: nobody yet; docs/integration.md
+[ -e secrets/sinks ] || : >secrets/sinks
 
 # Containers read the secrets as users of their own; the folder keeps everybody else out
 chmod 644 secrets/*

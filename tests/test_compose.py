@@ -13,6 +13,7 @@ import yaml
 
 from onegauge.service.http.keys import KeyFile
 from onegauge.service.settings import Settings
+from onegauge.service.sinks.table import read_sinks
 from rig.tritonserver import install
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +111,23 @@ def test_records_go_to_the_database_that_is_started_beside_the_gateway(checkout)
     assert (url.hostname, url.username, url.path) == ("postgres", of["POSTGRES_USER"], "/onegauge")
     assert url.password == (checkout / "secrets" / "postgres_password").read_text()
     assert of["POSTGRES_PASSWORD_FILE"] == "/run/secrets/postgres_password"
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_sinks_have_a_file_and_a_spool_and_a_name_that_outlive_a_container(checkout, profile):
+    prepare(checkout)
+    file = checkout / ".env"
+    file.write_text(f"{file.read_text()}ONEGAUGE_SOURCE=hall-2\n")
+    gateway = services(checkout, profile)[f"gateway-{profile}"]
+    environment = gateway["environment"]
+    assert environment["ONEGAUGE_SOURCE"] == "hall-2"
+    assert environment["ONEGAUGE_SINKS"] == "/run/secrets/sinks"
+    assert "sinks" in str(gateway["secrets"])
+    assert read_sinks(checkout / "secrets" / "sinks") == {}
+    spools = [Path(environment[f"ONEGAUGE_{of}_SPOOL"]) for of in ("SINKS", "RECORDS")]
+    assert {place.parent for place in spools} == {Path("/records")}
+    assert len(set(spools)) == 2
+    assert "/records" in str(gateway["volumes"])
 
 
 def test_triton_computes_in_full_precision_what_is_calibrated_so(checkout):

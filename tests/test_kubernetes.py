@@ -87,6 +87,19 @@ def test_gateway_is_asked_what_it_answers_and_set_what_it_knows(overlay):
     assert all(str(Path(file).parent) in mounted for file in files)
 
 
+@pytest.mark.parametrize("overlay", ["cpu", "gpu"])
+def test_each_gateway_has_a_spool_of_its_own_and_the_file_of_the_sinks_if_there_is_one(overlay):
+    container, pod = gateway(overlay), deployments(overlay)["gateway"]["spec"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    spools = {e["value"] for e in container["env"] if e["name"].endswith("_SPOOL")}
+    assert spools == {"/spool/records", "/spool/sinks"}
+    assert not mounts["/spool"].get("readOnly")
+    assert volumes[mounts["/spool"]["name"]]["emptyDir"] == {}
+    told = volumes[mounts["/run/secrets/sinks"]["name"]]["secret"]
+    assert told == {"secretName": "sinks", "optional": True}
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_pods_may_do_no_more_than_they_need(place):
     templates = ray_pods() if place == "bulk" else deployments(place)
