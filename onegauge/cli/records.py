@@ -1,7 +1,5 @@
 """Commands of who looks after the records of a gateway."""
 
-import asyncio
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -205,6 +203,8 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="Print the effect as JSON")] = False,
 ) -> None:
     """Tell what another version decides on the pictures that were kept."""
+    import asyncio
+    import json
     from dataclasses import asdict
 
     from onegauge.records.history import History
