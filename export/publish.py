@@ -159,17 +159,24 @@ def publish(repository: Path, name: str, version: int, beside: Sequence[int] = (
 
 
 def rollback(repository: Path, name: str) -> int:
-    """Have the version before the served one served and return its number."""
+    """Have the version before the served one served and return its number.
+
+    That is the one that was taught, of a version that came of it: between them may be others that
+    were withdrawn, and never served.
+    """
     folder = repository / name
     try:
-        served = int(served_version(folder).contract.version)
-        earlier = [version for version in stored_versions(folder) if version < served]
+        served = served_version(folder).contract
+        earlier = [v for v in stored_versions(folder) if v < int(served.version)]
     except (OSError, ContractError) as exc:
         raise RepositoryError(f"cannot roll back {name} in {repository}: {exc}") from exc
     if not earlier:
-        raise RepositoryError(f"version {served} of {name} in {repository} is the first there is")
-    publish(repository, name, earlier[-1])
-    return earlier[-1]
+        first = f"version {served.version} of {name} in {repository}"
+        raise RepositoryError(f"{first} is the first there is")
+    taught = served.parameters.get("parent_version")
+    before = next((v for v in earlier if str(v) == taught), earlier[-1])
+    publish(repository, name, before)
+    return before
 
 
 def _outputs(map_size: tuple[int, int]) -> list[ModelOutput]:

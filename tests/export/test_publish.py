@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,18 @@ def test_an_earlier_version_is_served_again_with_its_own_promises(tmp_path):
     assert rollback(tmp_path, "gauge") == 1
     with pytest.raises(RepositoryError, match="version 1 of gauge .* is the first there is"):
         rollback(tmp_path, "gauge")
+
+
+def test_a_version_that_was_taught_goes_back_to_what_it_came_of(tmp_path):
+    add_and_publish(tmp_path, model_config(spec()), graph(tmp_path))
+    taught = model_config(spec())
+    taught.parameters["parent_version"].string_value = "1"
+    assert add_version(tmp_path, taught, graph(tmp_path)) == 2  # and was withdrawn
+    assert add_and_publish(tmp_path, taught, graph(tmp_path)) == 3
+    assert rollback(tmp_path, "gauge") == 1
+    publish(tmp_path, "gauge", 3)
+    shutil.rmtree(tmp_path / "gauge" / "1")
+    assert rollback(tmp_path, "gauge") == 2  # what else
 
 
 def test_a_shadow_is_loaded_beside_the_served_version(tmp_path):
