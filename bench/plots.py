@@ -1,6 +1,6 @@
 """Draw how the newest figures of this machine scale: docs/images/scaling.png.
 
-    python -m bench.plots [--figures bench/results/DATE.json]
+    python -m bench.plots [--machine bench/results/MACHINE]
 
 With pixels, PatchCore's bank, products, and cores. More cores than were measured follow a model: an
 image takes some time of a core, of which some is that of the event loop, and one process has one.
@@ -8,7 +8,7 @@ image takes some time of a core, of which some is that of the event loop, and on
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,16 @@ from bench.support.servers import ROOT
 TARGET = ROOT / "docs" / "images" / "scaling.png"
 OURS, OTHER = "#0072b2", "#8c8c8c"
 CORES = (1, 2, 4, 8, 16, 32)
+MEASURED = {cores: f"throughput of onegauge on {cores} cores" for cores in (1, 2)}
+DRAWN = ("formats", "graph of onegauge", *MEASURED.values())
 
 
-def main(target: Path = TARGET, figures: Path | None = None) -> None:
-    """Draw all four, of another machine from its file of `figures`."""
-    draw(json.loads(figures.read_text()) if figures else newest(), target)
+def main(target: Path = TARGET, machine: Path | None = None) -> None:
+    """Draw all four, of another `machine` from the folder of its results."""
+    figures = {benchmark: kept.figures for benchmark, kept in newest(machine).items()}
+    if missing := [benchmark for benchmark in DRAWN if benchmark not in figures]:
+        sys.exit(f"No figures of this machine: {', '.join(missing)}. make bench-full takes them.")
+    draw(figures, target)
 
 
 def draw(figures: dict[str, Any], target: Path) -> None:
@@ -70,9 +75,7 @@ def by_products(axes: Axes, products: dict[str, float]) -> None:
 
 def by_cores(axes: Axes, figures: dict[str, Any]) -> None:
     """Images a second as measured, and as the model has it."""
-    measured = {
-        cores: figures[f"throughput of onegauge on {cores} cores"]["onegauge"] for cores in (1, 2)
-    }
+    measured = {cores: figures[benchmark]["onegauge"] for cores, benchmark in MEASURED.items()}
     bound = 1 / measured[2]["event_loop_s"]
     model = [min(cores * measured[1]["rate"], bound) for cores in CORES]
     axes.plot(CORES, model, "--", color=OTHER, label="model of one process")
