@@ -45,7 +45,7 @@ def main(seconds: float = 5, rounds: int = 3) -> None:
             file.write_bytes(body)
             rates, ratios = [], []
             for _ in range(rounds):
-                most = limit(Served().file, image, seconds)
+                most = limit(Served().file, image, seconds)["rate"]
                 found = load(
                     f"{running.url}/inspect", file, content_type, seconds, connections=CONNECTIONS
                 )

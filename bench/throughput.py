@@ -48,7 +48,7 @@ def main(
         running = {n: stack.enter_context(server(n, model)) for n in servers or PEERS}
         measured: dict[str, list[dict[str, Any]]] = {n: [] for n in ("limit", *running)}
         for _ in range(rounds):
-            measured["limit"].append({"rate": limit(model.file, image, seconds)})
+            measured["limit"].append(limit(model.file, image, seconds))
             for n, one in running.items():
                 before = one.event_loop_s()
                 found = load(
