@@ -69,7 +69,8 @@ def print_of(picture: Picture) -> np.ndarray:
     for pixels, tile in zip(picture.pixels, picture.tiles, strict=True):
         rows = _scaled(tile.top, tile.height, picture.height, side)
         columns = _scaled(tile.left, tile.width, picture.width, side)
-        grey = torch.from_numpy(pixels.mean(2, dtype=np.float32))[None]  # (1, H, W)
+        red, green, blue = np.moveaxis(pixels, 2, 0)  # whose sum is much quicker than their mean
+        grey = torch.from_numpy((red.astype(np.float32) + green + blue) / 3)[None]  # (1, H, W)
         size = rows.stop - rows.start, columns.stop - columns.start
         whole[rows, columns] = F.adaptive_avg_pool2d(grey, size)[0].round().byte().numpy()
     return whole

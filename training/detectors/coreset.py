@@ -68,14 +68,20 @@ def farthest_points_of_each(points: Tensor, wanted: int) -> Tensor:
     M is `wanted`, or P where there are fewer. Starts at the point farthest from the mean, so that
     no random choice enters.
     """
-    norms = points.square().sum(2)  # (B, P)
-    latest = (points - points.mean(1, keepdim=True)).square().sum(2).argmax(1)  # (B,)
-    chosen, nearest = [latest], torch.full_like(norms, torch.inf)
-    every = torch.arange(len(points), device=points.device)
-    for _ in range(min(wanted, points.shape[1]) - 1):
-        that = points[every, latest].unsqueeze(2)  # (B, A, 1)
-        apart = norms - 2 * (points @ that).squeeze(2) + norms[every, latest].unsqueeze(1)
-        nearest = torch.minimum(nearest, apart)
-        latest = nearest.argmax(1)
+    return torch.stack([_farthest_points_alone(each, wanted) for each in points])
+
+
+def _farthest_points_alone(points: Tensor, wanted: int) -> Tensor:
+    """The same in one set (P, A), which fits the processor's cache where many do not: (M,)."""
+    norms = points.square().sum(1, keepdim=True)
+    ones = torch.ones_like(norms)
+    # |x - y|² as one product: (|x|², x, 1) · (1, -2 y, |y|²)
+    asking = torch.cat([norms, points, ones], 1)
+    answering = torch.cat([ones, -2 * points, norms], 1)
+    latest = (points - points.mean(0)).square().sum(1).argmax()
+    chosen, nearest = [latest], torch.full_like(norms[:, 0], torch.inf)
+    for _ in range(min(wanted, len(points)) - 1):
+        nearest = torch.minimum(nearest, asking @ answering[latest])
+        latest = nearest.argmax()
         chosen.append(latest)
-    return torch.stack(chosen, dim=1)
+    return torch.stack(chosen)
