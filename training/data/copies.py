@@ -32,9 +32,11 @@ BAND = 0.5  # of the frequencies, around which their weight falls off
 COARSEST = 2  # waves along a side that still are lighting, not detail
 LOOKALIKES = 64  # images that each is compared with
 COMPARED = 64  # images at a time
+TRANSFORMED = 8  # spectra at a time, as more would not fit the processor's cache
 SHOTS = 10  # of one part at most that are told from a product whose parts are all alike
 ALIKE = 0.8  # least correlation of near-copies
 EQUAL = 0.97  # above it what differs is noise
+ABOVE, LEFT = np.array([0, -1, 1, 0, 0]), np.array([0, 0, 0, -1, 1])  # of a pixel and those beside
 APART = 0.3  # how far below, in atanh of the correlation, all other images are
 
 
@@ -196,23 +198,27 @@ def _correlations(detail: Tensor, others: Tensor, side: int) -> Tensor:
 
     Between pixels it is that of a parabola through the logarithms at and beside the highest pixel.
     """
-    y, x = _waves(side)
-    common = torch.zeros(len(others), side, side // 2 + 1, dtype=others.dtype)
-    common[:, y[:, None], x] = detail.conj() * others
-    common[:, :, 1:] /= 2  # of both halves
-    shifted = torch.fft.irfft2(common, s=(side, side), norm="forward")  # (n, s, s)
-    peak = shifted.flatten(1).argmax(1)
-    rows, top, left = torch.arange(len(others)), peak // side, peak % side
-    at = shifted[rows, top, left]
+    some = others.split(TRANSFORMED)
+    at, *beside = torch.cat([_peaks(detail.conj() * other, side) for other in some]).unbind(1)
     log = at.clamp_min(1e-6).log()
-    for step in ((1, 0), (0, 1)):
-        before, after = (
-            shifted[rows, (top + way * step[0]) % side, (left + way * step[1]) % side] / at
-            for way in (-1, 1)
-        )
-        before, after = (value.clamp(0.1, 1).log() for value in (before, after))  # below the peak
+    for pair in (beside[:2], beside[2:]):
+        before, after = ((value / at).clamp(0.1, 1).log() for value in pair)  # below the peak
         log = log - (after - before).square() / (8 * (after + before).clamp_max(-1e-3))
     return log.exp().clamp_max(1)
+
+
+def _peaks(spectra: Tensor, side: int) -> Tensor:
+    """What has such spectra (n, Y, X) where it is highest, above, below, left and right: (n, 5)."""
+    _, x = _waves(side)
+    up = len(x)  # of the frequencies along y, from 0 on; the others are below
+    common = torch.zeros(len(spectra), side, side // 2 + 1, dtype=spectra.dtype)
+    common[:, :up, :up] = spectra[:, up - 1 :]
+    common[:, 1 - up :, :up] = spectra[:, : up - 1]
+    common[:, :, 1:] /= 2  # of both halves
+    shifted = torch.fft.irfft2(common, s=(side, side), norm="forward").numpy()  # (n, s, s)
+    peak = shifted.reshape(len(shifted), -1).argmax(1)[:, None]  # torch's takes ten times as long
+    top, left = (peak // side + ABOVE) % side, (peak % side + LEFT) % side
+    return torch.from_numpy(shifted[np.arange(len(shifted))[:, None], top, left])
 
 
 def _stand_out(alike: Tensor) -> Tensor:
