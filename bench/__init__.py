@@ -25,6 +25,7 @@ of models
     anomalib        the same detectors in anomalib and here
 of the method
     promise         false alarms in random divisions of a run's own normal images
+    products        whether a form holds on lines of some of the products
     robustness      false alarms where training images are not as they should be
     recalibration   what mends a gauge in other light
     succession      products taught one after another beside all at once
