@@ -217,9 +217,9 @@ def replay(
         raise typer.BadParameter("name --pictures: where they are kept")
     before = str(beside or served_version(repository / name).contract.version)
     with _opened(records) as database:
-        found = chosen(History(database), name, newest)
-        settings = settings_for(repository, name)
-        effect = asyncio.run(run(settings, found, place, before, str(version)))
+        history, settings = History(database), settings_for(repository, name)
+        found = chosen(history, name, newest)
+        effect = asyncio.run(run(settings, found, history, place, (before, str(version))))
     for line in [json.dumps(asdict(effect))] if as_json else effect.told():
         typer.echo(line)
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, case, func, select, update
 
 from onegauge.records.database import Database, insert
 from onegauge.records.errors import PictureGone, UnknownInspection
@@ -25,7 +25,7 @@ from onegauge.records.search import (
     storable,
     using,
 )
-from onegauge.records.tables import inspections, judgements, small_maps
+from onegauge.records.tables import inspections, judgements, masks, small_maps
 from onegauge.schemas import Verdict
 
 _C = inspections.c
@@ -104,17 +104,23 @@ class History:
     def __init__(self, database: Database):
         self._database = database
 
-    def add(self, records: Sequence[Record], maps: Mapping[str, bytes] | None = None) -> None:
-        """Write inspections and small maps of some, but not again those that are there already.
+    def add(
+        self,
+        records: Sequence[Record],
+        maps: Mapping[str, bytes] | None = None,
+        masked: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Write inspections, and small maps and masks of some, but not again what is there already.
 
-        `maps` are PNG files by the ids of their inspections.
+        `maps` and `masked` are PNG files by the ids of their inspections.
         """
         if records:
             with self._database.writing() as connection:
                 rows = [_row(record) for record in records]
                 connection.execute(insert(connection, inspections, "id"), rows)
-                if pngs := [{"inspection": one, "png": png} for one, png in (maps or {}).items()]:
-                    connection.execute(insert(connection, small_maps, "inspection"), pngs)
+                for table, files in ((small_maps, maps), (masks, masked)):
+                    if pngs := [{"inspection": i, "png": png} for i, png in (files or {}).items()]:
+                        connection.execute(insert(connection, table, "inspection"), pngs)
 
     def find(
         self,
@@ -148,11 +154,22 @@ class History:
 
     def map(self, inspection: str) -> bytes:
         """The PNG file of a small anomaly map; raises PictureGone."""
-        known = select(small_maps.c.png).where(small_maps.c.inspection == inspection)
-        with self._database.reading() as connection:
-            png: bytes | None = connection.scalar(known) if is_id(inspection) else None
+        png = self._png(small_maps, inspection)
         if png is None:
             raise PictureGone(f"there is no map of {inspection!r}: it was removed")
+        return png
+
+    def mask(self, inspection: str) -> bytes | None:
+        """The PNG file of what was inspected of a kept picture, None where that was all of it."""
+        return self._png(masks, inspection)
+
+    def _png(self, table: Table, inspection: str) -> bytes | None:
+        if not is_id(inspection):
+            return None
+        with self._database.reading() as connection:
+            png: bytes | None = connection.scalar(
+                select(table.c.png).where(table.c.inspection == inspection)
+            )
         return png
 
     def around(self, inspection: str, which: Filter = ANY, *, order: Order = "newest") -> Around:

@@ -1,4 +1,4 @@
-"""Small pictures of inspections, for lists of many."""
+"""Small pictures of inspections, for lists of many and to look again."""
 
 from io import BytesIO
 
@@ -18,6 +18,13 @@ def thumbnail(picture: Image.Image) -> bytes:
     picture.thumbnail((SIDE, SIDE), reducing_gap=2.0)
     file = BytesIO()
     picture.convert("RGB").save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def mask(inspected: NDArray[np.bool_]) -> bytes:
+    """What was inspected (h, w) as a PNG file of one bit, white where it was."""
+    file = BytesIO()
+    Image.fromarray(inspected).save(file, "PNG")
     return file.getvalue()
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, 
 from onegauge.records.database import Database
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import first_id
-from onegauge.records.tables import inspections, judgements, lessons, small_maps
+from onegauge.records.tables import inspections, judgements, lessons, masks, small_maps
 
 Change: TypeAlias = Callable[[Connection, list[str]], int]  # of rows; how many it removed
 
@@ -129,7 +129,8 @@ def _forget_pictures(connection: Connection, ids: list[str]) -> int:
 
 
 def _delete_maps(connection: Connection, ids: list[str]) -> None:
-    connection.execute(delete(small_maps).where(small_maps.c.inspection.in_(ids)))
+    for table in (small_maps, masks):
+        connection.execute(delete(table).where(table.c.inspection.in_(ids)))
 
 
 def _day(now: datetime, days: float) -> str:

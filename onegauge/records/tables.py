@@ -124,6 +124,14 @@ small_maps = Table(
     Column("png", LargeBinary, nullable=False),
 )
 
+# what requests left to be inspected, white, at the size of the model's map
+masks = Table(
+    "masks",
+    metadata,
+    Column("inspection", ID, ForeignKey("inspections.id"), primary_key=True),
+    Column("png", LargeBinary, nullable=False),
+)
+
 secrets = Table(
     "secrets",
     metadata,

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onegauge.records.record import Record
 from onegauge.schemas import Options
 from onegauge.service.errors import ImageTooLarge
 
@@ -19,6 +21,7 @@ class Seen:
     width: int
     height: int
     anomaly_map: NDArray[np.float32]  # (h, w), in score units
+    inspected: NDArray[np.bool_] | None = None  # (h, w), where a mask left but a part of it
     digest: bytes = b""  # SHA-256 of a view of a part
 
 
@@ -31,6 +34,11 @@ class Upload:
     size: int = 0
     chunks: list[bytes | bytearray] = field(default_factory=list)  # joined where they are read
     seen: Seen | None = None  # once it was decided
+
+    @classmethod
+    def of(cls, data: bytes, filename: str | None = None) -> Self:
+        """A whole file."""
+        return cls(filename, len(data), len(data), [data])
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes."""
@@ -66,3 +74,21 @@ class Inquiry:
     mask: Upload | None = None  # of all images
     request_id: str = ""
     key: str | None = None  # the name of the API key that it came with
+
+    @classmethod
+    def again(
+        cls,
+        record: Record,
+        data: bytes,
+        mask: bytes | None,
+        deadline: float,
+        *,
+        explain: bool = False,
+    ) -> Self:
+        """A kept image once more: by the criterion that held for it, and the mask if it had one."""
+        criterion = {"threshold": record.threshold}
+        if record.max_false_alarm_rate is not None:
+            criterion = {"max_false_alarm_rate": record.max_false_alarm_rate}
+        options = Options.model_validate({"explain": explain, **criterion})
+        painted = None if mask is None else Upload.of(mask)
+        return cls([Upload.of(data, record.filename)], options, {}, deadline, mask=painted)

@@ -149,7 +149,7 @@ class Inspection:
         with self._metrics.stage("postprocess", item.timing_ms):
             found = Finding.of(outputs, judge, size)
             digest = sha256(item.data).digest() if judge.options.views else b""
-            item.upload.seen = Seen(*size, found.anomaly_map, digest)
+            item.upload.seen = Seen(*size, found.anomaly_map, judge.inspected, digest)
         if judge.options.map != "none":
             with self._metrics.stage("encode", item.timing_ms):
                 encoded = found.encoded(item.data, self._settings.max_pixels)

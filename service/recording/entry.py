@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onegauge.records.previews import small_map
+from onegauge.records.previews import mask, small_map
 from onegauge.records.record import Record
 from onegauge.service.imaging.image import media_type
 from onegauge.service.inspection.inquiry import Upload
@@ -17,14 +17,15 @@ from onegauge.service.inspection.taken import Taken
 
 @dataclass(frozen=True)
 class Entry:
-    """A record, the picture to keep with it while that is not kept yet, and a small map (PNG)."""
+    """A record, its picture while that is not kept yet, its small map and mask (PNG files)."""
 
     record: Record
     picture: bytes | None = None
     small_map: bytes | None = None
+    mask: bytes | None = None
 
     def bare(self) -> "Entry":
-        """The same without picture and map."""
+        """The same without picture, map and mask."""
         return Entry(self.record)
 
     def to_json(self) -> dict[str, Any]:
@@ -41,6 +42,7 @@ class Entry:
     def from_json(cls, told: dict[str, Any]) -> "Entry":
         """What `to_json` gave; raises ValueError, KeyError or TypeError for anything else."""
         record, *files = (told[name] for name in ("record", "picture", "small_map"))
+        files.append(told.get("mask"))  # older versions put none by
         record = Record(**record | {"time": datetime.fromisoformat(record["time"])})
         return cls(record, *(data and b64decode(data) for data in files))
 
@@ -52,12 +54,13 @@ class Pending:
     taken: Taken
     upload: Upload | None = None  # whose picture is to be kept, with the map (h, w) of it
     anomaly_map: NDArray[np.float32] | None = None
+    inspected: NDArray[np.bool_] | None = None  # (h, w), where a mask left but a part of it
 
     @classmethod
     def kept(cls, taken: Taken, upload: Upload) -> "Pending":
         """With the picture and the map, which later inspections of it do not change."""
         assert upload.seen is not None
-        return cls(taken, upload, upload.seen.anomaly_map.copy())
+        return cls(taken, upload, upload.seen.anomaly_map.copy(), upload.seen.inspected)
 
     @property
     def size(self) -> int:
@@ -76,4 +79,5 @@ class Pending:
             replace(record, media_type=media_type(data)),
             picture=data,
             small_map=small_map(self.anomaly_map),
+            mask=None if self.inspected is None else mask(self.inspected),
         )

@@ -62,7 +62,7 @@ class Store:
             return entry
         digest = self.pictures.put(entry.picture)
         record = replace(entry.record, picture=digest, preview=entry.small_map is not None)
-        return Entry(record, small_map=entry.small_map)
+        return replace(entry, record=record, picture=None)
 
     def close(self) -> None:
         """Let go of the database."""

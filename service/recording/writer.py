@@ -134,8 +134,9 @@ class Writer:
         """How many records the database took: all, or all but those that it refuses."""
         self._store.open()
         maps = {e.record.id: e.small_map for e in entries if e.small_map is not None}
+        masks = {e.record.id: e.mask for e in entries if e.mask is not None}
         try:
-            self._store.history.add([entry.record for entry in entries], maps)
+            self._store.history.add([entry.record for entry in entries], maps, masks)
             return len(entries)
         except RefusedRecord:
             if len(entries) == 1:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onegauge.records.record import Record
-from onegauge.schemas import Box, Decision, Options
+from onegauge.schemas import Box, Decision
 from onegauge.service.errors import UnreadableImage
 from onegauge.service.http.gateway import Gateway
 from onegauge.service.inspection.explainer import Explainer
-from onegauge.service.inspection.inquiry import Inquiry, Upload
+from onegauge.service.inspection.inquiry import Inquiry
 
 REFERENCES = 3  # shown beside a picture
 REGIONS = 6
@@ -30,20 +30,18 @@ class Pair:
     normal_view: tuple[float, ...]
 
 
-async def look_again(gateway: Gateway, record: Record, data: bytes) -> tuple[Decision, str]:
+async def look_again(
+    gateway: Gateway, record: Record, data: bytes, mask: bytes | None
+) -> tuple[Decision, str]:
     """What the version that is served says of a kept upload, and which version that is.
 
     Raises Problem, also where it cannot explain.
     """
-    criterion = {"threshold": record.threshold}
-    if record.max_false_alarm_rate is not None:
-        criterion = {"max_false_alarm_rate": record.max_false_alarm_rate}
-    options = Options.model_validate({"explain": True, **criterion})
     async with gateway.admission.visit(None) as visit:
         visit.hold(len(data))
         async with gateway.admission.turn():
-            upload = Upload(record.filename, len(data), len(data), [data])
-            answer = await gateway.inspector.explain(Inquiry([upload], options, {}, visit.deadline))
+            inquiry = Inquiry.again(record, data, mask, visit.deadline, explain=True)
+            answer = await gateway.inspector.explain(inquiry)
     (result,) = answer.results
     if not isinstance(result, Decision):  # the bounds of images may have been lowered
         raise UnreadableImage(result.problem.detail)

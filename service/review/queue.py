@@ -103,7 +103,8 @@ async def comparison(
     record = entry.record
     try:
         data = await records.ask_of_one(lambda records: records.original(inspection))
-        decision, version = await look_again(gateway, record, data)
+        mask = await records.ask_of_one(lambda records: records.history.mask(inspection))
+        decision, version = await look_again(gateway, record, data, mask)
         explainer = await gateway.inspector.explainer()
     except (PictureGone, Problem) as exc:
         return page(request, "comparison.html", visitor, problem=str(exc))

@@ -19,10 +19,10 @@ from onegauge.records.history import Found, History
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import Opinion, Record
 from onegauge.records.search import Filter
-from onegauge.schemas import Decision, Options
+from onegauge.schemas import Decision
 from onegauge.service.errors import InvalidOption
 from onegauge.service.inspection.deployment import Deployment
-from onegauge.service.inspection.inquiry import Inquiry, Upload
+from onegauge.service.inspection.inquiry import Inquiry
 from onegauge.service.inspection.inspection import Inspection
 from onegauge.service.model.backends import load_backend
 from onegauge.service.model.model import Model
@@ -128,16 +128,21 @@ def chosen(history: History, model: str, newest: int = NEWEST) -> list[Found]:
 
 
 async def replay(
-    settings: Settings, found: Iterable[Found], pictures: Pictures, before: str, after: str
+    settings: Settings,
+    found: Iterable[Found],
+    history: History,
+    pictures: Pictures,
+    versions: tuple[str, str],
 ) -> Effect:
-    """Inspect pictures by two versions of the model in the settings' repository.
+    """Inspect kept pictures by two versions of the model in the settings' repository.
 
     Holds one picture at a time. Raises BackendError, and RecordsUnavailable.
     """
+    before, after = versions
     backend = load_backend(settings)
     await backend.start()
     try:
-        both = [await backend.load(await backend.version(number)) for number in (before, after)]
+        both = [await backend.load(await backend.version(number)) for number in versions]
         metrics = Metrics()
         inspection = Inspection(settings, Deployment(settings, metrics), metrics, Threads(1))
         effect = Effect(before, after)
@@ -145,7 +150,7 @@ async def replay(
         for one in found:
             if one.record.picture in known:
                 effect.learnt += 1
-            elif decisions := await _decide(inspection, one.record, pictures, both):
+            elif decisions := await _decide(inspection, one.record, history, pictures, both):
                 effect.count(one, *decisions)
             else:
                 effect.failed += 1
@@ -155,24 +160,24 @@ async def replay(
 
 
 async def _decide(
-    inspection: Inspection, record: Record, pictures: Pictures, models: list[Model]
+    inspection: Inspection,
+    record: Record,
+    history: History,
+    pictures: Pictures,
+    models: list[Model],
 ) -> list[bool]:
     """Whether each version finds a picture anomalous; nothing where it cannot be inspected."""
     try:
         data = await asyncio.to_thread(pictures.read, record.picture or "")
     except PictureGone:
         return []
-    criterion = {"threshold": record.threshold}
-    if record.max_false_alarm_rate is not None:
-        criterion = {"max_false_alarm_rate": record.max_false_alarm_rate}
-    options = Options.model_validate(criterion)
+    mask = await asyncio.to_thread(history.mask, record.id)
     decisions = []
     for model in models:
-        upload = Upload(None, len(data), len(data), [data])
         deadline = asyncio.get_running_loop().time() + TIMEOUT_S
         try:
-            answer = await inspection.answer(Inquiry([upload], options, {}, deadline), model)
-        except InvalidOption:  # a rate that the version does not promise
+            answer = await inspection.answer(Inquiry.again(record, data, mask, deadline), model)
+        except InvalidOption:  # a rate that the version does not promise, or no mask for it
             return []
         (said,) = answer.results
         if not isinstance(said, Decision):

@@ -52,6 +52,13 @@ def test_small_maps_are_written_with_their_inspections(history):
             history.map(name)
 
 
+def test_masks_are_written_with_their_inspections(history):
+    first, second = record(1), record(2)
+    history.add([first, second], masked={first.id: b"a mask"})
+    assert history.mask(first.id) == b"a mask"
+    assert history.mask(second.id) is None
+
+
 def test_a_name_that_no_database_takes_is_written_all_the_same(history):
     odd = record(filename="a\0b\udcff.png", part="<b>Ä'\"; --")
     history.add([odd])

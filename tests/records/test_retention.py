@@ -71,7 +71,7 @@ def test_of_too_many_bytes_the_oldest_leave_and_no_more_than_must(database, hist
 )
 def test_what_a_person_marked_stays(database, history, pictures, limits):
     records = [kept(pictures, day) for day in range(4)]
-    history.add(records, {one.id: b"map" for one in records})
+    history.add(records, *({one.id: png for one in records} for png in (b"map", b"mask")))
     history.judge(records[1].id, "false_alarm", by="Ada")
     history.judge(records[2].id, "confirmed", by="Ada")
     history.judge(records[2].id, None, by="Ada")  # which is something that was said, too
@@ -79,11 +79,12 @@ def test_what_a_person_marked_stays(database, history, pictures, limits):
     for one in (records[0], records[3]):
         with pytest.raises(PictureGone):
             history.map(one.id)
+        assert history.mask(one.id) is None
     assert [part for part, has in remaining(history) if has] == ["1", "2"]
     for one in records[1:3]:
         assert pictures.read(one.picture)
         assert pictures.thumbnail(one.picture)
-        assert history.map(one.id) == b"map"
+        assert (history.map(one.id), history.mask(one.id)) == (b"map", b"mask")
         assert history.get(one.id).judgements
 
 

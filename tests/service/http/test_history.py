@@ -10,6 +10,8 @@ from PIL import Image
 from onegauge.service.http.keys import add_key
 from onegauge.service.recording import evidence
 from rig.pictures import encode, oriented
+from tests.conftest import CELL, HEIGHT, WIDTH
+from tests.service.inspection.masked import post, white
 
 LIST = "/v1/inspections"
 
@@ -40,6 +42,18 @@ def test_an_inspection_is_found_by_its_part_at_once(client, defective):
     assert row["model"] == {"name": "onegauge", "version": "1"}
     assert row["verdict"] is None
     assert before - timedelta(seconds=1) < datetime.fromisoformat(row["time"]) < datetime.now(UTC)
+
+
+def test_a_mask_is_kept_with_the_picture_that_it_was_for(recording, normal):
+    client = recording(keep="all")
+    whole = inspect(client, normal)
+    (result,) = post(client, normal, white(0, 0, 48, 64)).json()["results"]
+    assert found(client)  # once all is written
+    history = client.app.state.gateway.records.history
+    assert history.mask(whole) is None
+    kept = Image.open(BytesIO(history.mask(result["inspection"])))
+    assert (kept.mode, kept.size) == ("1", (WIDTH // CELL, HEIGHT // CELL))
+    assert kept.getbbox() == (0, 0, WIDTH // CELL // 2, HEIGHT // CELL)
 
 
 def test_each_image_of_a_request_has_a_record_but_for_those_without_a_decision(client, normal):

@@ -27,8 +27,15 @@ def seen() -> Seen:
 
 
 def test_an_entry_goes_through_json_as_it_is():
-    for entry in (Entry(record(1)), Entry(record(2), b"picture", b"\0\xff")):
+    for entry in (Entry(record(1)), Entry(record(2), b"picture", b"\0\xff", b"mask")):
         assert Entry.from_json(json.loads(json.dumps(entry.to_json()))) == entry
+
+
+def test_an_entry_that_was_put_by_without_a_word_of_masks_is_read():
+    entry = Entry(record(1), b"picture")
+    told = entry.to_json()
+    del told["mask"]
+    assert Entry.from_json(told) == entry
 
 
 def test_what_is_to_be_kept_comes_with_its_map():

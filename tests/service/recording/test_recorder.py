@@ -55,7 +55,9 @@ def test_what_comes_within_a_moment_is_written_at_once(gateway, url, normal, mon
     written = []
     add = History.add
     monkeypatch.setattr(
-        History, "add", lambda self, rows, maps: (written.append(len(rows)), add(self, rows, maps))
+        History,
+        "add",
+        lambda self, rows, *files: (written.append(len(rows)), add(self, rows, *files)),
     )
     client = gateway(records=url, max_images=40)
     client.post("/inspect", files=[("image", normal)] * 40)
@@ -68,9 +70,9 @@ def held(monkeypatch):
     """A database that takes nothing until it is let go on."""
     go_on, add = Event(), History.add
 
-    def wait(self, rows, maps):
+    def wait(self, *written):
         go_on.wait(600)
-        add(self, rows, maps)
+        add(self, *written)
 
     monkeypatch.setattr(History, "add", wait)
     yield go_on

@@ -10,9 +10,11 @@ import pytest
 from onnx import numpy_helper
 
 from onegauge.export.publish import add_version
+from onegauge.records.previews import mask
 from onegauge.service.model.repository import CONFIG, read_config
 from onegauge.service.teaching.replay import chosen, replay, settings_for
 from tests.cli.command import status
+from tests.conftest import CELL, HEIGHT, WIDTH
 from tests.records.made import record
 
 
@@ -34,10 +36,10 @@ def repository(gauge_repository, gauge_model, tmp_path):
 def seen(history, pictures, normal, defective):
     """Remembers an inspection with a normal picture, or with a defective one."""
 
-    def add(number, verdict=None, *, defect=False, **fields):
+    def add(number, verdict=None, *, defect=False, masked=None, **fields):
         digest = pictures.put(defective if defect else normal)
         made = record(number, picture=digest, media_type="image/png", **fields)
-        history.add([made])
+        history.add([made], masked=masked and {made.id: masked})
         if verdict:
             history.judge(made.id, verdict, by="anna")
         return made
@@ -48,7 +50,7 @@ def seen(history, pictures, normal, defective):
 def effect_of(repository, history, pictures, **options):
     found = chosen(history, "onegauge", **options)
     settings = settings_for(repository, "onegauge")
-    return asyncio.run(replay(settings, found, pictures, "1", "2"))
+    return asyncio.run(replay(settings, found, history, pictures, ("1", "2")))
 
 
 def test_both_versions_decide_anew_on_every_picture(repository, history, pictures, seen):
@@ -71,6 +73,17 @@ def test_the_criterion_of_each_inspection_decides(repository, history, pictures,
     seen(1, defect=True, threshold=None, max_false_alarm_rate=0.02)
     effect = effect_of(repository, history, pictures)
     assert effect.changed == [0, 1]  # by the rate; the score of 2 sinks to 0.25, above 0.2
+
+
+def test_what_a_mask_left_out_is_left_out_again(repository, history, pictures, seen):
+    height, width = HEIGHT // CELL, WIDTH // CELL
+    left, right = np.zeros((2, height, width), bool)
+    left[:, : width // 2] = right[:, width // 2 :] = True  # where the defect is
+    seen(0, defect=True, masked=mask(left))
+    found = seen(1, defect=True, masked=mask(right))
+    effect = effect_of(repository, history, pictures)
+    assert (effect.images, effect.failed) == (2, 0)
+    assert effect.no_longer_anomalous == [found.id]
 
 
 def test_marked_images_are_inspected_however_old(repository, history, pictures, seen):
