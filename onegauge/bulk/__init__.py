@@ -2,10 +2,10 @@
 
 bulk         the command `onegauge inspect --engine ray`
 work         how images are decided on: by a published model, or by a gateway
-pipeline     the stages on Ray Data, as wide as the cluster
+pipeline     the stages on Ray, as wide as the cluster
 source       which images
 reading      the first stage: files → bytes and pixels
-by_model     the second stage: pixels → rows, by a model in each actor
+by_model     the second stage: pixels → rows, by a model in each process
 by_gateway   the second stage: bytes → rows, by what answers at an address
 batch        images on their way between the stages
 row          what is told of an image

@@ -1,4 +1,4 @@
-"""Images between the stages: columns of N of them, which travel through Ray's object store.
+"""Images between the stages: columns of N of them.
 
 path     N, in bytes, as names of files may be no text
 problem  N, JSON; empty where there is none

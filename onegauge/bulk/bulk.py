@@ -32,7 +32,7 @@ def run(source: str, place: str, work: Work, address: str | None = None) -> int:
         with running_ray(address):
             try:
                 _inspect(paths, output, work)
-            finally:  # before Ray ends, which takes its time, and may end this process with it
+            finally:  # before Ray ends, which takes its time
                 output.flush()
                 _show(output.counts - before, output.counts, place)
     if output.counts["error"]:

@@ -1,4 +1,4 @@
-"""The second stage, by actors that ask a gateway: bytes → rows."""
+"""The second stage, by a gateway that is asked: bytes → rows."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

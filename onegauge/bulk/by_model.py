@@ -1,16 +1,16 @@
-"""The second stage, by actors that have the model: pixels → rows."""
+"""The second stage, by a model in the process: pixels → rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import ray
 from numpy.typing import NDArray
 
 from onegauge.bulk.batch import Batch, name_of, refusals
+from onegauge.bulk.model import Published
 from onegauge.bulk.row import Row, decided, not_had, refused, table
 from onegauge.schemas import ModelVersion
 from onegauge.service.errors import BackendFailed, ImageError
@@ -26,12 +26,12 @@ Sizes: TypeAlias = Sequence[tuple[int, int]]
 
 
 class ByModel:
-    """Decides by a model in this process, with one thread: there is an actor for each core."""
+    """Decides by a model in this process, with one thread: there is a process for each core."""
 
-    def __init__(self, published: "ray.ObjectRef[Any]", judge: Judge, max_pixels: int) -> None:
-        """Takes the version from the object store; raises ContractError."""
+    def __init__(self, published: Published, judge: Judge, max_pixels: int) -> None:
+        """Raises ContractError."""
         with TemporaryDirectory() as folder:
-            stored = ray.get(published).unpacked(Path(folder))
+            stored = published.unpacked(Path(folder))
             compiled = made_ready(stored, compile_model, 1)
         self._run = compiled.alone
         self._at_once = judge.contract.max_batch_size if compiled.batching else 1

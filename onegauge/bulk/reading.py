@@ -1,17 +1,14 @@
-"""The first stage, by tasks: files → their bytes, and their pixels as the model takes them."""
+"""The first stage: files → their bytes, and their pixels as the model takes them."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 
-import pyarrow as pa
-
 from onegauge.bulk.batch import Batch, empty, note
 from onegauge.bulk.places import LOCAL, file_system, protocol_of
 from onegauge.bulk.row import not_had
-from onegauge.bulk.source import PATH
 from onegauge.files import read_file
 from onegauge.service.errors import ImageError
 from onegauge.service.imaging.image import InputImage
@@ -32,11 +29,10 @@ class Reading:
     max_pixels: int
 
 
-def read(paths: pa.Table, wanted: Reading) -> Batch:
+def read(paths: Sequence[bytes], wanted: Reading) -> Batch:
     """Read a batch of files; one that cannot be used has its problem."""
-    encoded = paths[PATH].to_pylist()
-    batch = empty(encoded, wanted.contract)
-    for row, content in enumerate(_contents(map(os.fsdecode, encoded))):
+    batch = empty(paths, wanted.contract)
+    for row, content in enumerate(_contents(map(os.fsdecode, paths))):
         if isinstance(content, Exception):
             note(batch, row, not_had(f"cannot be read: {_reason(content)}"))
             continue

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
-import ray
+import pyarrow as pa
 
+from onegauge.bulk.batch import Batch
 from onegauge.bulk.by_gateway import ByGateway
 from onegauge.bulk.by_model import ByModel
 from onegauge.bulk.model import Published
@@ -17,9 +19,12 @@ from onegauge.service.inspection.mask import inspected_part
 from onegauge.service.model.criterion import DeploymentCriterion, requested_criterion
 from onegauge.service.settings import Settings
 
-ASKING = 4  # actors, with as many requests under way as a gateway takes by default
+Decider: TypeAlias = Callable[[Batch], pa.Table]
+
+ASKING = 4  # tasks, with as many requests under way as a gateway takes by default
 IMAGES_WITH_BYTES = 16  # at once: their files may be large
-BLOCK_BYTES, MOST_IMAGES = 2**24, 64  # of decoded images that travel together
+BATCH_BYTES, MOST_IMAGES = 2**22, 16  # of images that are decoded while others are decided on
+BATCHES = 8  # of a task, which is done again where its machine is lost
 
 
 @dataclass(frozen=True)
@@ -27,18 +32,23 @@ class Work:
     """What the stages need, and what the output tells of how it was asked for."""
 
     reading: Reading
-    actor: type[ByModel | ByGateway]
-    arguments: Callable[[], list[Any]]  # of each actor, once Ray runs
-    most_actors: int | None
+    decider: Callable[[], Decider]  # called once in each process
+    most_tasks: int | None  # at a time
+    maps: bool  # in the rows, which are large then
     asked: Mapping[str, Any]
 
     @property
     def images(self) -> int:
-        """How many travel together."""
+        """How many are read at once, and then decided on."""
         if self.reading.keeps_bytes or self.reading.contract is None:
             return IMAGES_WITH_BYTES
         contract = self.reading.contract
-        return min(MOST_IMAGES, max(1, BLOCK_BYTES // (3 * contract.height * contract.width)))
+        return min(MOST_IMAGES, max(1, BATCH_BYTES // (3 * contract.height * contract.width)))
+
+    @property
+    def images_a_task(self) -> int:
+        """How many at the most; their rows are in memory at once."""
+        return self.images if self.maps else BATCHES * self.images
 
 
 def by_model(settings: Settings, options: Options, mask: bytes | None) -> Work:
@@ -67,9 +77,9 @@ def by_model(settings: Settings, options: Options, mask: bytes | None) -> Work:
             max_bytes=settings.max_image_bytes,
             max_pixels=settings.max_pixels,
         ),
-        actor=ByModel,
-        arguments=lambda: [ray.put(published), judge, settings.max_pixels],
-        most_actors=None,
+        decider=partial(ByModel, published, judge, settings.max_pixels),
+        most_tasks=None,
+        maps=options.map != "none",
         asked={"model": model, **_told(options, mask), **limits},
     )
 
@@ -80,9 +90,9 @@ def by_gateway(
     """By what answers at an address."""
     return Work(
         reading=Reading(None, True, settings.max_image_bytes, settings.max_pixels),
-        actor=ByGateway,
-        arguments=lambda: [url, api_key, options, mask],
-        most_actors=ASKING,
+        decider=partial(ByGateway, url, api_key, options, mask),
+        most_tasks=ASKING,
+        maps=options.map != "none",
         asked={"gateway": True, **_told(options, mask)},
     )
 
