@@ -6,7 +6,6 @@ It needs the extra `ray`, and is imported where it is started.
 import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
@@ -41,25 +40,11 @@ def running_ray(address: str | None = None) -> Iterator[None]:
     with ExitStack() as stack:
         options = _joining(address) if address else _own(stack)
         try:
-            with _quiet():
-                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError) as exc:
             raise ClusterError(f"Ray cannot be used: {exc}") from exc
         stack.callback(ray.shutdown)
         yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Have Ray's core keep its warnings from standard error, as what it says of doing so."""
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    sys.stderr.flush()
-    with open(os.devnull, "wb") as nowhere, os.fdopen(os.dup(2), "wb") as kept:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept.fileno(), 2)
 
 
 def _own(stack: ExitStack) -> dict[str, Any]:
