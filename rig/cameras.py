@@ -107,8 +107,9 @@ def gige(lost_per_thousand: int = 0) -> Iterator[Gige]:
     """Aravis' fake camera, alone on the machine while the block lasts; raises Missing."""
     import fcntl
 
-    if not shutil.which(FAKE_CAMERA):
-        raise Missing("Aravis' camera is not installed: apt-get install aravis-tools")
+    if not all(map(shutil.which, (FAKE_CAMERA, CAMERA_TOOL))):
+        packages = "aravis-tools aravis-tools-cli"
+        raise Missing(f"Aravis' camera is not installed: apt-get install {packages}")
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # GigE Vision has one port
         camera = Gige(lost_per_thousand)
