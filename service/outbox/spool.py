@@ -61,10 +61,12 @@ class Spool:
         if not self._folder.is_dir():
             return
         for file in sorted(self._folder.glob(f"*{SUFFIX}")):
-            self._note(file, file.stat().st_size)
+            with suppress(FileNotFoundError):  # another process of this folder was sooner
+                self._note(file, file.stat().st_size)
         for draft in self._folder.glob(f"*{DRAFT}"):
-            if time.time() - draft.stat().st_mtime > ABANDONED_S:  # by a process that was killed
-                draft.unlink()
+            with suppress(FileNotFoundError):
+                if time.time() - draft.stat().st_mtime > ABANDONED_S:  # of one that was killed
+                    draft.unlink()
 
     def add(self, entries: Sequence[dict[str, Any]]) -> Segment:
         """Keep entries, as many of the first as there is room for: those of the segment."""

@@ -39,6 +39,15 @@ def test_a_later_process_takes_over(spool, tmp_path):
     assert emptied(spool) == []  # the first one finds that it is gone
 
 
+def test_what_another_process_of_the_folder_takes_meanwhile_is_passed_over(spool, tmp_path):
+    spool.add([{"number": 1}])
+    for name in ("0000000000001-000000-00000000.jsonl", "0000000000001-000000-00000000.draft"):
+        (tmp_path / "spool" / name).symlink_to("gone")  # there when it is listed, and then not
+    later = Spool(tmp_path / "spool", 10**6)
+    later.look()
+    assert later.first().entries == [{"number": 1}]
+
+
 def test_of_a_segment_the_first_may_be_forgotten_and_the_rest_keeps_its_place(spool, tmp_path):
     spool.add([{"id": 1}, {"id": 2}, {"id": 3}])
     spool.add([{"id": 4}])
