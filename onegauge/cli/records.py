@@ -93,14 +93,17 @@ def prune(
     records_days: Annotated[
         float | None, typer.Option(min=0, help="Inspections older than this leave altogether")
     ] = None,
+    strays_days: Annotated[
+        float | None, typer.Option(min=0, help="Older pictures that no inspection has leave")
+    ] = None,
 ) -> None:
     """Remove old pictures and inspections, but nothing that a person has marked."""
     from onegauge.records.retention import Limits
     from onegauge.records.retention import prune as run
 
-    limits = Limits(pictures_days, pictures_bytes, records_days)
+    limits = Limits(pictures_days, pictures_bytes, records_days, strays_days)
     if limits == Limits():
-        raise typer.BadParameter("name --pictures-days, --pictures-bytes or --records-days")
+        raise typer.BadParameter("name --pictures-days, --pictures-bytes, --records-days or more")
     with _opened(records) as database:
         done = run(database, _pictures(records, pictures), limits)
     typer.echo(

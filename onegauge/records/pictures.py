@@ -5,15 +5,27 @@ AB/CDEF….jpg   its thumbnail
 """
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from onegauge.files import folders_below
 from onegauge.records.errors import PictureGone, RecordsError, RecordsUnavailable
+
+_NAME = re.compile(r"([0-9a-f]{2})/([0-9a-f]{62})(?:\.jpg)?")
+
+
+class Stored(NamedTuple):
+    """A file of a store, by its name below it."""
+
+    name: str
+    size: int  # in bytes
+    written: datetime
 
 
 class Store(Protocol):
@@ -30,8 +42,8 @@ class Store(Protocol):
     def remove(self, name: str) -> int:
         """Remove a file, and say how many bytes it had; 0 where there is none."""
 
-    def size(self) -> int:
-        """Bytes of all files."""
+    def files(self) -> Iterator[Stored]:
+        """All of them."""
 
 
 class Pictures:
@@ -70,7 +82,13 @@ class Pictures:
     def size(self) -> int:
         """Bytes of all pictures and thumbnails: looks at each file."""
         with _mapped(self._store.failures):
-            return self._store.size()
+            return sum(file.size for file in self._store.files())
+
+    def before(self, time: datetime) -> set[str]:
+        """Digests of pictures and thumbnails written last before a time: looks at each file."""
+        with _mapped(self._store.failures):
+            old = (_NAME.fullmatch(f.name) for f in self._store.files() if f.written < time)
+            return {found[1] + found[2] for found in old if found}
 
     def _write(self, name: str, data: bytes) -> None:
         with _mapped(self._store.failures):
@@ -99,6 +117,7 @@ class _Folder:
         file = self._root / name
         # another length is left by a machine that lost its power
         if file.exists() and file.stat().st_size == len(data):
+            os.utime(file)  # it is wanted now: it may be that no inspection has had it for long
             return
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.parent / f".{secrets.token_hex(8)}"
@@ -122,8 +141,13 @@ class _Folder:
             return 0
         return size
 
-    def size(self) -> int:
-        return sum(_bytes(self._root / here, files) for here, files, _ in folders_below(self._root))
+    def files(self) -> Iterator[Stored]:
+        for here, names, _ in folders_below(self._root):
+            for name in names:
+                with suppress(FileNotFoundError):  # which another process has removed meanwhile
+                    status = (self._root / here / name).stat()
+                    written = datetime.fromtimestamp(status.st_mtime, UTC)
+                    yield Stored((here / name).as_posix(), status.st_size, written)
 
 
 class _Bucket:
@@ -153,8 +177,10 @@ class _Bucket:
             return 0
         return size
 
-    def size(self) -> int:
-        return sum(int(file["size"]) for file in self._files.find(self._root, detail=True).values())
+    def files(self) -> Iterator[Stored]:
+        for path, told in self._files.find(self._root, detail=True).items():
+            name = path.removeprefix(f"{self._root}/")
+            yield Stored(name, int(told["size"]), told["LastModified"])
 
 
 @contextmanager
@@ -176,12 +202,3 @@ def _of(digest: str) -> str:
 
 def _thumbnail_of(digest: str) -> str:
     return f"{_of(digest)}.jpg"
-
-
-def _bytes(folder: Path, names: list[str]) -> int:
-    """Bytes of files of a folder, of which another process may remove some meanwhile."""
-    total = 0
-    for name in names:
-        with suppress(FileNotFoundError):
-            total += (folder / name).stat().st_size
-    return total

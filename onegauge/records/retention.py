@@ -36,6 +36,7 @@ class Limits:
     pictures_days: float | None = None
     pictures_bytes: int | None = None
     records_days: float | None = None
+    strays_days: float | None = None  # pictures that no inspection has
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class _Pruning:
             excess = self._pictures.size() - limits.pictures_bytes
             # one by one, so that no more leave than must
             self._drop(_KEPT, _forget_pictures, excess=excess, batch=1)
+        if self._pictures and limits.strays_days is not None:
+            strays = sorted(self._pictures.before(_ago(now, limits.strays_days)))
+            for first in range(0, len(strays), BATCH):
+                self._remove(self._pictures, set(strays[first : first + BATCH]))
         return Pruned(self._gone, self._freed, self._rows)
 
     def _drop(
@@ -101,15 +106,14 @@ class _Pruning:
                 found = {row.id: row.picture for row in connection.execute(chosen)}
                 self._rows += change(connection, list(found))
             if self._pictures:
-                self._remove(self._pictures, found)
+                self._remove(self._pictures, {d for d in found.values() if d is not None})
             size, last = len(found), max(found, default=last)
 
-    def _remove(self, pictures: Pictures, found: dict[str, str | None]) -> None:
-        """The files of inspections, but only those that no other inspection has."""
-        digests = {digest for digest in found.values() if digest is not None}
+    def _remove(self, pictures: Pictures, digests: set[str]) -> None:
+        """Files of pictures, but only of those that no inspection has."""
         with self._database.reading() as connection:
-            others = connection.scalars(select(_C.picture).where(_C.picture.in_(digests)))
-            alone = digests.difference(others)
+            had = connection.scalars(select(_C.picture).where(_C.picture.in_(digests)))
+            alone = digests.difference(had)
         for digest in alone:
             self._freed += pictures.remove(digest)
         self._gone += len(alone)
@@ -134,4 +138,8 @@ def _delete_maps(connection: Connection, ids: list[str]) -> None:
 
 
 def _day(now: datetime, days: float) -> str:
-    return first_id(now - timedelta(days=min(days, CENTURIES)))
+    return first_id(_ago(now, days))
+
+
+def _ago(now: datetime, days: float) -> datetime:
+    return now - timedelta(days=min(days, CENTURIES))

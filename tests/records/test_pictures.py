@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -75,6 +76,24 @@ def test_what_is_kept_is_read_again(pictures):
 def test_the_same_picture_is_kept_once(pictures):
     assert pictures.put(DATA) == pictures.put(DATA) == DIGEST
     assert pictures.size() == len(DATA)
+
+
+def test_those_are_found_that_nobody_has_put_since(pictures):
+    now = datetime.now(UTC)
+    pictures.put(DATA)
+    pictures.put_thumbnail(DIGEST, b"small")
+    assert pictures.before(now - timedelta(minutes=1)) == set()
+    assert pictures.before(now + timedelta(minutes=1)) == {DIGEST}
+
+
+def test_a_picture_that_is_put_again_is_as_young_as_that(tmp_path):
+    pictures = Pictures(tmp_path)
+    pictures.put(DATA)
+    os.utime(tmp_path / DIGEST[:2] / DIGEST[2:], (0, 0))
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert pictures.before(an_hour_ago) == {DIGEST}
+    pictures.put(DATA)
+    assert pictures.before(an_hour_ago) == set()
 
 
 def test_what_is_removed_is_gone_and_removing_it_again_does_no_harm(pictures):

@@ -1,5 +1,6 @@
 """What is old, or too much, leaves; what a person marked stays."""
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 
@@ -108,6 +109,27 @@ def test_without_a_place_of_pictures_those_that_have_one_stay(database, history,
     limits = Limits(pictures_days=1, records_days=1, pictures_bytes=0)
     assert prune(database, None, limits, NOW) == Pruned(rows=1)
     assert remaining(history) == [("0", True)]
+
+
+def test_pictures_that_no_inspection_has_leave_where_that_is_asked_for(
+    database, history, pictures, tmp_path
+):
+    had, stray, waits = kept(pictures, 0), kept(pictures, 1), kept(pictures, 2)
+    history.add([had])
+    for day, one in ((0, had), (1, stray), (9, waits)):  # the last one's row may come yet
+        for file in (tmp_path / "pictures").glob(f"{one.picture[:2]}/{one.picture[2:]}*"):
+            os.utime(file, ((FIRST + timedelta(days=day)).timestamp(),) * 2)
+    (tmp_path / "pictures" / "notes").touch()
+    os.utime(tmp_path / "pictures" / "notes", (0, 0))
+    assert prune(database, pictures, Limits(pictures_days=1e12), NOW) == Pruned()
+    done = prune(database, pictures, Limits(strays_days=5), NOW)
+    assert done == Pruned(pictures=1, bytes=SIZE)
+    for one in (had, waits):
+        assert pictures.read(one.picture)
+        assert pictures.thumbnail(one.picture)
+    with pytest.raises(PictureGone):
+        pictures.read(stray.picture)
+    assert (tmp_path / "pictures" / "notes").exists()
 
 
 def test_a_picture_that_is_gone_already_does_no_harm(database, history, pictures):
