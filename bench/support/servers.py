@@ -115,6 +115,8 @@ def server(name: str, model: Served, **settings: str) -> Iterator[Running]:
     """One of SERVERS while the block lasts."""
     port = free_address().rpartition(":")[2]
     command, environment = SERVERS[name](port, model)
+    # it has a session of its own, and would outlive a benchmark that SIGTERM ends at once
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with subprocess.Popen(
         command,
         cwd=ROOT,
