@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import logging
 import signal
 import socket
@@ -22,6 +23,7 @@ from onegauge.service.settings import Settings
 
 _log = logging.getLogger("onegauge.server")
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
+_NEW_OBJECTS = 20_000  # after which garbage is looked for; requests leave none
 _WILDCARDS = {"0.0.0.0", "::"}
 
 
@@ -56,6 +58,16 @@ def _give_memory_back() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, 2**20)
     mallopt(_M_ARENA_MAX, 2)
+
+
+def leave_alone_what_stays() -> None:
+    """Look for garbage more seldom, and never among what was there before the first request.
+
+    To look through all of that takes longer than the event loop may be held.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS)
 
 
 class _Server(uvicorn.Server):
@@ -102,6 +114,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            leave_alone_what_stays()
             port = self.servers[0].sockets[0].getsockname()[1]
             sys.stdout.write(_welcome(self.config.host, port))
             sys.stdout.flush()

@@ -1,3 +1,4 @@
+import gc
 import signal
 import socket
 from contextlib import suppress
@@ -7,7 +8,7 @@ import httpx
 import pytest
 
 from onegauge.service.errors import ContractError
-from onegauge.service.server import serve
+from onegauge.service.server import leave_alone_what_stays, serve
 from onegauge.service.settings import Settings
 from rig.gateway_process import gateway_process
 
@@ -107,3 +108,13 @@ def test_port_that_is_taken_is_named(gauge_repository):
 def test_model_that_cannot_be_loaded_stops_it_before_it_listens(tmp_path):
     with pytest.raises(ContractError, match=str(tmp_path)):
         serve(Settings(repository=tmp_path))
+
+
+def test_what_stays_is_not_looked_through_for_garbage():
+    threshold = gc.get_threshold()
+    try:
+        leave_alone_what_stays()
+        assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
