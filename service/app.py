@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from onegauge.service.errors import needed_by
 from onegauge.service.http import criterion, history, lookout, sinks
+from onegauge.service.http.direct import Direct
 from onegauge.service.http.gateway import Gateway, records_of
 from onegauge.service.http.middleware import Middleware
 from onegauge.service.http.problems import add_problem_handlers
@@ -71,6 +72,8 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         },
     )
     app.state.gateway = gateway
+    if not tracing:  # which FastAPI tells of the route that it has found
+        app.add_middleware(Direct, routes=inspections.routes)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -79,8 +82,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
         )
     app.add_middleware(Middleware, metrics=metrics)
-    # the routes themselves and first, which is where they are found soonest
-    app.router.routes[:0] = inspections.routes
+    app.include_router(inspections)
     app.include_router(router)
     app.include_router(lookout.router)
     app.include_router(history.router)

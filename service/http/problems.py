@@ -62,15 +62,15 @@ def _leaves(kind: type[Problem]) -> list[type[Problem]]:
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Turn everything that a route may raise into problem details."""
-    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RecordsError, _on_records_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
-async def _on_problem(request: Request, exc: Exception) -> Response:
+async def on_problem(request: Request, exc: Exception) -> Response:
     """The answer to a Problem, which is counted."""
     assert isinstance(exc, Problem)
     request.app.state.gateway.metrics.rejected(exc.reason)
@@ -79,7 +79,7 @@ async def _on_problem(request: Request, exc: Exception) -> Response:
 
 async def _on_records_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RecordsError)
-    return await _on_problem(request, problem_of(exc))
+    return await on_problem(request, problem_of(exc))
 
 
 def problem_of(error: RecordsError) -> Problem:
@@ -95,7 +95,7 @@ def problem_of(error: RecordsError) -> Problem:
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    return await _on_problem(request, invalid_option(exc))
+    return await on_problem(request, invalid_option(exc))
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:
@@ -116,7 +116,7 @@ def _allowed(request: Request) -> list[str]:
     ]
 
 
-async def _on_disconnect(_request: Request, _exc: Exception) -> Response:
+async def on_disconnect(_request: Request, _exc: Exception) -> Response:
     """The answer to nobody."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 

@@ -6,9 +6,7 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.types import Receive, Scope, Send
 
 from onegauge.schemas import Answer, Decision, ModelCard, Readiness
 from onegauge.service.errors import (
@@ -61,19 +59,7 @@ _FORMS: dict[str, Any] = {
 _ACCESS = (Unauthorized, Forbidden, TooManyRequests, KeysUnreadable)
 
 
-class PlainRoute(APIRoute):
-    """A route that FastAPI describes, but whose endpoint turns a request into a response itself."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer without what FastAPI prepares for parameters and dependencies."""
-        if self.methods and scope["method"] in self.methods:
-            response = await self.endpoint(Request(scope, receive, send))
-            await response(scope, receive, send)
-        else:
-            await super().handle(scope, receive, send)  # refuses the method
-
-
-inspections = APIRouter(route_class=PlainRoute)
+inspections = APIRouter()  # whose endpoints take a request and give a response, see Direct
 router = APIRouter()
 
 
