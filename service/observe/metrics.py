@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 from math import nan
 from time import perf_counter
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from unicodedata import category
 
 from prometheus_client import (
@@ -64,6 +64,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._lines: set[str] = set()
+        self._child = cache(_child)
         counter = partial(Counter, registry=self._registry)
         gauge = partial(Gauge, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry)
@@ -173,7 +174,7 @@ class Metrics:
             self.rejected(result.problem.type.rpartition("/")[2])
             return
         label = self._line(line)
-        self._decisions.labels(label, result.decision).inc()
+        self._child(self._decisions, label, result.decision).inc()
         values = {
             "image_score": result.score,
             "normal_location": result.normal.location,
@@ -184,22 +185,22 @@ class Metrics:
             values["p_value"] = result.p_value
             self._drift.observe(label, result.p_value)
         for name, value in values.items():
-            self._of_images[name].labels(label).observe(value)
+            self._child(self._of_images[name], label).observe(value)
         if result.unknown_product:
-            self._unknown.labels(label).inc()
+            self._child(self._unknown, label).inc()
 
     def decided_part(self, line: str | None, decision: str) -> None:
         """Count a part of several views."""
-        self._parts.labels(self._line(line), decision).inc()
+        self._child(self._parts, self._line(line), decision).inc()
 
     def requested(self, path: str | None, status: int, seconds: float) -> None:
         """Count a request by the route that took it, None where there is none."""
-        self._requests.labels(path or NO_PATH, str(status)).inc()
-        self._request_seconds.labels(path or NO_PATH).observe(seconds)
+        self._child(self._requests, path or NO_PATH, str(status)).inc()
+        self._child(self._request_seconds, path or NO_PATH).observe(seconds)
 
     def rejected(self, reason: str) -> None:
         """Count a refused image or request."""
-        self._rejected.labels(reason).inc()
+        self._child(self._rejected, reason).inc()
 
     def serves(self, contract: Contract) -> None:
         """Tell which model version answers."""
@@ -258,7 +259,7 @@ class Metrics:
         with self._span(stage):
             yield
         seconds = perf_counter() - start
-        self._stages.labels(stage).observe(seconds)
+        self._child(self._stages, stage).observe(seconds)
         timing_ms[stage] = round(1000 * seconds, 3)
 
     def _line(self, line: str | None) -> str:
@@ -270,6 +271,10 @@ class Metrics:
             return OTHER_LINE
         self._lines.add(line)
         return line
+
+
+def _child(metric: Counter | Histogram, *labels: str) -> Any:
+    return metric.labels(*labels)
 
 
 def _is_label(line: str) -> bool:
