@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import Literal, TypeAlias
 from uuid import uuid4
@@ -33,6 +34,7 @@ FEW_REGIONS = 200  # which take less than a millisecond to write
 _HEADERS = ("decision", "score", "threshold", "max_false_alarm_rate", "p_value", "novelty")
 
 
+@lru_cache(maxsize=64)
 def wanted_form(accept: str) -> Form:
     """The form that an `Accept` header asks for; raises NotAcceptable.
 

@@ -29,6 +29,8 @@ _REVIEW_POLICY = (
     b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+_HARMLESS = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+
 _log = logging.getLogger("onegauge.access")
 
 
@@ -94,6 +96,6 @@ def _headers_beside(given: Iterable[tuple[bytes, bytes]], path: str) -> list[tup
 def _request_id(headers: Headers) -> str:
     """The client's own id when it is harmless, else a new one."""
     given = headers.get(REQUEST_ID_HEADER, "")
-    if re.fullmatch(r"[\w.:-]{1,64}", given, re.ASCII):
+    if _HARMLESS.fullmatch(given):
         return given
     return f"{getrandbits(128):032x}"  # no secret, so that the kernel need not be asked

@@ -5,6 +5,7 @@ Read here and not by FastAPI, which finds out anew for every request what a rout
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -25,7 +26,12 @@ _TIMEOUT = TypeAdapter[float](Annotated[float, _SECONDS])
 
 def read_options(request: Request, form: Mapping[str, str] | None = None) -> Options:
     """Options from the request's query and from form fields; raises InvalidOption."""
-    given = [*_queried(request.scope["query_string"]), *(form or {}).items()]
+    return _options(request.scope["query_string"], tuple((form or {}).items()))
+
+
+@lru_cache(maxsize=64)  # a line asks the same again and again
+def _options(query: bytes, form: tuple[tuple[str, str], ...]) -> Options:
+    given = [*_queried(query), *form]
     if twice := [name for name, count in Counter(name for name, _ in given).items() if count > 1]:
         raise InvalidOption(f"Given more than once: {', '.join(twice)}.")
     try:

@@ -1,6 +1,7 @@
 """When an image is anomalous: by its score, or by its p-value."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -50,8 +51,12 @@ class Criterion:
         """Which images are anomalous, by their scores and p-values (B,), or those of one."""
         if self.max_false_alarm_rate is not None:
             return p_values <= np.float32(self.max_false_alarm_rate)
+        return scores >= self._least
+
+    @cached_property
+    def _least(self) -> np.float32:
         with np.errstate(over="ignore"):  # a threshold beyond all numbers is never reached
-            return scores >= np.float32(self.threshold)
+            return np.float32(self.threshold)
 
 
 @dataclass(frozen=True)
