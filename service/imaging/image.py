@@ -16,7 +16,6 @@ from PIL import ExifTags, Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from onegauge.service.errors import (
@@ -36,7 +35,7 @@ from onegauge.service.imaging.formats.tiff_samples import tiff_samples
 # its own and cannot tell a damaged file of a supported format from a foreign one.
 _FORMATS: tuple[tuple[bytes, type[ImageFile] | type[Tiff], str], ...] = (
     (rb"\xff\xd8\xff", JpegImageFile, "image/jpeg"),
-    (rb"\x89PNG\r\n\x1a\n", PngImageFile, "image/png"),
+    (rb"\x89PNG\r\n\x1a\n", png.PngFile, "image/png"),
     (rb"RIFF.{4}WEBP", WebPImageFile, "image/webp"),
     (rb"BM", BmpImageFile, "image/bmp"),
     (rb"II[*+]\0|MM\0\*", Tiff, "image/tiff"),
@@ -146,9 +145,9 @@ def open_image(data: bytes, max_pixels: int) -> ImageFile | Tiff:
 
 def is_plain(file: ImageFile | Tiff, data: bytes) -> bool:
     """Whether it is a JPEG or PNG, upright, in 8-bit grey or RGB without transparency."""
-    if not isinstance(file, JpegImageFile | PngImageFile) or file.mode not in ("L", "RGB"):
+    if not isinstance(file, JpegImageFile | png.PngFile) or file.mode not in ("L", "RGB"):
         return False
-    if isinstance(file, PngImageFile):  # whose orientation may stand behind the pixels
+    if isinstance(file, png.PngFile):  # whose orientation may stand behind the pixels
         return data[png.BITS] == 8 and b"eXIf" not in data and not file.has_transparency_data
     return _orientation(file) == 1
 
@@ -206,7 +205,7 @@ def _opened(plugin: type[ImageFile] | type[Tiff], data: bytes) -> tuple[ImageFil
 def _samples(file: ImageFile | Tiff, data: bytes) -> Samples | None:
     if isinstance(file, Tiff):
         return tiff_samples(file) if file.has_samples else None
-    return png.samples(file, data) if isinstance(file, PngImageFile) and png.is_deep(data) else None
+    return png.samples(file, data) if isinstance(file, png.PngFile) and png.is_deep(data) else None
 
 
 def _picture(levels: NDArray[np.uint8]) -> Image.Image:
@@ -219,7 +218,7 @@ def _loaded(file: ImageFile | Tiff, data: bytes) -> Image.Image:
         return file.picture()
     if isinstance(file, BmpImageFile):
         bmp.check(file, data)
-    if isinstance(file, PngImageFile):
+    if isinstance(file, png.PngFile):
         png.check(data)
     with decoder_errors():
         file.load()

@@ -3,15 +3,18 @@
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
+from isal.igzip_lib import IsalError
 from PIL.Image import DecompressionBombError
 
 from onegauge.service.errors import TooManyPixels, UnreadableImage
 
-# What Pillow raises on damaged files (a warning where warnings are errors).
-DECODER_ERRORS = (
+# What Pillow raises on damaged files (a warning where warnings are errors), and what inflates.
+DECODER_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
     EOFError,
+    cast(type[Exception], IsalError),  # which its stubs have as an instance
     LookupError,
     OSError,
     RuntimeError,
