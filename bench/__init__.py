@@ -12,6 +12,7 @@ of the gateway
     triton          the gateway in front of Triton beside Triton alone
     bulk            very many images by Ray, beside a gateway and the bare loop
     records         what is asked of a million inspections, on both databases
+    start           from the command to the first answer, and memory under load
     soak            full load for long, with broken images among the good
 of cameras
     frames          what the gate of a camera refuses, of normal and of spoilt pictures

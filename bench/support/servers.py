@@ -103,6 +103,11 @@ class Running:
         """Seconds of the CPU that all its threads have taken so far."""
         return _cpu_s(Path(f"/proc/{self.pid}/stat"))
 
+    def memory_mb(self) -> float:
+        """The most that has been resident so far."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
 
 def _cpu_s(stat: Path) -> float:
     # of /proc/[pid]/stat the 14th and 15th; the second, the name, may have spaces in it
