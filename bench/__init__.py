@@ -9,6 +9,7 @@ of the gateway
     controllers     what it costs that a PLC or SCADA watches
     saturation      latency against load, and three times as much as it can do
     formats         images a second by size and format, and what decoding costs
+    decoding        what decoding costs beside Pillow's full decoding
     triton          the gateway in front of Triton beside Triton alone
     bulk            very many images by Ray, beside a gateway and the bare loop
     records         what is asked of a million inspections, on both databases

@@ -30,17 +30,20 @@ WARM_UP = 50
 
 def main(requests: int = 1000) -> None:
     """Measure, print, keep the figures."""
-    image, figures = picture(), {}
-    with server("onegauge", Served()) as running:
-        for kind, (body, content_type) in {
-            "form": form(image),
-            "image": (image, "image/jpeg"),
-        }.items():
-            figures[kind] = found = measured(running.url, body, content_type, requests)
-            for what, values in found.items():
-                told = ", ".join(f"{k} {v}" for k, v in values.items())
-                sys.stdout.write(f"{kind:6} {what}: {told}\n")
+    figures = measure(requests)
+    for kind, found in figures.items():
+        for what, values in found.items():
+            told = ", ".join(f"{k} {v}" for k, v in values.items())
+            sys.stdout.write(f"{kind:6} {what}: {told}\n")
     keep("latency", figures)
+
+
+def measure(requests: int = 1000) -> dict[str, dict[str, Any]]:
+    """Of `form` and `image` what `measured` tells."""
+    image = picture()
+    kinds = {"form": form(image), "image": (image, "image/jpeg")}
+    with server("onegauge", Served()) as running:
+        return {kind: measured(running.url, *sent, requests) for kind, sent in kinds.items()}
 
 
 def measured(url: str, body: bytes, content_type: str, requests: int) -> dict[str, Any]:
