@@ -22,6 +22,7 @@ of models
     runtimes        ONNX Runtime and OpenVINO on a published model
     batching        whether it pays to join requests into batches
     graph           where the time of a graph goes
+    gpu             what a GPU makes of a gauge, with ONNX Runtime, torch, TensorRT and Triton
     detectors       size and cost of each detector
     coreset         choosing PatchCore's memory bank
     anomalib        the same detectors in anomalib and here
