@@ -31,6 +31,8 @@ _ERRORS = (  # onnxruntime gives its exceptions no base class of their own
 def compile_model(model_file: Path, threads: int) -> Compiled:
     """Load the model; raises ContractError when ONNX Runtime cannot."""
     on_gpu = _GPU in onnxruntime.get_available_providers()
+    if on_gpu:
+        onnxruntime.preload_dlls()  # CUDA's of the wheels, which the system does not look for
     alone = _load(model_file, threads, [_GPU, _CPU] if on_gpu else [_CPU])
     beside = alone if on_gpu or threads == 1 else _load(model_file, 1, [_CPU])
     return Compiled(alone, beside, batching=on_gpu)
