@@ -44,7 +44,7 @@ def saying(*answers: bytes) -> Iterator[str]:
 
 def test_a_connection_is_used_again():
     with receiver() as listening, closing(to(listening.url)) as connection:
-        listening.answer.body = b"thank you"
+        listening.answer.status, listening.answer.body = 200, b"thank you"
         post(connection)
         post(connection)
         first, second = listening.calls
@@ -71,7 +71,7 @@ def test_a_connection_that_the_receiver_has_closed_is_made_anew():
 @pytest.mark.parametrize("answer", [bytes(MAX_READ + 1), bytes(2**22)])
 def test_a_long_answer_is_not_read_to_its_end(answer):
     with receiver() as listening, closing(to(listening.url)) as connection:
-        listening.answer.body = answer
+        listening.answer.status, listening.answer.body = 200, answer
         post(connection)
         post(connection)
         first, second = listening.calls
