@@ -1,14 +1,18 @@
 """What the settings of all sinks have in common."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from onegauge.service.settings import RateLimit
 from onegauge.service.sinks.choice import Choice, Send
+from onegauge.service.sinks.errors import InvalidSinks
 from onegauge.service.sinks.wire import Wire
 
+T = TypeVar("T")
 MEBI = 2**20
 
 
@@ -34,6 +38,16 @@ class SinkSettings(BaseModel, ABC):
     @property
     def _lines(self) -> frozenset[str] | None:
         return None if self.lines is None else frozenset(self.lines)
+
+    def read(self, name: str, key: str, read: Callable[[Path], T]) -> T | None:
+        """What the file of a key has, None where none is given; raises InvalidSinks."""
+        file: Path | None = getattr(self, key)
+        try:
+            return None if file is None else read(file)
+        except (OSError, TypeError, ValueError) as exc:  # SSLError is an OSError
+            why = getattr(exc, "strerror", None) or str(exc)
+            told = f"sink {name}: {key} = {str(file)!r} cannot be used: {why}"
+            raise InvalidSinks(told) from exc
 
     @abstractmethod
     def wire(self, name: str, gateway: str) -> Wire:

@@ -104,12 +104,7 @@ class MqttSettings(DeliverySettings):
     def _look_at_files(self, name: str) -> None:
         """They are read again whenever the broker is reached; a wrong one is told at start."""
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
-            file = getattr(self, key)
-            try:
-                _ = file and file.read_text()
-            except (OSError, UnicodeError) as exc:
-                told = f"sink {name}: {key} = {str(file)!r} cannot be read: {exc}"
-                raise InvalidSinks(told) from exc
+            self.read(name, key, Path.read_text)
         try:
             self.tls_context()
         except OSError as exc:  # SSLError is one

@@ -24,16 +24,15 @@ class Identity:
     key: RSAPrivateKey
 
     @classmethod
-    def of(cls, settings: OpcUaSettings) -> "Identity | None":
-        """As the settings have it; raises InvalidSinks for files that are no such pair."""
-        if not (settings.certificate and settings.private_key):
+    def of(cls, settings: OpcUaSettings, name: str) -> "Identity | None":
+        """As the settings of a sink have it; raises InvalidSinks for files that are no pair."""
+        certificate = settings.read(name, "certificate", _certificate)
+        key = settings.read(name, "private_key", _rsa_key)
+        if certificate is None or key is None:
             return None
-        certificate = _loaded(settings.certificate, "certificate")
-        key = _loaded(settings.private_key, "private_key")
-        if not isinstance(key, RSAPrivateKey) or certificate.public_key() != key.public_key():
-            raise InvalidSinks(
-                f"{settings.private_key} is not the RSA key of {settings.certificate}"
-            )
+        if certificate.public_key() != key.public_key():
+            told = f"sink {name}: private_key = '{settings.private_key}'"
+            raise InvalidSinks(f"{told} is not that of certificate = '{settings.certificate}'")
         return cls(certificate, key)
 
     @property
@@ -47,33 +46,42 @@ class Identity:
         return uris[0] if uris else None
 
 
-def _loaded(file: Path, name: str) -> Any:
-    """A certificate or a key, as PEM or DER."""
-    try:
-        data = file.read_bytes()
-        pem = data.startswith(b"-----BEGIN")
-        if name == "certificate":
-            return (x509.load_pem_x509_certificate if pem else x509.load_der_x509_certificate)(data)
-        load = serialization.load_pem_private_key if pem else serialization.load_der_private_key
-        return load(data, password=None)
-    except (OSError, TypeError, ValueError) as exc:
-        raise InvalidSinks(f"{name} {file} is none, or has a password") from exc
+def _certificate(file: Path) -> x509.Certificate:
+    """As PEM or DER; raises OSError and ValueError."""
+    data = file.read_bytes()
+    load = x509.load_pem_x509_certificate if _is_pem(data) else x509.load_der_x509_certificate
+    return load(data)
+
+
+def _rsa_key(file: Path) -> RSAPrivateKey:
+    """The same, and TypeError of one with a password."""
+    data = file.read_bytes()
+    pem, der = serialization.load_pem_private_key, serialization.load_der_private_key
+    key = (pem if _is_pem(data) else der)(data, password=None)
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("it is no RSA key")
+    return key
+
+
+def _is_pem(data: bytes) -> bool:
+    return data.startswith(b"-----BEGIN")
+
+
+def _password(file: Path) -> str:
+    """The line of a file; raises OSError and ValueError."""
+    if password := file.read_text().strip():
+        return password
+    raise ValueError("it has no password")
 
 
 class Users(UserManager):
     """Everybody, or the one user; with a certificate only who comes by a secured channel."""
 
-    def __init__(self, settings: OpcUaSettings) -> None:
+    def __init__(self, settings: OpcUaSettings, name: str) -> None:
         """Raises InvalidSinks for a file without a password."""
-        self._user, self._password = settings.user, ""
+        self._user = settings.user
+        self._password = settings.read(name, "password_file", _password) or ""
         self._secure = settings.certificate is not None
-        if settings.password_file:
-            try:
-                self._password = settings.password_file.read_text().strip()
-            except (OSError, ValueError) as exc:
-                raise InvalidSinks(f"{settings.password_file} cannot be read") from exc
-            if not self._password:
-                raise InvalidSinks(f"{settings.password_file} has no password")
 
     def get_user(
         self,

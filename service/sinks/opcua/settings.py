@@ -49,7 +49,7 @@ class OpcUaSettings(SinkSettings):
         """A server that does not listen yet."""
         with needed_by(f"the sink {name} of kind opcua", "plant"):
             from onegauge.service.sinks.opcua.wire import OpcUa
-        return OpcUa(self)
+        return OpcUa(self, name)
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:

@@ -32,10 +32,10 @@ class OpcUa:
 
     at_once = 100
 
-    def __init__(self, settings: OpcUaSettings) -> None:
+    def __init__(self, settings: OpcUaSettings, name: str) -> None:
         """Raises InvalidSinks for a certificate, a key or a password that is none."""
         self._settings = settings
-        self._users, self._identity = Users(settings), Identity.of(settings)
+        self._users, self._identity = Users(settings, name), Identity.of(settings, name)
         self._stations = Stations(settings.lines, partial(Station, settings.timeout_s))
         self._serving = Serving("OPC UA", settings.host, settings.port, self._listening)
 

@@ -1,20 +1,16 @@
 """Settings of a sink of the kind `webhook`."""
 
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from httpx import URL, InvalidURL
 from pydantic import Field, field_validator
 
-from onegauge.service.sinks.errors import InvalidSinks
 from onegauge.service.sinks.settings import DeliverySettings
 from onegauge.service.sinks.webhook.secrets import read_authorization, read_secret
 from onegauge.service.sinks.wire import Wire
-
-T = TypeVar("T")
 
 
 class WebhookSettings(DeliverySettings):
@@ -43,9 +39,9 @@ class WebhookSettings(DeliverySettings):
         """Posts events; raises InvalidSinks for files that cannot be used."""
         from onegauge.service.sinks.webhook.wire import Address, Webhook
 
-        secret = self._read(name, "secret_file", read_secret)
-        self._read(name, "authorization_file", read_authorization)
-        context = self._read(name, "ca_file", lambda file: ssl.create_default_context(cafile=file))
+        secret = self.read(name, "secret_file", read_secret)
+        self.read(name, "authorization_file", read_authorization)
+        context = self.read(name, "ca_file", lambda file: ssl.create_default_context(cafile=file))
         address = Address(
             self.url,
             context or ssl.create_default_context(),
@@ -54,13 +50,3 @@ class WebhookSettings(DeliverySettings):
             self.authorization_file,
         )
         return Webhook(address, self.batch)
-
-    def _read(self, name: str, key: str, read: Callable[[Path], T]) -> T | None:
-        """What a file has, if one is given; raises InvalidSinks."""
-        file: Path | None = getattr(self, key)
-        try:
-            return None if file is None else read(file)
-        except (OSError, ValueError) as exc:
-            why = getattr(exc, "strerror", None) or str(exc)
-            told = f"sink {name}: {key} = {str(file)!r} cannot be used: {why}"
-            raise InvalidSinks(told) from exc

@@ -74,7 +74,7 @@ def test_files_are_looked_at_first(tmp_path):
     absent, other = tmp_path / "absent", tmp_path / "other"
     other.write_text("no certificate")
     said = unusable(user="a", password_file=absent)
-    assert said.startswith(f"sink broker: password_file = '{absent}' cannot be read")
+    assert said.startswith(f"sink broker: password_file = '{absent}' cannot be used: No such")
     assert "ca_file" in unusable(ca_file=absent)
     assert "cannot be used" in unusable(ca_file=other)
     own = Authority(tmp_path).issue("gateway")
