@@ -14,6 +14,7 @@ from http.client import (
     HTTPSConnection,
     IncompleteRead,
 )
+from io import BytesIO
 from time import monotonic
 
 from httpx import URL
@@ -55,7 +56,9 @@ class Connection:
         """Raises SinkUnavailable where no answer comes in time."""
         try:
             self._reach()
-            self._http.request("POST", self._path, body, headers)
+            # a file goes in pieces, each of which has the time that the whole would have at once
+            length = {"Content-Length": str(len(body))}
+            self._http.request("POST", self._path, BytesIO(body), {**headers, **length})
             answer = self._http.getresponse()
             self._read(answer)
         except (OSError, HTTPException, UnicodeError) as exc:  # the last of a name that is none

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,30 @@ def test_a_connection_that_the_receiver_has_closed_is_made_anew():
         connection._http.sock.settimeout(10)
         assert connection._http.sock.recv(1, socket.MSG_PEEK) == b""  # the end has come
         assert post(connection).status == 200
+
+
+class Watched:
+    """A socket, and how many bytes it is to send within its timeout."""
+
+    def __init__(self, watched: Any) -> None:
+        self.watched, self.sizes = watched, list[int]()
+
+    def sendall(self, data: bytes) -> None:
+        self.sizes.append(len(data))
+        self.watched.sendall(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.watched, name)
+
+
+def test_each_part_of_a_request_has_its_time_on_a_slow_line():
+    with receiver() as listening, closing(to(listening.url)) as connection:
+        post(connection)
+        line = connection._http.sock = Watched(connection._http.sock)
+        body = b"[" + b" " * 10**6 + b"]"
+        connection.post(body, {})
+        assert listening.calls[1].body == body
+    assert max(line.sizes) < 10**5
 
 
 @pytest.mark.parametrize("answer", [bytes(MAX_READ + 1), bytes(2**22)])
