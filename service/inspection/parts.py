@@ -129,8 +129,9 @@ class Parts:
         Images without a decision are no views.
         """
         options = inquiry.options
-        views = _views(inquiry, answer)
-        if options.part is None or options.views is None or not views:
+        if options.part is None or options.views is None:
+            return None
+        if not (views := _views(inquiry, answer)):
             return None
         key = options.line, options.part
         if told := self._told_before(key, views):
