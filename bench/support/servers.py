@@ -44,7 +44,7 @@ def peer_python(package: str, *others: str) -> str:
     """The interpreter of an environment with a peer, made at the first call."""
     python = PEERS / package.replace("==", "-") / "bin" / "python"
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", python.parents[2]], check=True)
+        subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", package, *others], check=True)
     return str(python)
 
