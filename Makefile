@@ -107,7 +107,7 @@ bench-resnet: $(BENCH_RESNET:%=runs/bench/%) ## Train on DATA with a ResNet18 of
 	for name in $(BENCH_RESNET); do \
 		$(DEV)/python -m bench.throughput --repository runs/bench/repository --name $$name \
 			--server onegauge --server plain && \
-		$(DEV)/python -m bench.runtimes runs/bench/repository $$name $(DATA) || exit; \
+		$(DEV)/python -m bench.runtimes runs/bench/repository $(DATA) $$name || exit; \
 	done
 	$(DEV)/python -m bench.graph --repository runs/bench/repository --name patchcore-resnet18
 	for detector in patchcore revdist; do \

@@ -16,7 +16,13 @@ from torch import Tensor
 
 from onegauge.export.errors import ExportError
 from onegauge.export.held_out import HeldOut
-from onegauge.export.precision import Precision, as_computed_in_half, to_half, to_int8
+from onegauge.export.precision import (
+    Precision,
+    as_computed_in_half,
+    to_half,
+    to_int8,
+    to_symmetric_int8,
+)
 from onegauge.export.precision_effect import ALLOWANCES, Effect, measure_effect, sample_of
 from onegauge.export.publish import (
     PLAN,
@@ -128,7 +134,7 @@ def _write(
     if held_out is None:
         shutil.copyfile(traced, model)
     else:
-        _write_smaller(traced, model, precision, held_out)
+        _write_smaller(traced, model, flavour, held_out)
         recalibrate(model, gauge, held_out)
         effect = _effect(traced, model, precision, held_out)
         store_calibration(traced, gauge)
@@ -148,10 +154,12 @@ def _write(
     )
 
 
-def _write_smaller(traced: Path, model: Path, precision: Precision, held_out: HeldOut) -> None:
+def _write_smaller(traced: Path, model: Path, flavour: Flavour, held_out: HeldOut) -> None:
     """Write the traced graph in a smaller precision, calibrated as the traced one."""
-    if precision == "int8":
-        to_int8(traced, model, held_out.fitted_on(SCALING_IMAGES))
+    if flavour.precision == "int8":
+        on_gpu = flavour.tensorrt or flavour.triton_backend == "tensorrt"
+        write = to_symmetric_int8 if on_gpu else to_int8
+        write(traced, model, held_out.fitted_on(SCALING_IMAGES))
         return
     graph = onnx.load(traced)
     to_half(graph)

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from onegauge.export.precision import (
     FIRST_IN_FP32,
+    _take_pixels,
     as_computed_in_half,
     network_nodes,
     to_half,
     to_int8,
+    to_symmetric_int8,
 )
 from onegauge.training.gauge.gauge import Gauge
 
@@ -76,6 +78,19 @@ def integers(traced: Path, images: Tensor, tmp_path_factory: pytest.TempPathFact
     return file
 
 
+@pytest.fixture(scope="module")
+def symmetric(traced: Path, images: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The graph in int8 for TensorRT; a test must not change it."""
+    file = tmp_path_factory.mktemp("symmetric") / "int8.onnx"
+    to_symmetric_int8(traced, file, images.numpy())
+    return file
+
+
+def convolutions_in_integers(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    scaled = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    return [n for n in model.graph.node if n.op_type == "Conv" and n.input[0] in scaled]
+
+
 def test_networks_are_the_layers_and_not_what_decides(traced, gauge):
     graph = onnx.load(traced).graph
     chosen = {node.name for node in network_nodes(graph)}
@@ -117,36 +132,107 @@ def test_overflow_of_half_precision_is_seen_on_a_cpu(traced, images):
     assert not np.isfinite(run(model, images.numpy())["raw_score"]).all()
 
 
-def test_integers_keep_the_first_layers_and_what_decides(traced, integers, gauge, images):
+def test_integers_are_all_layers_and_not_what_decides(traced, integers, gauge, images):
     model = onnx.load(integers)
-    scaled = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    of_integers = [node for node in convolutions if node.input[0] in scaled]
-    assert len(of_integers) == layers_of(gauge) - FIRST_IN_FP32
+    onnx.checker.check_model(model, full_check=True)
+    assert len(convolutions_in_integers(model)) == layers_of(gauge)
+    assert integers.stat().st_size < traced.stat().st_size
+    exact, found = run(traced, images.numpy()), run(integers, images.numpy())
+    difference = np.abs(exact["raw_score"] - found["raw_score"]) / exact["raw_score"]
+    assert 0 < difference.max() < 0.1
+
+
+def test_integers_are_unsigned_times_signed_and_stay_so_from_layer_to_layer(integers):
+    graph = onnx.load(integers).graph
+    constants = {t.name: t.data_type for t in graph.initializer}
+    given = {n.input[0]: n for n in graph.node if n.op_type == "DequantizeLinear"}
+    kinds = {constants[n.input[2]] for n in given.values() if n.input[0] not in constants}
+    assert kinds == {TensorProto.UINT8}
+    weights = {constants[name] for name in given if name in constants}
+    assert weights == {TensorProto.INT8, TensorProto.INT32}  # biases are sums
+    assert not any(node.op_type == "Clip" for node in network_nodes(graph))  # zero points cut
+
+
+def test_integers_of_the_first_layer_are_the_pixels(integers, images):
+    """Nothing is computed before it, so nothing is lost, whatever pixels are."""
+    model = onnx.load(integers)
+    first = convolutions_in_integers(model)[0]
+    makers = {name: node for node in model.graph.node for name in node.output}
+    kinds, name = [], first.input[0]
+    while name in makers:
+        kinds.append(makers[name].op_type)
+        name = makers[name].input[0]
+    assert (kinds, name) == (["DequantizeLinear", "Transpose"], "image")
+    extreme = np.stack([np.zeros_like(images[0]), np.full_like(images[0], 255)])
+    assert np.isfinite(run(integers, extreme)["raw_score"]).all()
+
+
+def test_pixels_fold_into_the_first_layer_without_a_change_but_at_the_border(traced, images):
+    model = onnx.load(traced)
+    first = next(node for node in model.graph.node if node.op_type == "Conv")
+    given = first.output[0]
+    before = layer(model, given, images.numpy())
+    zero = _take_pixels(model.graph)
+    onnx.checker.check_model(model, full_check=True)
+    after = layer(model, given, images.numpy())
+    assert 100 < zero < 140
+    inside = np.s_[:, :, 1:-1, 1:-1]
+    assert after[inside] == pytest.approx(before[inside], abs=1e-4)
+
+
+def test_a_graph_that_does_not_normalise_keeps_its_first_layer(traced):
+    model = onnx.load(traced)
+    for node in model.graph.node:
+        if node.op_type == "Div":
+            node.op_type = "Mul"
+    kept = model.SerializeToString()
+    assert _take_pixels(model.graph) is None
+    assert model.SerializeToString() == kept
+
+
+def layer(model: onnx.ModelProto, name: str, images: np.ndarray) -> np.ndarray:
+    """What one of the tensors of a graph is."""
+    asked = onnx.ModelProto.FromString(model.SerializeToString())
+    asked.graph.output.append(onnx.ValueInfoProto(name=name))
+    return run(asked, images)[name]
+
+
+def test_symmetric_integers_keep_the_first_layers_and_what_decides(
+    traced, symmetric, gauge, images
+):
+    model = onnx.load(symmetric)
+    assert len(convolutions_in_integers(model)) == layers_of(gauge) - FIRST_IN_FP32
     zeros = [t for t in model.graph.initializer if t.name.endswith("zero_point")]
     assert zeros
     assert not any(onnx.numpy_helper.to_array(zero).any() for zero in zeros)
-    assert integers.stat().st_size < traced.stat().st_size
-    found = run(integers, images.numpy())
+    assert symmetric.stat().st_size < traced.stat().st_size
+    found = run(symmetric, images.numpy())
     assert np.isfinite(found["score"]).all()
 
 
-def test_integers_have_scales_by_channel_and_before_a_relu6_its_range(integers):
-    graph = onnx.load(integers).graph
+@pytest.mark.parametrize("form", ["integers", "symmetric"])
+def test_integers_have_scales_by_channel(form, request):
+    graph = onnx.load(request.getfixturevalue(form)).graph
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     scale = {n.output[0]: constants[n.input[1]] for n in graph.node if n.op_type in SCALED}
     layers = [n for n in graph.node if n.op_type == "Conv" and n.input[1] in scale]
     groups = {a.i for n in layers for a in n.attribute if a.name == "group"}
     assert max(groups) > min(groups) == 1  # depthwise ones, too
     assert all(scale[n.input[1]].size > 1 for n in layers)
+
+
+def test_symmetric_integers_have_before_a_relu6_its_range(symmetric):
+    graph = onnx.load(symmetric).graph
+    constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    scale = {n.output[0]: constants[n.input[1]] for n in graph.node if n.op_type in SCALED}
     clipped = [n.input[0] for n in network_nodes(graph) if n.op_type == "Clip"]
     limits = [127 * float(scale[name]) for name in clipped if name in scale]
     assert len(limits) > 10
     assert limits == pytest.approx([6] * len(limits))
 
 
-def test_operators_are_known_to_tensorrt(traced, integers):
-    for model in (onnx.load(traced), half(traced), onnx.load(integers)):
+def test_operators_are_known_to_tensorrt(traced, symmetric):
+    for model in (onnx.load(traced), half(traced), onnx.load(symmetric)):
         assert {node.op_type for node in model.graph.node} <= TENSORRT
         constants = {tensor.name for tensor in model.graph.initializer}
         assert all(n.input[1] in constants for n in model.graph.node if n.op_type == "TopK")
