@@ -8,13 +8,9 @@ on one thread; shares are differences of medians.
 
 from __future__ import annotations
 
-import io
-import logging
 import sys
 import tempfile
 import time
-import warnings
-from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 
@@ -30,6 +26,7 @@ from bench.support.figures import keep
 from bench.support.servers import Served
 from onegauge.export.precision import classes_of
 from onegauge.training.backbones.backbone import Backbone, load_backbone
+from onegauge.training.backbones.compiled import hushed
 from onegauge.training.backbones.embedding import deviations
 from onegauge.training.backbones.features import Seen
 from onegauge.training.backbones.retrieval import NEW, Retrieval, neighbours_of
@@ -175,9 +172,7 @@ def of_stages(module: nn.Module, target: Path) -> float:
 
 def exported(module: nn.Module, inputs: list[Tensor], target: Path) -> Path:
     """The module as a graph."""
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.inference_mode():
-        warnings.simplefilter("ignore")
+    with hushed(), torch.inference_mode():
         torch.onnx.export(
             module.eval(), tuple(inputs), target, dynamo=True, verbose=False, external_data=False
         )

@@ -9,11 +9,7 @@ what was calibrated.
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
 from ast import literal_eval
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from onegauge.export.graph import HIDDEN, OWN
 from onegauge.export.precision import CLASSES
 from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.model.contract import EXPLAINING, IMAGE
+from onegauge.training.backbones.compiled import hushed
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.detectors import Gallery
@@ -51,10 +48,7 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     told = keeps_library(gauge)
     constants = _constants(gauge)
     names = [*Reading._fields, *(EXPLAINING if told else ()), *(HIDDEN if told else ())]
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        # The exporter warns of its own internals; what matters is verified afterwards.
-        warnings.simplefilter("ignore")
+    with hushed():
         torch.onnx.export(
             _Traced(gauge.eval(), [*constants], told=told),
             (image, own, [*constants.values()]),

@@ -84,7 +84,8 @@ def test_the_run_is_to_the_byte_that_of_one_process(line, tmp_path, workers):
 
 
 @pytest.mark.usefixtures("workers")
-def test_workers_that_die_are_replaced_and_the_run_is_the_same(line, tmp_path):
+def test_workers_that_die_are_replaced_and_the_run_is_the_same(line, tmp_path, monkeypatch):
+    monkeypatch.setattr("onegauge.training.backbones.compiled.ENOUGH", 30)  # as of more images
     (tmp_path / "died").mkdir()
     train(config(line, tmp_path / "one"))
     train(config(line, tmp_path / "ray"), Mortal(tmp_path / "died", 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -72,7 +73,7 @@ class Detector(nn.Module, ABC):
 
 
 @torch.inference_mode()
-def raw_maps(detector: nn.Module, features: Features, progress: Progress) -> Tensor:
+def raw_maps(detector: Callable[[Seen], Tensor], features: Features, progress: Progress) -> Tensor:
     """Raw anomaly maps (N, h, w) fp16 of all images of a store."""
     found = features.each("scoring", detector, progress)
     return torch.cat([maps.half().cpu() for maps in found])

@@ -9,15 +9,20 @@ et al., 2000).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from onegauge.library.memories import FLOOR, MEMORIES, SHARPNESS
 from onegauge.training.backbones.backbone import Backbone
+from onegauge.training.backbones.compiled import Compiled, pays
 from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.detectors.coreset import farthest_points_of_each
-from onegauge.training.detectors.detector import Detector, FitOptions, smooth
+from onegauge.training.detectors.detector import Detector, FitOptions, raw_maps, smooth
 from onegauge.training.detectors.patches import local_patches
 from onegauge.training.progress import Progress
 
@@ -26,6 +31,14 @@ EVENING = 0.25  # of an axis's variance that is taken out, as an exponent: weak 
 LEAST = 1e-6  # of the first axis's variance, that no axis's is under: patches may be few
 SAMPLE = 200  # images in which the axes are found
 RANGE = 6.0  # standard deviations of the first axis that int8 covers to either side
+
+
+class Beside(NamedTuple):
+    """What images are compared with."""
+
+    memories: Tensor  # int8 (B, k, M, A) of the neighbours
+    usual: Tensor  # fp16 (B, k, M) what a distance to each is divided by
+    weights: Tensor  # (B, k) of the neighbours; 0 for what must not be compared
 
 
 class Gallery(Detector):
@@ -55,6 +68,7 @@ class Gallery(Detector):
         self.register_buffer("places", torch.empty(0, MEMORIES, dtype=torch.int32))
         # (N, h, w) maps of the references among each other by distances as they are
         self.register_buffer("plain", torch.empty(0, 1, 1, dtype=torch.half))
+        self._compiled: Compiled | None = None  # of these axes
 
     @staticmethod
     def stride_of(backbone: Backbone) -> int:
@@ -68,21 +82,26 @@ class Gallery(Detector):
     def with_points(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """The raw map, and the patches (B, h, w, A) that are compared for it."""
         points = self.points(seen.stages)
-        return self.compare(points, seen), points
+        return self.compare(points, self.beside(seen)), points
 
     @torch.inference_mode()
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:  # noqa: ARG002
         """Remember the images, each of which is its own reference of the same number."""
         self._find_axes(features)
+        self._compiled = None
         memories, places = self._remember(features, progress)
         self.memories, self.places = memories, places.int()
-        self.usual = torch.ones(memories.shape[:2], device=memories.device)
-        maps = torch.cat([*features.each("usual", self, progress)])
+        self.usual = torch.ones_like(places, dtype=torch.half)
+        maps = torch.cat([*features.each("usual", self._quickest(features), progress)])
         self.plain = maps.half()
         around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)
         usual = around.gather(1, places)  # (N, M)
         floor = (FLOOR * usual.mean()).clamp_min(1e-6)
         self.usual = (usual.clamp_min(floor) ** SHARPNESS).half()
+
+    def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
+        """The maps as they are: an image's neighbours are others."""
+        return raw_maps(self._quickest(features), features, progress)
 
     def plain_maps(self, out_of_fold: Tensor) -> Tensor:  # noqa: ARG002
         """Those by distances that are not divided by what is usual."""
@@ -92,13 +111,17 @@ class Gallery(Detector):
         """Patches (B, h, w, A) in the axes: 3×3 means of all stages [(B, C, H, W), …]."""
         return local_patches(stages) @ self.axes - self.origin
 
-    def compare(self, points: Tensor, seen: Seen) -> Tensor:
-        """Smoothed distances (B, h, w) of points (B, h, w, A) to the neighbours' memories."""
+    def beside(self, seen: Seen) -> Beside:
+        """What images are compared with."""
         rows, weights = seen.neighbours
-        memories = self.memories[rows].float()  # (B, k, M, A)
-        strange = self.usual[rows].float().unsqueeze(3) ** -2  # (B, k, M, 1)
+        return Beside(self.memories[rows], self.usual[rows], weights)
+
+    def compare(self, points: Tensor, beside: Beside) -> Tensor:
+        """Smoothed distances (B, h, w) of points (B, h, w, A) to the neighbours' memories."""
+        memories = beside.memories.float()
+        strange = beside.usual.float().unsqueeze(3) ** -2  # (B, k, M, 1)
         norms = memories.square().sum(3, keepdim=True) * strange
-        norms = norms.masked_fill((weights == 0)[:, :, None, None], torch.inf)
+        norms = norms.masked_fill((beside.weights == 0)[:, :, None, None], torch.inf)
         # |x - m|² / u² as one product: (|x|², x, 1) · (1 / u², -2 m / u², |m|² / u²)
         answering = torch.cat([strange, -2 * memories * strange, norms], dim=3).flatten(1, 2)
         patches = points.flatten(1, 2)  # (B, P, A)
@@ -107,6 +130,15 @@ class Gallery(Detector):
         squared = asking @ answering.mT  # (B, P, k·M)
         nearest = squared.amin(2).clamp_min(0).sqrt().view(points.shape[:3])
         return smooth(nearest.unsqueeze(1), self.stride).squeeze(1)
+
+    def _quickest(self, features: Features) -> Callable[[Seen], Tensor]:
+        """What computes the maps of so many images soonest."""
+        if self._compiled is None:
+            if not pays(len(features), features.device):
+                return self
+            seen = features.batch([0])
+            self._compiled = Compiled.of(_Comparing(self), [*self.beside(seen), *seen.stages])
+        return _Quicker(self, self._compiled)
 
     def _find_axes(self, features: Features) -> None:
         """The principal axes of patches, stages weighed, evened, in the unit of `memories`."""
@@ -148,6 +180,29 @@ class Gallery(Detector):
         chosen = farthest_points_of_each(points, MEMORIES)  # (B, M)
         those = points.gather(1, chosen[..., None].expand(-1, -1, points.shape[2]))
         return those.round().clamp(-127, 127).to(torch.int8), chosen
+
+
+class _Comparing(nn.Module):
+    """All of a gallery but its library."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        super().__init__()
+        self.gallery = gallery
+
+    def forward(self, memories: Tensor, usual: Tensor, weights: Tensor, *stages: Tensor) -> Tensor:
+        points = self.gallery.points([*stages])
+        return self.gallery.compare(points, Beside(memories, usual, weights))
+
+
+@dataclass(frozen=True)
+class _Quicker:
+    """A gallery that compares by a graph."""
+
+    gallery: Gallery
+    compiled: Compiled
+
+    def __call__(self, seen: Seen) -> Tensor:
+        return self.compiled(*self.gallery.beside(seen), *seen.stages)[0]
 
 
 def _moments(features: Features) -> tuple[Tensor, Tensor]:

@@ -105,6 +105,16 @@ def test_where_patches_are_always_far_apart_the_same_distance_counts_for_less(fi
     assert 1 < ratios[0] < 0.7 * ratios[1]
 
 
+def test_many_images_are_compared_by_a_graph_that_says_the_same(fit, features, monkeypatch):
+    few = fit(features)
+    monkeypatch.setattr("onegauge.training.backbones.compiled.ENOUGH", 12)
+    many = fit(features)
+    assert torch.allclose(many.detector.plain.float(), few.detector.plain.float(), rtol=1e-2)
+    again = fit(drawn((8, 16, 32), (16, 8, 4)))
+    many.detector.fit(again.features, None, Progress())  # in other axes
+    assert torch.equal(many.detector.plain, again.detector.plain)
+
+
 def test_an_image_is_compared_alone_as_in_a_batch(fit, features):
     fitted = fit(features)
     together = fitted.detector(fitted.features.batch(range(6)))
