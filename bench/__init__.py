@@ -8,6 +8,7 @@ of the gateway
     sinks           what telling a plant of each decision costs
     controllers     what it costs that a PLC or SCADA watches
     saturation      latency against load, and three times as much as it can do
+    overload        what is left of its best when more is asked than it can do
     formats         images a second by size and format, and what decoding costs
     decoding        what decoding costs beside Pillow's full decoding
     triton          the gateway in front of Triton beside Triton alone
