@@ -80,13 +80,13 @@ picture: .venv-dev/installed ## Draw the pictures of the documentation with the 
 	$(DEV)/python docs/node_red.py docs/images/node-red.png
 
 .PHONY: bench
-bench: .venv-dev/installed ## Measure the gateway: what it adds, and beside the limit and peers (minutes)
-	$(DEV)/python -m bench.latency
-	$(DEV)/python -m bench.throughput
+bench: .venv-dev/installed ## Measure what is to be reached, in one table (10 minutes)
+	$(DEV)/python -m bench.goals
 
 # With DATA=folder of labelled products and WEIGHTS=resnet18.safetensors larger models and anomalib, too
 .PHONY: bench-full
-bench-full: bench ## Measure loads, formats, Triton, the graph, training and peers, too (an hour)
+bench-full: bench ## Measure peers, loads, formats, Triton, the graph and training, too (an hour)
+	$(DEV)/python -m bench.throughput
 	taskset -c 0 $(DEV)/python -m bench.throughput --rounds 2
 	$(DEV)/python -m bench.recording
 	$(DEV)/python -m bench.sinks

@@ -35,7 +35,8 @@ of the method
     succession      products taught one after another beside all at once
     reviewing       a line before and after what was taught on the review page
     pixel_metrics   time and memory of the metrics by pixel
-and
+of all
+    goals           what is to be reached beside what is: the table of `make bench`
     plots           the newest figures, drawn for the documentation
 
 `support` is what they share, `peers` are the servers beside which the gateway is measured, and
