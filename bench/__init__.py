@@ -25,6 +25,8 @@ of models
     graph           where the time of a graph goes
     gpu             what a GPU makes of a gauge, with ONNX Runtime, torch, TensorRT and Triton
     detectors       size and cost of each detector
+    references      what an inspection costs with up to 100,000 references
+    training        what a training takes beside the bare loop over its images
     coreset         choosing PatchCore's memory bank
     anomalib        the same detectors in anomalib and here
 of the method
