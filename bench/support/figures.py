@@ -55,11 +55,16 @@ def folder_of(machine: dict[str, Any], results: Path = RESULTS) -> Path:
 
 def this_machine() -> dict[str, Any]:
     """What tells it from others: its processor, the generation of that, its cores."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    told = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    told = processor()
     numbers = (f"{key} {told[key]}" for key in ("cpu family", "model") if key in told)
     name = told.get("model name", platform.machine())
     return {"processor": ", ".join([name, *numbers]), "cores": os.cpu_count()}
+
+
+def processor() -> dict[str, str]:
+    """What Linux tells of it, its flags among that."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
 
 
 def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:

@@ -6,10 +6,11 @@ from importlib import import_module
 
 import pytest
 
-from bench.goals import GOALS, TOO_LONG, Goal, table
+from bench.goals import FAST, TOO_LONG, Goal, goals, table
 from bench.support.figures import Kept
 
 TODAY = "2026-11-30"
+GOALS = (*goals(FAST),)
 LEAST = Goal("frames", "start", "of > limit", "≥ 0.95")
 MOST = Goal("time", "start", "of > limit", "≤ 0.95 s")
 
@@ -54,6 +55,11 @@ def test_every_goal_has_a_command_that_measures_it_by_itself():
 @pytest.mark.parametrize("goal", GOALS, ids=str)
 def test_a_goal_has_a_bound(goal):
     assert re.fullmatch(r"[≤≥] [0-9.]+( ms| s| MB)?", goal.wanted)
+
+
+def test_small_integers_are_to_be_faster_where_a_processor_has_them():
+    wanted = [[*goals(flags)][-1].wanted for flags in ({"avx2"}, {"avx2", "avx_vnni"})]
+    assert wanted == ["≥ 1.5", "≥ 2"]
 
 
 def test_goals_of_a_command_stand_together():
