@@ -10,7 +10,9 @@ They take turns, round by round, over the same files: hard links to rendered pro
 that of the whole command with its start. `steady` leaves the start out, which is that of one image.
 Of Ray's driver it tells the CPU for an image, which bounds how many machines it can feed, and the
 most memory. `taskset -c 0` before it measures all of them on one core. --listed tells by how much
-the memory of a driver grows that lists so many files.
+the memory of a driver grows that lists so many files. --scaled has so many images inspected by
+clusters of one, two and four machines of one core each, which all are processes of this machine,
+beside as many bare loops: four machines on two cores show what more processes than cores cost.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ import typer
 from bench.support.figures import keep, spread
 from bench.support.servers import Running, Served, server
 from demo.products.tree import write_tree
+from rig.ray_cluster import ray_cluster
 
+MACHINES = 1, 2, 4
 LOOK_EVERY_S = 0.05
 Figures = dict[str, float]
 LISTING = """
@@ -48,8 +52,10 @@ print(files, grown / 1024, time.monotonic() - begun)
 """
 
 
-def main(images: int = 20_000, rounds: int = 3, listed: int = 100_000) -> None:
+def main(images: int = 20_000, rounds: int = 3, listed: int = 100_000, scaled: int = 2_000) -> None:
     """Measure, print a table, keep the figures."""
+    # by default Ray lets other processes go first, which the others here do not
+    os.environ.update(RAY_worker_niceness="0")
     with tempfile.TemporaryDirectory(dir=".") as folder, ExitStack() as stack:
         rendered = list(_rendered(Path(folder) / "rendered"))
         url = stack.enter_context(server("onegauge", Served())).url
@@ -64,6 +70,9 @@ def main(images: int = 20_000, rounds: int = 3, listed: int = 100_000) -> None:
         rows = report(measured, starts, images)
         if listed:
             rows["listed"] = _listing(_linked(Path(folder) / "listed", rendered, listed))
+        if scaled:
+            several = _linked(Path(folder) / "scaled", rendered, scaled)
+            rows["machines"] = {str(number): _scaling(several, number) for number in MACHINES}
     keep(f"bulk on {len(os.sched_getaffinity(0))} cores", rows)
 
 
@@ -105,11 +114,10 @@ def _linked(folder: Path, files: list[Path], count: int) -> Path:
     return folder
 
 
-def _bare(parts: Path) -> Figures:
-    begun, cores = time.monotonic(), len(os.sched_getaffinity(0))
-    files = sorted(parts.rglob("*.jpg"))
-    with get_context("spawn").Pool(cores) as pool:
-        pool.map(_loop, [files[core::cores] for core in range(cores)], chunksize=1)
+def _bare(parts: Path, processes: int = len(os.sched_getaffinity(0))) -> Figures:
+    begun, files = time.monotonic(), sorted(parts.rglob("*.jpg"))
+    with get_context("spawn").Pool(processes) as pool:
+        pool.map(_loop, [files[number::processes] for number in range(processes)], chunksize=1)
     return {"seconds": time.monotonic() - begun}
 
 
@@ -122,10 +130,26 @@ def _loop(files: list[Path]) -> None:
         run(read_image(file.read_bytes(), (256, 256), max_pixels=10**8).pixels[None])
 
 
-def _ray(parts: Path) -> Figures:
+def _ray(parts: Path, *options: str) -> Figures:
     with tempfile.TemporaryDirectory(dir=".") as output:
         by = ("--engine", "ray", "--model", Served.repository, "--output", output)
-        return _command("inspect", parts, *by)
+        return _command("inspect", parts, *by, *options)
+
+
+def _scaling(parts: Path, machines: int) -> Figures:
+    """Images a second by so many machines of one core, and of those of as many bare loops."""
+    images = sum(1 for _ in parts.rglob("*.jpg"))
+    with ray_cluster(cpus=1) as cluster:
+        for _ in range(machines - 1):
+            cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        found = _ray(parts, "--address", cluster.address)
+    bare = _bare(parts, machines)
+    rates = {"rate": images / found["seconds"], "bare": images / bare["seconds"]}
+    of_bare = rates["rate"] / rates["bare"]
+    sys.stdout.write("{rate:9.1f} of {bare:.1f} images/s".format(**rates))
+    sys.stdout.write(f", {of_bare:.3f}, by {machines} machines of one core\n")
+    return {**rates, "of_bare": of_bare}
 
 
 def _gateway(parts: Path, url: str) -> Figures:
@@ -136,9 +160,7 @@ def _command(*arguments: object) -> Figures:
     """Seconds of a command, its own CPU seconds, and its most memory in MiB."""
     begun, found = time.monotonic(), {"cpu_s": 0.0, "mib": 0.0}
     command = [sys.executable, "-m", "onegauge", *map(str, arguments)]
-    # by default Ray lets other processes go first, which the others here do not
-    environment = os.environ | {"RAY_worker_niceness": "0"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             found = _look(process.pid) or found
             time.sleep(LOOK_EVERY_S)
