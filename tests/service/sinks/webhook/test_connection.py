@@ -117,11 +117,7 @@ def test_an_answer_that_is_none_is_no_arrival(answer):
         post(connection)
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["a" * 64 + ".example", "mes..example", "nobody.invalid"],
-    ids=["long", "dots", "unknown"],
-)
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "mes..example"], ids=["long", "gap"])
 def test_a_name_that_leads_nowhere_is_unavailable(host):
     with pytest.raises(SinkUnavailable):
         post(to(f"http://{host}/events"))
