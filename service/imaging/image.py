@@ -49,7 +49,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_OPAQUE_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr"}
+_OPAQUE_MODES = {"1", "P", "CMYK", "YCbCr"}
 
 
 @dataclass(frozen=True)
@@ -69,21 +69,21 @@ def read_image(
     Raises a subclass of ImageError.
     """
     height, width = size
-    original, rgb = _decode(data, max_pixels, depth, at_least=3 * max(size) // 2)
-    resized = rgb.resize((width, height), Image.Resampling.BILINEAR)
-    return InputImage(np.array(resized), *original)
+    original, picture = _decode(data, max_pixels, depth, at_least=3 * max(size) // 2)
+    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return InputImage(np.array(_rgb(resized)), *original)
 
 
 def read_original(data: bytes, *, max_pixels: int, depth: Depth = UNKNOWN) -> Image.Image:
     """Decode an image at its full size, upright and RGB; raises like `read_image`."""
-    return _decode(data, max_pixels, depth)[1]
+    return _rgb(_decode(data, max_pixels, depth)[1])
 
 
 def read_reduced(data: bytes, side: int, *, max_pixels: int, depth: Depth = UNKNOWN) -> Image.Image:
     """Decode an image, upright and RGB, no side longer than `side`; raises like `read_image`."""
     picture = _decode(data, max_pixels, depth, at_least=side)[1]
     picture.thumbnail((side, side))
-    return picture
+    return _rgb(picture)
 
 
 def read_painted(data: bytes, *, max_pixels: int) -> Image.Image:
@@ -117,7 +117,7 @@ def read_samples(data: bytes, *, max_pixels: int) -> Samples | None:
 def _decode(
     data: bytes, max_pixels: int, depth: Depth, at_least: int | None = None
 ) -> tuple[tuple[int, int], Image.Image]:
-    """Return the upright (width, height) of the original, and its pixels at that size or smaller.
+    """The upright (width, height) of the original, and it in grey or RGB at that size or smaller.
 
     A side is reduced only while it stays above `at_least` pixels.
     """
@@ -132,10 +132,10 @@ def _decode(
         picture = _loaded(file, data)
     width, height = file.size if isinstance(file, JpegImageFile) else picture.size
     orientation = file.orientation if isinstance(file, Tiff) else _orientation(file)
-    rgb = _rgb(picture)
+    picture = _opaque(picture)
     if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    return ((height, width) if orientation >= 5 else (width, height)), rgb
+        picture = picture.transpose(_UPRIGHT[orientation])
+    return ((height, width) if orientation >= 5 else (width, height)), picture
 
 
 def open_image(data: bytes, max_pixels: int) -> ImageFile | Tiff:
@@ -226,7 +226,11 @@ def _loaded(file: ImageFile | Tiff, data: bytes) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Bring any supported pixel format to RGB."""
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Bring any supported pixel format to RGB, and leave grey alone: that is resized faster."""
     if image.mode == "P" and image.palette is None:
         raise UnreadableImage("The image is truncated or corrupt: it has no palette.")
     if image.has_transparency_data:
@@ -237,8 +241,8 @@ def _rgb(image: Image.Image) -> Image.Image:
         black = Image.new("RGB", image.size)
         black.paste(rgba, mask=alpha)
         return black
-    if image.mode == "RGB":
-        return image  # where convert() would copy it
+    if image.mode in ("L", "RGB"):
+        return image
     if image.mode in _OPAQUE_MODES:
         return _converted(image, "RGB")
     raise UnsupportedImage(

@@ -197,6 +197,16 @@ def test_jpeg_is_reduced_only_to_one_and_a_half_times_the_models_size(side, redu
     assert (read(data).pixels != np.array(full)).any() == reduced
 
 
+@pytest.mark.parametrize("side", [17, 40, 150])
+@pytest.mark.parametrize("encoding", ["PNG", "BMP", "TIFF"])
+def test_grey_is_resized_as_if_it_were_colours(encoding, side):
+    grey = Image.fromarray(np.random.default_rng(0).integers(0, 255, (side, 90), np.uint8))
+    found, coloured = (
+        read(encode(image, encoding)).pixels for image in (grey, grey.convert("RGB"))
+    )
+    np.testing.assert_array_equal(found, coloured)
+
+
 def test_original_is_upright_and_at_full_size():
     data = encode(picture(600, 400), "JPEG", exif=oriented(6))
     original = read_original(data, max_pixels=240_000)
