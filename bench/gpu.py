@@ -56,13 +56,12 @@ from bench.support.figures import keep
 from bench.support.load import load
 from bench.support.pictures import picture
 from bench.support.servers import Running, Served, server
-from bench.triton import asked
+from bench.triton import asked, for_python_backend
 from onegauge.service.imaging.image import read_image
 from onegauge.service.model.contract import IMAGE
-from onegauge.service.model.repository import CONFIG, StoredVersion, read_config, served_version
+from onegauge.service.model.repository import served_version
 from rig import Missing
 from rig.address import free_address
-from rig.publishing import add_and_publish
 from rig.tritonserver import tritonserver
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -205,22 +204,14 @@ def before_triton(plan: Plan) -> dict[str, Any]:
     sides = (stored.contract.height, stored.contract.width)
     pixels = read_image(picture(), sides, max_pixels=10**8).pixels[None]
     with TemporaryDirectory() as folder:
-        repository = for_python_backend(stored, Path(folder) / "repository")
+        repository = for_python_backend(plan.model, Path(folder))
         with (
             tritonserver(repository, Path(folder) / "log", address),
             server("onegauge", plan.model, **choice) as gateway,
         ):
             found = {f"{n} connections": loaded(gateway, n, plan.seconds) for n in CONNECTIONS}
-            images = asked(address, lambda: pixels, plan.seconds)
+            images = asked(address, lambda: pixels, plan.seconds, plan.model.name)
             return found | {"Triton alone": {"images_per_s": round(images, 1)}}
-
-
-def for_python_backend(stored: StoredVersion, repository: Path) -> Path:
-    """A repository with the same version, for a Triton that has no other backend."""
-    config = read_config(stored.folder, CONFIG)
-    config.backend = "python"
-    add_and_publish(repository, config, stored.model_file(), stored.verification())
-    return repository
 
 
 def loaded(gateway: Running, connections: int, seconds: float) -> dict[str, float]:
