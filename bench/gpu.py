@@ -169,14 +169,19 @@ def rates(
 ) -> dict[str, dict[str, float]]:
     """How fast `multiplying` multiplies, and images a second by batch, of which that is a share."""
     most = 2 * plan.side**3 * rate(multiplying.product(precision, plan.side), plan.seconds)
-    found = {f"{precision}, products": {"tflops": round(most / 1e12, 3)}}
+    found = {f"{precision}, products": {"tflops": shown(most / 1e12)}}
     for batch in plan.batches:
         images = batch * rate(runtime.graph(precision, batch), plan.seconds)
         found[f"{precision}, batch of {batch}"] = {
-            "images_per_s": round(images, 1),
-            "of_products": round(images * runtime.operations / most, 4),
+            "images_per_s": shown(images),
+            "of_products": shown(images * runtime.operations / most),
         }
     return found
+
+
+def shown(figure: float) -> float:
+    """With so many digits as are worth it."""
+    return float(f"{figure:.4g}")
 
 
 def rate(work: Work, seconds: float) -> float:

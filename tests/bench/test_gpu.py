@@ -38,7 +38,7 @@ def test_a_share_is_of_the_rate_of_products(plan):
             / found[f"{precision}, batch of {batch}"]["images_per_s"]
             for batch in (1, 3)
         ]
-        assert of[0] == pytest.approx(of[1], rel=0.05)
+        assert of[0] == pytest.approx(of[1], rel=0.01)
 
 
 def test_only_the_backbone_of_torch_is_in_half():
