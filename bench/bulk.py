@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import cycle, islice
 from multiprocessing import get_context
@@ -72,7 +72,7 @@ def main(images: int = 20_000, rounds: int = 3, listed: int = 100_000, scaled: i
             rows["listed"] = _listing(_linked(Path(folder) / "listed", rendered, listed))
         if scaled:
             several = _linked(Path(folder) / "scaled", rendered, scaled)
-            rows["machines"] = {str(number): _scaling(several, number) for number in MACHINES}
+            rows["machines"] = {str(number): _scaling(several, one, number) for number in MACHINES}
     keep(f"bulk on {len(os.sched_getaffinity(0))} cores", rows)
 
 
@@ -136,20 +136,23 @@ def _ray(parts: Path, *options: str) -> Figures:
         return _command("inspect", parts, *by, *options)
 
 
-def _scaling(parts: Path, machines: int) -> Figures:
-    """Images a second by so many machines of one core, and of those of as many bare loops."""
+def _scaling(parts: Path, one: Path, machines: int) -> Figures:
+    """Images a second of so many machines of one core and of as many bare loops, once they run."""
     images = sum(1 for _ in parts.rglob("*.jpg"))
+
+    def rate(way: Callable[[Path], Figures]) -> float:
+        start = way(one)["seconds"]
+        return (images - 1) / (way(parts)["seconds"] - start)
+
     with ray_cluster(cpus=1) as cluster:
         for _ in range(machines - 1):
             cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
-        found = _ray(parts, "--address", cluster.address)
-    bare = _bare(parts, machines)
-    rates = {"rate": images / found["seconds"], "bare": images / bare["seconds"]}
-    of_bare = rates["rate"] / rates["bare"]
-    sys.stdout.write("{rate:9.1f} of {bare:.1f} images/s".format(**rates))
-    sys.stdout.write(f", {of_bare:.3f}, by {machines} machines of one core\n")
-    return {**rates, "of_bare": of_bare}
+        by_ray = rate(lambda parts: _ray(parts, "--address", cluster.address))
+    bare = rate(lambda parts: _bare(parts, machines))
+    sys.stdout.write(f"{by_ray:9.1f} images/s by {machines} machines of one core, ")
+    sys.stdout.write(f"{by_ray / bare:.3f} of {bare:.1f}\n")
+    return {"rate": by_ray, "bare": bare, "of_bare": by_ray / bare}
 
 
 def _gateway(parts: Path, url: str) -> Figures:
