@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from onegauge.cores import cores, threads
 from onegauge.service.errors import BackendTimeout, ContractError
+from onegauge.service.model.backends.huge_pages import use_huge_pages
 from onegauge.service.model.backends.jobs import WaitingRoom, in_time
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.criterion import DeploymentCriterion
@@ -147,6 +148,7 @@ class EmbeddedBackend:
         settings, contract = self._settings, stored.contract
         DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(contract)
         compiled = made_ready(stored, self._compile, settings.inference_threads or threads())
+        use_huge_pages()  # once the first images have had all memory taken
         return EmbeddedModel(contract, self, compiled)
 
 
