@@ -106,17 +106,21 @@ def main(
 ) -> None:
     """Measure what some commands do, by default all; print a row for each goal."""
     started = monotonic()
+    wanted = [*goals({*processor().get("flags", "").split()})]
+    measuring = {goal.command for goal in wanted} - TOO_LONG
+    if unknown := {*(commands or ())} - measuring:
+        sys.exit(f"No goal is measured by {min(unknown)}, but by {', '.join(sorted(measuring))}")
+    now = {*(commands or measuring)} if measure else set()
 
     def found(command: str) -> Kept | str:
-        if measure and command in (commands or {command} - TOO_LONG):
+        if command in now:
             try:
                 keep(command, apart(_measure, command).result())
             except (Missing, SystemExit) as exc:
                 return str(exc)
         return newest().get(command, NONE)
 
-    flags = set(processor().get("flags", "").split())
-    for line in table(goals(flags), found, date.today().isoformat()):
+    for line in table(wanted, found, date.today().isoformat()):
         sys.stdout.write(line)
         sys.stdout.flush()
     sys.stdout.write(f"{(monotonic() - started) / 60:.1f} minutes\n")

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from bench.goals import FAST, TOO_LONG, Goal, goals, table
+from bench.goals import FAST, TOO_LONG, Goal, goals, main, table
 from bench.support.figures import Kept
 
 TODAY = "2026-11-30"
@@ -81,3 +81,8 @@ def test_a_row_comes_once_its_command_has_measured():
     assert measured == ["start"]
     assert [row.split()[0] for row in rows] == ["time", "memory"]
     assert measured == ["start", "latency"]
+
+
+def test_a_command_that_measures_no_goal_is_refused():
+    with pytest.raises(SystemExit, match="by anomalib, but by decoding, hotpath"):
+        main(["anomalib"])
