@@ -5,6 +5,7 @@ Python backend; it imports nothing but numpy, onnxruntime and Triton's own modul
 DLPack: without a copy, and right also where the backend was built for another numpy.
 """
 
+import ctypes
 import json
 import os
 from pathlib import Path
@@ -27,6 +28,8 @@ PROVIDERS = {
     "CPU": ["CPUExecutionProvider"],
     "GPU": ["CUDAExecutionProvider", "CPUExecutionProvider"],
 }
+
+_TAKEN_OVER = b"used_dltensor"  # a capsule's name, which has to live as long
 
 
 class TritonPythonModel:
@@ -65,9 +68,20 @@ class TritonPythonModel:
         responses, start = [], 0
         for size in sizes:
             tensors = [
-                pb_utils.Tensor.from_dlpack(name, values[start : start + size])
-                for name, values in outputs.items()
+                _handed_over(name, values[start : start + size]) for name, values in outputs.items()
             ]
             responses.append(pb_utils.InferenceResponse(tensors))
             start += size
         return responses
+
+
+def _handed_over(name: str, values: Any) -> Any:
+    """An output for Triton by DLPack.
+
+    Triton renames the capsule that it has taken over to something else than the standard says, at
+    which NumPy writes a traceback to the log for each when it is freed.
+    """
+    capsule = values.__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(name, capsule)
+    ctypes.pythonapi.PyCapsule_SetName(ctypes.py_object(capsule), _TAKEN_OVER)
+    return tensor

@@ -54,8 +54,12 @@ def lookup_graph(file: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def triton(tmp_path_factory) -> Iterator[tritonclient.grpc.InferenceServerClient]:
-    folder = tmp_path_factory.mktemp("triton")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("triton")
+
+
+@pytest.fixture(scope="module")
+def triton(folder) -> Iterator[tritonclient.grpc.InferenceServerClient]:
     config = ModelConfig(
         name="lookup",
         backend="python",
@@ -140,3 +144,11 @@ def test_a_request_that_fails_does_not_fail_those_batched_with_it(triton):
     assert (good["score"], other["score"]) == ([5.0], [10.0, 15.0])
     assert isinstance(bad, InferenceServerException)
     assert "onnxruntime failed on 1 images" in str(bad)
+
+
+def test_an_answer_leaves_nothing_in_the_log(triton, folder):
+    log = folder / "log"
+    before = len(log.read_text())
+    for _ in range(3):
+        triton.infer("lookup", images(1, 2, 3, 4))
+    assert log.read_text()[before:] == ""
