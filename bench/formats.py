@@ -27,6 +27,7 @@ from onegauge.service.imaging.image import read_image
 
 PICTURES = (
     *((megapixels, "JPEG") for megapixels in (0.25, 1, 4, 12)),
+    (1, "grey JPEG"),
     *((megapixels, "PNG") for megapixels in (1, 4)),
     (1, "grey PNG"),
 )

@@ -10,7 +10,12 @@ from PIL import Image
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "board-normal.jpg"
 SIDES = {0.25: (500, 500), 1: (1000, 1000), 4: (2000, 2000), 12: (4000, 3000)}  # by megapixels
-KINDS = {"JPEG": ("JPEG", "RGB"), "PNG": ("PNG", "RGB"), "grey PNG": ("PNG", "L")}
+KINDS = {
+    "JPEG": ("JPEG", "RGB"),
+    "grey JPEG": ("JPEG", "L"),
+    "PNG": ("PNG", "RGB"),
+    "grey PNG": ("PNG", "L"),
+}
 
 BOUNDARY = b"------------------------Jh3rAQb9pZ0cW7dKx2mT5u"  # as long as that of curl
 

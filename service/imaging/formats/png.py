@@ -5,12 +5,12 @@ the zlib of the system, which takes most of the time of a PNG.
 """
 
 import struct
-import zlib
 from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 from isal.igzip_lib import DECOMP_ZLIB, IgzipDecompressor
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
@@ -62,7 +62,7 @@ def check(data: bytes) -> None:
     while kind != b"IEND":
         end = at + 8 + int.from_bytes(view[at : at + 4])
         kind = bytes(view[at + 4 : at + 8])
-        if zlib.crc32(view[at + 4 : end]).to_bytes(4) != view[end : end + 4]:
+        if crc32(view[at + 4 : end]).to_bytes(4) != view[end : end + 4]:
             raise UnreadableImage(
                 f"The image is truncated or corrupt: its part at byte {at} of {len(data)} is not "
                 "whole."
@@ -117,7 +117,7 @@ def _other_order(args: tuple[object, ...] | str | None) -> tuple[object, ...] | 
 def _with_header(data: bytes, bits: int, colour_type: int) -> bytes:
     width, height, _, _, *rest = _HEADER.unpack(data[_START:_END])
     chunk = b"IHDR" + _HEADER.pack(width, height, bits, colour_type, *rest)
-    return data[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[_END + 4 :]
+    return data[:12] + chunk + struct.pack(">I", crc32(chunk)) + data[_END + 4 :]
 
 
 def _chunk(data: bytes, wanted: bytes) -> bytes:

@@ -197,6 +197,16 @@ def test_jpeg_is_reduced_only_to_one_and_a_half_times_the_models_size(side, redu
     assert (read(data).pixels != np.array(full)).any() == reduced
 
 
+@pytest.mark.parametrize(("side", "averaged"), [(63, False), (64, True), (101, True)])
+def test_a_picture_is_averaged_by_whole_pixels_only_to_twice_the_models_size(side, averaged):
+    noise = np.random.default_rng(0).integers(0, 255, (side, 150, 3), np.uint8)
+    data = encode(Image.fromarray(noise))
+    full = read_original(data, max_pixels=10**6).resize((16, 16), Image.BILINEAR)
+    difference = abs(read(data).pixels.astype(int) - np.array(full))
+    assert (difference > 0).any() == averaged
+    assert difference.max() <= 6
+
+
 @pytest.mark.parametrize("side", [17, 40, 150])
 @pytest.mark.parametrize("encoding", ["PNG", "BMP", "TIFF"])
 def test_grey_is_resized_as_if_it_were_colours(encoding, side):
