@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -37,10 +36,8 @@ FP32_ONLY = {
     *("ReduceSum", "Resize", "Shape", "Softmax", "Sqrt", "TopK"),
 }
 TO_INT8 = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-BETWEEN = ("Add", "Clip", "MaxPool", "Relu")  # what joins convolutions on CPUs, in int8 as well
+BETWEEN = ("Add", "Clip", "MaxPool", "Relu")  # on CPUs in int8 after a convolution that is
 FIRST_IN_FP32 = 2  # layers with few channels, which cost int8 more accuracy than they save time
-NORMALISING = ("Div", "Sub", "Cast")  # backwards from the first layer
-PIXELS = "pixels"  # less the zero point that they have as uint8
 LARGEST_HALF = 65504.0
 RELU6 = "aten.hardtanh."  # what torch's exporter calls the ReLU6; other Clips guard divisors
 SIX = np.float32(6)
@@ -90,32 +87,32 @@ def to_half(model: ModelProto) -> None:
 def to_int8(traced: Path, target: Path, images: np.ndarray) -> None:
     """Write the graph with its networks in int8, scaled by normal images uint8 (N, H, W, 3).
 
-    What layers give is unsigned: processors multiply unsigned by signed numbers, and ONNX Runtime
-    is many times slower where both are signed. Pixels are what the first layer takes as they are.
+    What layers give is unsigned: CPUs multiply unsigned by signed numbers, and ONNX Runtime takes
+    ten times as long where both are signed. Between convolutions nothing goes to fp32 and back.
     """
-    model = onnx.load(traced)
-    zero = _take_pixels(model.graph)
-    told = (
-        {} if zero is None else {PIXELS: [{"scale": np.array(1, np.float32), "zero_point": zero}]}
-    )
-    nodes = network_nodes(model.graph)
-    makers = {name: node for node in nodes for name in node.output}
-    chosen = [n for n in nodes if n.op_type in TO_INT8 or _is_between(n, makers)]
-    onnx.save(model, target)
-    _quantize(target, target, images, chosen, told, QuantType.QUInt8)
-    if zero is not None:
-        model = onnx.load(target)
-        _feed_pixels(model.graph)
-        onnx.save(model, target)
+    nodes = network_nodes(onnx.load(traced).graph)
+    layers = _layers(nodes)
+    given = {name for node in layers if node.op_type == "Conv" for name in node.output}
+    between = []
+    for node in nodes:
+        fits = node.op_type in BETWEEN and (node.op_type != "Clip" or _is_relu6(node))
+        if fits and given.intersection(node.input):
+            between.append(node)
+            given.update(node.output)
+    _quantize(traced, target, images, [*layers, *between], {}, QuantType.QUInt8)
 
 
 def to_symmetric_int8(traced: Path, target: Path, images: np.ndarray) -> None:
     """The same for TensorRT, which takes no zero point but 0."""
     nodes = network_nodes(onnx.load(traced).graph)
-    layers = [n for n in nodes if n.op_type in TO_INT8]
     # A layer before a ReLU6 has its range, beyond which the ReLU6 would cut all the same
     ranges = {n.input[0]: [{"rmin": -SIX, "rmax": SIX}] for n in nodes if _is_relu6(n)}
-    _quantize(traced, target, images, layers[FIRST_IN_FP32:], ranges, QuantType.QInt8)
+    _quantize(traced, target, images, _layers(nodes), ranges, QuantType.QInt8)
+
+
+def _layers(nodes: list[NodeProto]) -> list[NodeProto]:
+    """Those of a network that int8 pays for."""
+    return [node for node in nodes if node.op_type in TO_INT8][FIRST_IN_FP32:]
 
 
 def _quantize(
@@ -143,55 +140,6 @@ def _quantize(
                 "TensorQuantOverrides": told,
             },
         )
-
-
-def _take_pixels(graph: GraphProto) -> NDArray[np.uint8] | None:
-    """Fold the normalisation into the first layer, which then takes `PIXELS`; their zero point.
-
-    None where the graph does not begin by a convolution. What the layer sees beyond the border is
-    off by the differences between the means of the colours.
-    """
-    if len(steps := _from_pixels(graph)) < len(NORMALISING) + 1:
-        return None
-    first, divided, less, cast = steps
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    mean, std = weights[less.input[1]], weights[divided.input[1]]  # (1, 3, 1, 1)
-    kernels = weights[first.input[1]] / std  # (O, 3, k, k)
-    zero = np.array(mean.mean().round(), np.uint8)
-    bias = weights[first.input[2]] + (kernels * (zero - mean)).sum((1, 2, 3))
-    names = [f"{PIXELS}.{part}" for part in ("zero", "kernels", "bias")]
-    for name, values in zip(names, (zero, kernels, bias), strict=True):
-        graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
-    first.input[:] = [PIXELS, *names[1:]]
-    nodes = [*graph.node]
-    less = helper.make_node("Sub", [cast.output[0], names[0]], [PIXELS], PIXELS)
-    nodes.insert(nodes.index(first), less)
-    _replace_nodes(graph, nodes)
-    return zero
-
-
-def _from_pixels(graph: GraphProto) -> list[NodeProto]:
-    """The first layer and before it, backwards, what normalises pixels, as far as it is there."""
-    makers = {name: node for node in graph.node for name in node.output}
-    found = [node for node in graph.node if node.op_type == "Conv"][:1]
-    for kind in NORMALISING if found else ():
-        before = makers.get(found[-1].input[0])
-        if before is None or before.op_type != kind:
-            break
-        found.append(before)
-    return found
-
-
-def _feed_pixels(graph: GraphProto) -> None:
-    """Have the uint8 pixels themselves for what would be quantised to just them."""
-    makers = {name: node for node in graph.node for name in node.output}
-    quantised = next(n.output[0] for n in graph.node if [*n.input][:1] == [PIXELS])
-    pixels = makers[makers[PIXELS].input[0]].input[0]  # before the cast and the zero point
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            if name == quantised:
-                node.input[i] = pixels
-    _replace_nodes(graph, [*graph.node])
 
 
 def as_computed_in_half(model: ModelProto) -> None:
@@ -262,18 +210,6 @@ def _is_of_network(node: NodeProto) -> bool:
 
 def _is_relu6(node: NodeProto) -> bool:
     return node.op_type == "Clip" and classes_of(node)[-1].startswith(RELU6)
-
-
-def _is_between(node: NodeProto, makers: dict[str, NodeProto]) -> bool:
-    """Whether a node is what int8 need not leave between convolutions.
-
-    A sum of anything else may range far, as what goes around the layers of a transformer does.
-    """
-    if node.op_type == "Clip":
-        return _is_relu6(node)
-    if node.op_type == "Add":
-        return any(name in makers and makers[name].op_type == "Conv" for name in node.input)
-    return node.op_type in BETWEEN
 
 
 def _float_tensors(graph: GraphProto) -> set[str]:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from onegauge.export.precision import (
     FIRST_IN_FP32,
-    _take_pixels,
     as_computed_in_half,
     network_nodes,
     to_half,
@@ -132,10 +131,10 @@ def test_overflow_of_half_precision_is_seen_on_a_cpu(traced, images):
     assert not np.isfinite(run(model, images.numpy())["raw_score"]).all()
 
 
-def test_integers_are_all_layers_and_not_what_decides(traced, integers, gauge, images):
+def test_integers_are_layers_after_the_first_and_not_what_decides(traced, integers, gauge, images):
     model = onnx.load(integers)
     onnx.checker.check_model(model, full_check=True)
-    assert len(convolutions_in_integers(model)) == layers_of(gauge)
+    assert len(convolutions_in_integers(model)) == layers_of(gauge) - FIRST_IN_FP32
     assert integers.stat().st_size < traced.stat().st_size
     exact, found = run(traced, images.numpy()), run(integers, images.numpy())
     difference = np.abs(exact["raw_score"] - found["raw_score"]) / exact["raw_score"]
@@ -150,51 +149,12 @@ def test_integers_are_unsigned_times_signed_and_stay_so_from_layer_to_layer(inte
     assert kinds == {TensorProto.UINT8}
     weights = {constants[name] for name in given if name in constants}
     assert weights == {TensorProto.INT8, TensorProto.INT32}  # biases are sums
-    assert not any(node.op_type == "Clip" for node in network_nodes(graph))  # zero points cut
-
-
-def test_integers_of_the_first_layer_are_the_pixels(integers, images):
-    """Nothing is computed before it, so nothing is lost, whatever pixels are."""
-    model = onnx.load(integers)
-    first = convolutions_in_integers(model)[0]
-    makers = {name: node for node in model.graph.node for name in node.output}
-    kinds, name = [], first.input[0]
-    while name in makers:
-        kinds.append(makers[name].op_type)
-        name = makers[name].input[0]
-    assert (kinds, name) == (["DequantizeLinear", "Transpose"], "image")
-    extreme = np.stack([np.zeros_like(images[0]), np.full_like(images[0], 255)])
-    assert np.isfinite(run(integers, extreme)["raw_score"]).all()
-
-
-def test_pixels_fold_into_the_first_layer_without_a_change_but_at_the_border(traced, images):
-    model = onnx.load(traced)
-    first = next(node for node in model.graph.node if node.op_type == "Conv")
-    given = first.output[0]
-    before = layer(model, given, images.numpy())
-    zero = _take_pixels(model.graph)
-    onnx.checker.check_model(model, full_check=True)
-    after = layer(model, given, images.numpy())
-    assert 100 < zero < 140
-    inside = np.s_[:, :, 1:-1, 1:-1]
-    assert after[inside] == pytest.approx(before[inside], abs=1e-4)
-
-
-def test_a_graph_that_does_not_normalise_keeps_its_first_layer(traced):
-    model = onnx.load(traced)
-    for node in model.graph.node:
-        if node.op_type == "Div":
-            node.op_type = "Mul"
-    kept = model.SerializeToString()
-    assert _take_pixels(model.graph) is None
-    assert model.SerializeToString() == kept
-
-
-def layer(model: onnx.ModelProto, name: str, images: np.ndarray) -> np.ndarray:
-    """What one of the tensors of a graph is."""
-    asked = onnx.ModelProto.FromString(model.SerializeToString())
-    asked.graph.output.append(onnx.ValueInfoProto(name=name))
-    return run(asked, images)[name]
+    kept = [node.op_type for node in network_nodes(graph)]
+    assert kept.count("Clip") == FIRST_IN_FP32  # elsewhere zero points cut
+    sums = [node for node in network_nodes(graph) if node.op_type == "Add"]
+    scaled = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    assert sums
+    assert all(name in scaled for node in sums for name in node.input)
 
 
 def test_symmetric_integers_keep_the_first_layers_and_what_decides(
