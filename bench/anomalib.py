@@ -1,11 +1,12 @@
-"""The same detector on the same images in anomalib and here: training, images a second, accuracy.
+"""A detector of anomalib, the same one here, and our default one: training, time, accuracy.
 
     python -m bench.anomalib DATA WEIGHTS [--detector revdist]
 
 DATA is a tree of products, of each of which so many training images are taken, evenly; WEIGHTS are
 those of a ResNet18. anomalib, in an environment of its own, trains as its engine does and is asked
-by its own inferencers; here the run is exported and asked as the gateway's embedded backend asks.
-One image after the other, from the file to the score, with all cores.
+by its own inferencers; here runs are exported and asked as the gateway's embedded backend asks, the
+default detector in int8 as well. One image after the other, from the file to the score, with all
+cores.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ import typer
 from sklearn.metrics import roc_auc_score
 
 from bench.support.figures import keep
-from bench.support.servers import ROOT, Served, peer_python
+from bench.support.servers import ROOT, peer_python
 from onegauge.service.imaging.image import read_image
 from onegauge.service.model.backends.embedded import Run
 from onegauge.service.model.backends.onnx import compile_model
+from onegauge.service.model.repository import served_version
 from onegauge.training.backbones.backbone import load_backbone
 from onegauge.training.config import FitOptions, TrainConfig
 from onegauge.training.data.corpus import read_corpus
@@ -37,6 +39,7 @@ from onegauge.training.progress import Progress
 from onegauge.training.resume import open_state
 
 SIZE = (256, 256)
+OURS = "gallery"  # our default detector
 FEW = 4
 BLOCK = 40  # images that each is asked in turn
 T = TypeVar("T")
@@ -61,12 +64,18 @@ def main(
         home = Path(folder)
         figures: dict[str, Any] = {"training images": len(chosen), "bank": bank}
         there = train_anomalib(home, detector, chosen, weights, epochs, bank)
-        seconds = train_here(home, detector, chosen, data, weights, epochs, bank)
+        link_images(home / "here", chosen, data)
+        options = ["--bank-size", bank, "--epochs", epochs]
+        trained = {
+            kind: train_here(home, kind, weights, options)
+            for kind in dict.fromkeys([detector, OURS])
+        }
+        export_here(home, OURS, f"{OURS}-int8", "--precision", "int8")
         rate = epoch_here(home, detector, weights)
         figures |= {
             "anomalib trains, s": round(there["seconds"], 1),
-            "onegauge trains, s": round(seconds, 1),
-            "training_of_anomalib": round(there["seconds"] / seconds, 1),
+            **{f"onegauge {kind} trains, s": round(of, 1) for kind, of in trained.items()},
+            "training_of_anomalib": round(there["seconds"] / trained[OURS], 1),
             "anomalib, images/s of an epoch": round(there["epoch_images_per_s"], 1),
             "onegauge, images/s of an epoch": round(rate, 1),
         }
@@ -125,21 +134,31 @@ def train_anomalib(
     return peer("train", detector, home / "line", weights, out, bank, epochs)
 
 
-def train_here(
-    home: Path, detector: str, files: list[Path], data: Path, weights: Path, epochs: int, bank: int
-) -> float:
-    """Seconds of the command, out-of-fold maps, alignment and calibration included."""
+def link_images(folder: Path, files: list[Path], data: Path) -> None:
+    """A tree of these files of `data`."""
     for file in files:
-        place = home / "here" / file.relative_to(data)
+        place = folder / file.relative_to(data)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(file.resolve())
-    options = ["--detector", detector, "--backbone", "resnet18", "--backbone-weights", weights]
-    options += ["--bank-size", bank, "--epochs", epochs, "--false-alarm-rate", "0.05"]
+
+
+def train_here(home: Path, detector: str, weights: Path, options: list[object]) -> float:
+    """Seconds of the command, out-of-fold maps, alignment and calibration included."""
+    network = ["--backbone", "resnet18", "--backbone-weights", weights]
     start = time.perf_counter()
-    onegauge("train", "--data", home / "here", *options, "--out", home / "run")
+    onegauge(
+        *("train", "--data", home / "here", "--detector", detector, *network, *options),
+        *("--false-alarm-rate", "0.05", "--out", home / detector),
+    )
     seconds = time.perf_counter() - start
-    onegauge("export", home / "run", "--repository", home / "repository", "--name", "parts")
+    export_here(home, detector, detector)
     return seconds
+
+
+def export_here(home: Path, run: str, name: str, *options: str) -> None:
+    """Publish a run by a name."""
+    told = ("--repository", home / "repository", "--name", name)
+    onegauge("export", home / run, *told, *options)
 
 
 def epoch_here(home: Path, detector: str, weights: Path) -> float:
@@ -166,8 +185,11 @@ def onegauge(*arguments: object) -> None:
 
 def take_turns(home: Path, files: list[Path]) -> dict[str, tuple[list[float], list[float]]]:
     """Scores and seconds of every file by everybody, block by block."""
-    model = Served(home / "repository", "parts").file
-    ours = {"onegauge": compile_model(model, 0).alone}
+    models = sorted((home / "repository").iterdir())
+    ours = {
+        f"onegauge {model.name}": compile_model(served_version(model).model_file(), 0).alone
+        for model in models
+    }
 
     def here(run: Run, block: list[Path]) -> dict[str, Any]:
         scores, seconds = [], []
