@@ -16,6 +16,7 @@ from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 
 RETRY_AFTER_S = 1
+REFUSALS_A_SECOND = 100  # beyond which each waits for its turn: who asks again at once asks less
 
 
 class Admission:
@@ -26,6 +27,7 @@ class Admission:
         self._metrics = metrics
         self._places = settings.max_in_flight + settings.max_waiting
         self._bytes = 0
+        self._next_refusal = 0.0  # in the event loop's time
         self._turns = asyncio.Semaphore(settings.max_in_flight)
 
     @asynccontextmanager
@@ -35,6 +37,7 @@ class Admission:
         Raises GatewayBusy when no place is free and DeadlineExceeded when the time is over.
         """
         if self._places == 0:
+            await self._pause()
             raise _busy(
                 f"{self._settings.max_in_flight} requests are inspected and "
                 f"{self._settings.max_waiting} wait"
@@ -52,6 +55,15 @@ class Admission:
         finally:
             self._places += 1
             self.release(visit.size)
+
+    async def _pause(self) -> None:
+        """Keep refusals apart: a flood of them would take the time of those who are inspected."""
+        now = asyncio.get_running_loop().time()
+        # a second's refusals may come at once
+        turn = min(max(now - 1, self._next_refusal), now + RETRY_AFTER_S)
+        self._next_refusal = turn + 1 / REFUSALS_A_SECOND
+        if turn > now:
+            await asyncio.sleep(turn - now)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

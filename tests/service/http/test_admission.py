@@ -7,6 +7,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from onegauge.service.errors import GatewayBusy
+from onegauge.service.http import admission
+from onegauge.service.http.admission import Admission
+from onegauge.service.observe.metrics import Metrics
+from onegauge.service.settings import Settings
 from tests.service.fake_backend import FakeBackend
 
 PNG = {"Content-Type": "image/png"}
@@ -53,6 +57,28 @@ def test_what_is_too_much_is_refused_before_its_body_is_read(gateway, normal):
     assert refused.json()["type"] == "/problems/gateway-busy"
     assert answers[0].status_code == 200
     assert client.post("/inspect", content=normal, headers=PNG).status_code == 200
+
+
+async def refused(gate: Admission) -> None:
+    with pytest.raises(GatewayBusy):
+        async with gate.visit(None):
+            raise AssertionError
+
+
+@pytest.mark.parametrize(("flood", "waiting"), [(3, 0), (5, 2)])
+def test_a_flood_of_refusals_waits_but_those_of_a_second_do_not(monkeypatch, flood, waiting):
+    monkeypatch.setattr(admission, "REFUSALS_A_SECOND", 2)
+
+    async def run() -> int:
+        gate = Admission(Settings(max_in_flight=1, max_waiting=0), Metrics())
+        async with gate.visit(None):
+            asked = [asyncio.create_task(refused(gate)) for _ in range(flood)]
+            await asyncio.sleep(0)  # in which each comes as far as it can
+            left = sum(not task.done() for task in asked)
+            await asyncio.gather(*asked)
+        return left
+
+    assert asyncio.run(run()) == waiting
 
 
 def test_requests_wait_for_their_turn_and_no_more_than_may(gateway, normal):
