@@ -95,6 +95,8 @@ bench-full: bench ## Measure peers, loads, formats, Triton, the graph and traini
 	$(DEV)/python -m bench.formats
 	$(DEV)/python -m bench.triton
 	$(DEV)/python -m bench.graph
+	$(DEV)/python -m bench.flame
+	taskset -c 0 $(DEV)/python -m bench.roofline
 	$(DEV)/python -m bench.coreset
 	$(DEV)/python -m bench.bulk
 	$(DEV)/python -m bench.plots

@@ -3,6 +3,7 @@
 of the gateway
     latency         what it adds to a request that is alone
     hotpath         what it takes of a core for an image, beside the bare loop
+    flame           where the time of the CPU goes for an image, drawn
     throughput      images a second beside the limit of the machine and beside peers
     recording       what keeping records costs
     sinks           what telling a plant of each decision costs
@@ -23,6 +24,7 @@ of models
     runtimes        ONNX Runtime and OpenVINO on a published model
     batching        whether it pays to join requests into batches
     graph           where the time of a graph goes
+    roofline        what a core does of what it can for a graph, drawn
     gpu             what a GPU makes of a gauge, with ONNX Runtime, torch, TensorRT and Triton
     detectors       size and cost of each detector
     references      what an inspection costs with up to 100,000 references
