@@ -1,5 +1,7 @@
+import asyncio
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -35,6 +37,11 @@ class TwoVersions(FakeBackend):
         self.cancelled_before_the_end = 0
 
     async def stop(self) -> None:
+        """See whether what version 2 was asked is given up, perhaps by the thread that asks."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(20):
+                while not (self.second.release.is_set() or self.second.cancelled):
+                    await asyncio.sleep(0.01)
         self.cancelled_before_the_end = self.second.cancelled
 
     async def version(self, number: str) -> Contract:
