@@ -3,7 +3,7 @@
 of the gateway
     latency         what it adds to a request that is alone
     hotpath         what it takes of a core for an image, beside the bare loop
-    flame           where the time of the CPU goes for an image, drawn
+    flame           where the time of an image goes, drawn
     throughput      images a second beside the limit of the machine and beside peers
     recording       what keeping records costs
     sinks           what telling a plant of each decision costs

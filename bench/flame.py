@@ -1,10 +1,11 @@
-"""Where the time of the CPU goes for an image: a gateway at full load, as a flame graph.
+"""Where the time of an image goes: a gateway at full load, as a flame graph.
 
     python -m bench.flame
 
 The load is a JPEG of a megapixel as the body, on 8 connections. py-spy, in an environment of its
-own, looks 200 times a second at what the threads of the gateway compute; time in a library of C
-counts for the function of Python that called it. It needs the right to look into another process.
+own, looks 200 times a second at what the threads of the gateway compute, or would if they had a
+core; time in a library of C counts for the function of Python that called it. It needs the right to
+look into another process.
 Draws docs/images/flame.png (Gregg, The Flame Graph, CACM 2016).
 """
 
@@ -98,7 +99,10 @@ def draw(whole: Part, target: Path) -> None:
     axes = figure.subplots()
     depth = _draw(axes, whole, 0.0, whole.seen, 0)
     axes.set(
-        xlim=(0, 1), ylim=(depth, 0), yticks=[], xlabel="share of the gateway's time of the CPU"
+        xlim=(0, 1),
+        ylim=(depth, 0),
+        yticks=[],
+        xlabel="share of the time in which a thread has something to do",
     )
     axes.spines[["top", "left", "right"]].set_visible(False)
     figure.savefig(target, dpi=100)
