@@ -1,5 +1,6 @@
 """A line that inspects part after part, while a test has happen what happens in a plant."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -13,7 +14,7 @@ CLIENTS = 4
 LAST_S = 1.0  # of a gateway that is killed
 
 
-class Clients:
+class Clients(ABC):
     """Several at once, each with a number, that ask a gateway until the block ends."""
 
     def __init__(self, url: str) -> None:
@@ -36,9 +37,9 @@ class Clients:
             while not self._stop.is_set() and self.ask(gateway, number):
                 pass
 
+    @abstractmethod
     def ask(self, gateway: httpx.Client, number: int) -> bool:
         """Ask once; whether to go on."""
-        raise NotImplementedError
 
 
 class Line(Clients):
