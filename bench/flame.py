@@ -33,12 +33,7 @@ STARTED_WITHIN_S = 5
 TARGET = ROOT / "docs" / "images" / "flame.png"
 FRAME = re.compile(r"(.+) \((.+?)(?::\d+)?\)")
 BEGINS = {"asyncio/runners.py": "event loop", "concurrent/futures/thread.py": "workers"}
-COLOURS = {
-    "onegauge": "#0072b2",
-    "onnxruntime": "#d55e00",
-    "PIL": "#e69f00",
-    "simplejpeg": "#e69f00",
-}
+COLOURS = {"onegauge": "#0072b2", "onnxruntime": "#d55e00", "PIL": "#e69f00"}
 OTHERS = "#8c8c8c"
 SEEN = 0.002  # share of the picture's width that can be seen
 CHARACTERS = 200  # that the whole width has room for
