@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
-from threading import BoundedSemaphore, Event
+from queue import SimpleQueue
+from threading import Event
 from typing import Any, TypeVar
 
 from onegauge.service.errors import Problem
@@ -23,7 +24,10 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="pixels")
-        self._bound = BoundedSemaphore(count)  # of tasks, in whichever thread
+        # of tasks, in whichever thread; threading's semaphores take ten times as long
+        self._places = SimpleQueue[None]()
+        for _ in range(count):
+            self._places.put(None)
 
     async def run(self, task: Callable[[], T]) -> T:
         """Run one task, which sees the context variables of here, such as the current span."""
@@ -31,9 +35,12 @@ class Threads:
 
     def here(self, task: Callable[[], T]) -> T:
         """Run one task in the thread that calls; raises CancelledError if that was given up."""
-        with self._bound:
+        self._places.get()
+        try:
             go_on()
             return task()
+        finally:
+            self._places.put(None)
 
     def each(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
         """Run tasks for a thread that waits, as `here`: one there, several beside each other."""
@@ -58,13 +65,24 @@ async def outcome(pool: ThreadPoolExecutor, task: Callable[[], T]) -> T:
     """
     given_up, context = Event(), copy_context()
     context.run(_given_up.set, given_up)
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell(_future: Future[T]) -> None:
+        if not given_up.is_set():
+            loop.call_soon_threadsafe(done.set)
+
     future = pool.submit(context.run, task)
+    future.add_done_callback(tell)  # asyncio.wrap_future takes twice as long
     try:
-        return await asyncio.wrap_future(future)
+        await done.wait()
+        return future.result()
     except asyncio.CancelledError:
         given_up.set()
+        future.cancel()
         future.add_done_callback(_log_outcome)
         raise
+    except CancelledError as exc:
+        raise asyncio.CancelledError from exc
 
 
 def go_on() -> None:
