@@ -5,13 +5,13 @@ disk and cannot give up one image at a limit without giving up the whole request
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from onegauge.schemas import Options
 from onegauge.service.errors import (
@@ -55,11 +55,13 @@ async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
             def expect_more() -> None:
                 clock.reschedule(min(end, now() + settings.stall_timeout_s))
 
-            chunks = _chunks(request, settings, visit, expect_more)
+            flow = partial(_flow, request, settings, visit, expect_more)
             if media_type == b"multipart/form-data":
-                return await _Form(settings).read(chunks, parameters.get(b"boundary", b""))
+                return await _Form(settings).read(flow, parameters.get(b"boundary", b""))
             if media_type.startswith(RAW_TYPES):
-                return await _read_raw(chunks, settings)
+                upload = Upload(None, settings.max_image_bytes)
+                await flow(upload.write)
+                return Body([upload], {})
     except TimeoutError as exc:
         if not clock.expired():
             raise
@@ -73,32 +75,32 @@ async def read_body(request: Request, settings: Settings, visit: Visit) -> Body:
     )
 
 
-async def _read_raw(chunks: AsyncIterator[bytes], settings: Settings) -> Body:
-    upload = Upload(None, settings.max_image_bytes)
-    async for chunk in chunks:
-        upload.write(chunk)
-    return Body([upload], {})
-
-
-async def _chunks(
-    request: Request, settings: Settings, visit: Visit, expect_more: Callable[[], None]
-) -> AsyncIterator[bytes]:
-    """The body, until it exceeds the limit, announced or received."""
+async def _flow(
+    request: Request,
+    settings: Settings,
+    visit: Visit,
+    expect_more: Callable[[], None],
+    write: Callable[[bytes], object],
+) -> None:
+    """Write the body piece by piece, until it exceeds the limit, announced or received."""
     limit = settings.max_request_bytes
     announced = request.headers.get("content-length", "")
     if announced.isdecimal():
         if int(announced) > limit:
             raise _too_large(limit)
         visit.hold(int(announced))
-    received = 0
-    expect_more()
-    async for chunk in request.stream():
+    received, more = 0, True
+    while more:
+        expect_more()
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         received += len(chunk)
         if received > limit:
             raise _too_large(limit)
         visit.hold(received)
-        yield chunk
-        expect_more()
+        write(chunk)
 
 
 def _refuse_encoded(what: str, encoding: str) -> None:
@@ -122,8 +124,10 @@ class _Form:
         self._name = self._value = self._disposition = b""
         self._complete = False
 
-    async def read(self, chunks: AsyncIterator[bytes], boundary: bytes) -> Body:
-        """Feed the body to the parser."""
+    async def read(
+        self, flow: Callable[[Callable[[bytes], object]], Awaitable[None]], boundary: bytes
+    ) -> Body:
+        """Have the body flow to the parser."""
         try:
             parser = MultipartParser(
                 boundary,
@@ -136,8 +140,7 @@ class _Form:
                     "on_end": self._on_end,
                 },
             )
-            async for chunk in chunks:
-                parser.write(chunk)
+            await flow(parser.write)
         except FormParserError as exc:
             raise MalformedBody(f"The form cannot be parsed: {exc}") from exc
         if not self._complete:
