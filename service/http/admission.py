@@ -26,9 +26,12 @@ class Admission:
         self._settings = settings
         self._metrics = metrics
         self._places = settings.max_in_flight + settings.max_waiting
-        self._bytes = 0
+        self._bytes = self._waiting = self._in_flight = 0
         self._next_refusal = 0.0  # in the event loop's time
         self._turns = asyncio.Semaphore(settings.max_in_flight)
+        metrics.waiting.set_function(lambda: self._waiting)
+        metrics.in_flight.set_function(lambda: self._in_flight)
+        metrics.buffered.set_function(lambda: self._bytes)
 
     @asynccontextmanager
     async def visit(self, timeout_s: float | None) -> AsyncIterator["Visit"]:
@@ -69,13 +72,17 @@ class Admission:
     async def turn(self) -> AsyncIterator[None]:
         """The right to be inspected, first come, first served."""
         start = perf_counter()
-        with self._metrics.waiting.track_inprogress():
-            await self._turns.acquire()
-        self._metrics.queued(perf_counter() - start)
+        self._waiting += 1
         try:
-            with self._metrics.in_flight.track_inprogress():
-                yield
+            await self._turns.acquire()
         finally:
+            self._waiting -= 1
+        self._metrics.queued(perf_counter() - start)
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
             self._turns.release()
 
     def reserve(self, size: int) -> None:
@@ -83,12 +90,10 @@ class Admission:
         if self._bytes + size > self._settings.max_buffered_bytes:
             raise _busy(f"{self._bytes} bytes of other requests are held")
         self._bytes += size
-        self._metrics.buffered.set(self._bytes)
 
     def release(self, size: int) -> None:
         """Give bytes back."""
         self._bytes -= size
-        self._metrics.buffered.set(self._bytes)
 
 
 class Visit:
