@@ -7,10 +7,12 @@ known of a frame is still known after a crash.
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,12 +30,18 @@ class Frames:
     """The folder: the camera's thread puts frames in, the one that watches it says what is done."""
 
     def __init__(
-        self, folder: Path, most: int, *, keep: bool = False, views: int | None = None
+        self,
+        folder: Path,
+        most: int,
+        *,
+        keep: bool = False,
+        views: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
+        """`views` are the options that each frame of a part is inspected with."""
         self._folder = folder
         self._most = most
         self._keep = keep
-        self._views = views  # how many make the decision of a part
+        self._views = views
         self._waiting: set[str] = set()
         self._again: set[str] = set()  # with the problem of the frame before
         self._last_problem: str | None = None
@@ -79,11 +87,11 @@ class Frames:
         self._last_problem = fault.problem if fault else None
 
     def asked_of(self, name: str) -> dict[str, Any]:
-        """The part in the name of a file, and how many views it has."""
+        """The part in the name of a file, and what is known of its views."""
         found = NAME.fullmatch(name)
         if not found or not found["part"]:
             return {}
-        return {"part": unquote(found["part"]), "views": self._views}
+        return {"part": unquote(found["part"]), **self._views}
 
     def problem_of(self, name: str) -> dict[str, Any] | None:
         """What goes on record of a frame that is not worth to be inspected."""

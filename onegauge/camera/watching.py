@@ -30,6 +30,7 @@ class Camera:
     every_s: float | None = None
     trigger: str | None = None  # `-` for lines of standard input, else an input of the camera
     views: int | None = None  # of a part, by all cameras together
+    view: str | None = None  # the name of this camera
     keep: bool = False  # frames that are normal
     max_waiting: int = 1000  # frames
     metrics: str | None = None
@@ -55,7 +56,8 @@ def run(station: Station, client: Client, camera: Camera, stop: Event) -> None:
         raise CameraError("--views needs parts: give --trigger -, whose lines tell them")
     line = None if camera.trigger == "-" else camera.trigger
     source, trigger = source_of(camera.url, line), trigger_of(camera.every_s, camera.trigger)
-    frames = Frames(station.folder, camera.max_waiting, keep=camera.keep, views=camera.views)
+    views, keep = {"views": camera.views, "view": camera.view}, camera.keep
+    frames = Frames(station.folder, camera.max_waiting, keep=keep, views=views)
     metrics = Metrics()
     metrics.waiting.set_function(frames.count)
     gate, lossless = Gate(camera.bounds), camera.lossless

@@ -1,6 +1,7 @@
 """Commands that send images to a gateway."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from onegauge.cli.options import (
     Rate,
     Threshold,
     Url,
+    View,
     Views,
     asked,
     settings_with,
@@ -41,6 +43,7 @@ def inspect(
     line: Line = None,
     part: Part = None,
     views: Views = None,
+    view: View = None,
     threshold: Threshold = None,
     max_false_alarm_rate: Rate = None,
     jsonl: Annotated[Path | None, typer.Option(help="File for one JSON object per image")] = None,
@@ -63,9 +66,10 @@ def inspect(
     """Inspect images by a gateway, or by Ray; exit status 2 if one is anomalous, 1 on error."""
     from onegauge.client.inspect import ANOMALOUS, run
 
-    options = asked(line, threshold, part, views, max_false_alarm_rate)
+    options = asked(line, threshold, part, views, view, max_false_alarm_rate)
     if engine == "ray":
-        _refuse(engine, {"jsonl": jsonl, "overlays": overlays, "explain": explain, "views": views})
+        not_of_ray = {"jsonl": jsonl, "overlays": overlays, "explain": explain}
+        _refuse(engine, not_of_ray | {"views": views, "view": view})
         options = options.model_copy(update={"map": maps})
         work = _work(options, mask, model=model, name=name, url=url)
         status = _by_ray(sources, output, work, address)
@@ -147,6 +151,10 @@ def watch(
         int | None,
         typer.Option(help="How many frames make a part's decision", min=1, rich_help_panel=CAMERA),
     ] = None,
+    view: Annotated[
+        str | None,
+        typer.Option(help="Name or number of this camera", rich_help_panel=CAMERA),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Normal frames, too", rich_help_panel=CAMERA)
     ] = False,
@@ -187,5 +195,6 @@ def watch(
     from onegauge.camera.watching import Camera, watch_camera
 
     bounds = Bounds(min_sharpness, usual_sharpness, min_highlights, usual_highlights, max_clipped)
-    camera = Camera(source, every, trigger, views, keep, max_waiting, metrics, lossless, bounds)
-    watch_camera(station, url, camera)
+    of_part = asked(line, threshold, "any", views, view)  # refused now, not with the first frame
+    camera = Camera(source, every, trigger, of_part.views, of_part.view, keep, max_waiting)
+    watch_camera(station, url, replace(camera, metrics=metrics, lossless=lossless, bounds=bounds))

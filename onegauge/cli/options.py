@@ -41,6 +41,7 @@ Url = Annotated[str, typer.Option(help="Address of the gateway")]
 Line = Annotated[str | None, typer.Option(help="Label of the line in metrics")]
 Part = Annotated[str | None, typer.Option(help="Serial number or order of the part")]
 Views = Annotated[int | None, typer.Option(help="How many pictures make its decision")]
+View = Annotated[str | None, typer.Option(help="Name or number of the camera of the one picture")]
 Threshold = Annotated[float | None, typer.Option(help="Instead of the gateway's")]
 Rate = Annotated[float | None, typer.Option(help="Decide by the p-value, at this rate")]
 Engine = Annotated[Literal["here", "ray"], typer.Option(help="ray: all cores, or a cluster's")]
@@ -62,6 +63,7 @@ def asked(
     threshold: float | None,
     part: str | None = None,
     views: int | None = None,
+    view: str | None = None,
     rate: float | None = None,
 ) -> "Options":
     """Options of an inspection; raises ClientError for those that no gateway takes."""
@@ -72,7 +74,12 @@ def asked(
 
     try:
         return Options(
-            line=line, part=part, views=views, threshold=threshold, max_false_alarm_rate=rate
+            line=line,
+            part=part,
+            views=views,
+            view=view,
+            threshold=threshold,
+            max_false_alarm_rate=rate,
         )
     except ValidationError as exc:
         raise not_taken(exc) from exc

@@ -49,6 +49,8 @@ def run(
     images = find_images(paths)
     if options.views is not None and len(images) > options.views:
         raise ClientError(f"{len(images)} images are more than {options.views} views of a part")
+    if options.view is not None and len(images) > 1:
+        raise ClientError(f"{len(images)} images are more than the one that a camera has of a part")
     if overlays:
         options = options.model_copy(update={"map": "overlay"})
     tally = asyncio.run(_inspect_and_show(images, url, options, mask, jsonl, overlays))

@@ -40,7 +40,7 @@ def test_a_name_tells_the_part(frames, tmp_path, part):
 @pytest.mark.parametrize("problem", DETAILS)
 def test_a_name_tells_what_is_wrong(frames, tmp_path, problem):
     name = put(frames, tmp_path, "4711", Fault(problem, 0.31415))
-    assert frames.asked_of(name) == {"part": "4711", "views": None}
+    assert frames.asked_of(name) == {"part": "4711"}
     record = frames.problem_of(name)
     assert record["problem"] == problem
     assert ("0.31" in record["detail"]) == (problem != "frozen")

@@ -53,18 +53,19 @@ class Bad(FakeGateway):
 
 
 class Asked(FakeGateway):
-    """Remembers the part of each request, how many files it had, and how many views."""
+    """Remembers the part of each request, how many files it had, how many views, and which."""
 
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[tuple[str | None, int]] = []
-        self.views: list[str | None] = []
+        self.views: list[tuple[str | None, str | None]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         answer = super().__call__(request)
         if request.url.path == "/v1/inspect":
             self.parts.append((request.url.params.get("part"), len(self.asked[-1])))
-            self.views.append(request.url.params.get("views"))
+            params = request.url.params
+            self.views.append((params.get("views"), params.get("view")))
         return answer
 
 
@@ -174,13 +175,16 @@ def test_frames_that_wait_are_decided_after_a_start_with_what_is_known_of_them(s
     assert problems == {"4711": None, "4712": None, "4713": "blurred", "2026": None}
 
 
-def test_each_view_of_a_part_tells_how_many_there_are(station, tmp_path):
-    (station.folder / "4711@20261130T160801.000001Z.jpg").write_bytes(b"frame")
+def test_each_view_of_a_part_tells_how_many_there_are_and_which_it_is(station, tmp_path):
+    for number in "12":
+        (station.folder / f"4711@20261130T160801.00000{number}Z.jpg").write_bytes(b"frame")
     url, gateway = video(tmp_path / "a.avi", sharp(0)), Asked()
     with listening(gateway) as address:
-        options = ("--source", url, "--trigger", "-", "--views", "3", "--url", address)
-        subprocess.run(command(station, *options), stdin=subprocess.DEVNULL, check=True)
-    assert gateway.views == ["3"]
+        options = ("--source", url, "--trigger", "-", "--views", "3", "--view", "left")
+        sent = command(station, *options, "--url", address)
+        subprocess.run(sent, stdin=subprocess.DEVNULL, check=True)
+    assert gateway.views == [("3", "left")] * 2  # each alone, as one takes the place of the other
+    assert gateway.parts == [("4711", 1)] * 2
     with pytest.raises(CameraError, match="--views needs parts: give --trigger -"):
         ran(station, gateway, Camera(url, views=3))
 

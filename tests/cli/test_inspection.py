@@ -35,6 +35,11 @@ def test_inspect_tells_of_a_part_by_its_exit_status(url, tmp_path, capsys):
     assert "part 4711: normal, 2 of 2 views" in capsys.readouterr().out
     assert status("inspect", left, bright, *given, "2") == 2
     assert status("inspect", left, right, *given, "3") == 1
+    assert status("inspect", right, *given, "2", "--view", "top", "--line", "named") == 1
+    assert status("inspect", left, *given, "2", "--view", "top", "--line", "named") == 1
+    assert status("inspect", right, *given, "2", "--view", "side", "--line", "named") == 0
+    assert status("inspect", left, right, *given, "2", "--view", "top") == 1
+    assert "2 images are more than the one" in capsys.readouterr().err
     assert status("inspect", left, "--url", url, "--views", "2") == 1
     assert "views needs part: give the part that they are of" in capsys.readouterr().err
 
@@ -56,6 +61,12 @@ def test_inspect_writes_what_explains_where_that_is_asked_for(
 def test_a_threshold_that_no_gateway_takes_is_refused_at_once(command, tmp_path, capsys):
     assert status(*command, str(tmp_path), "--threshold", "nan") == 1
     assert capsys.readouterr().err.startswith("onegauge: threshold nan: ")
+
+
+def test_a_camera_with_a_name_needs_the_number_of_views(tmp_path, capsys):
+    command = ("watch", str(tmp_path), "--jsonl", str(tmp_path / "found"), "--source", "rtsp://a/b")
+    assert status(*command, "--trigger", "-", "--view", "left") == 1
+    assert "view needs views: give how many the part has" in capsys.readouterr().err
 
 
 def test_a_camera_needs_its_extra(tmp_path, monkeypatch, capsys):

@@ -134,6 +134,8 @@ class Watch:
     def _of_one_request(self, pictures: Sequence[Picture]) -> list[Picture]:
         """Those that are asked about in the same way as the first."""
         options = [self._options_of(picture) for picture in pictures]
+        if options and options[0].view:  # a picture of a named camera goes alone
+            return [*pictures[:1]]
         return [p for p, asked in zip(pictures, options, strict=True) if asked == options[0]]
 
     def _options_of(self, picture: Picture) -> Options:
