@@ -1,5 +1,17 @@
-"""`python -m onegauge`, the same as the command `onegauge`."""
+"""The command `onegauge`, and `python -m onegauge`."""
 
-from onegauge.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line, which Ctrl-C ends quietly while it is still imported, too."""
+    try:
+        from onegauge.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

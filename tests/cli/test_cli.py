@@ -91,6 +91,22 @@ def test_a_package_is_imported_only_by_its_command():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_ctrl_c_while_the_command_line_is_imported_is_quiet():
+    code = (
+        "import os, signal, sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "from onegauge.__main__ import main\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
 @pytest.mark.parametrize("command", ["serve", "train", "evaluate", "export", "publish"])
 def test_what_does_not_run_on_windows_says_so(command, monkeypatch, capsys):
     status("serve", "--help")  # imports what goes by the platform
