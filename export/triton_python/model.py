@@ -40,8 +40,13 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         self.input = config["input"][0]["name"]
         self.outputs = [output["name"] for output in config["output"]]
+        options = onnxruntime.SessionOptions()
+        # Threads that spin while they wait take the cores from whoever decodes beside the server.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(
-            Path(__file__).with_name("model.onnx"), providers=PROVIDERS[args["model_instance_kind"]]
+            Path(__file__).with_name("model.onnx"),
+            options,
+            PROVIDERS[args["model_instance_kind"]],
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:
