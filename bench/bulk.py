@@ -13,6 +13,7 @@ most memory. `taskset -c 0` before it measures all of them on one core. --listed
 the memory of a driver grows that lists so many files. --scaled has so many images inspected by
 clusters of one, two and four machines of one core each, which all are processes of this machine,
 beside as many bare loops: four machines on two cores show what more processes than cores cost.
+0 for --images, --listed or --scaled leaves that part out, with the figures that are kept of it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,27 +53,43 @@ print(files, grown / 1024, time.monotonic() - begun)
 
 
 def main(images: int = 20_000, rounds: int = 3, listed: int = 100_000, scaled: int = 2_000) -> None:
-    """Measure, print a table, keep the figures."""
+    """Measure what has images, print a table, keep the figures of each."""
+    if 1 in (images, scaled):
+        sys.exit("One image has no rate: say two or more, or 0 to leave its part out.")
     # by default Ray lets other processes go first, which the others here do not
     os.environ.update(RAY_worker_niceness="0")
-    with tempfile.TemporaryDirectory(dir=".") as folder, ExitStack() as stack:
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(dir=".") as folder:
         rendered = list(_rendered(Path(folder) / "rendered"))
-        url = stack.enter_context(server("onegauge", Served())).url
-        parts = _linked(Path(folder) / "parts", rendered, images)
-        one = _linked(Path(folder) / "one", rendered, 1)
-        ways = {"bare": _bare, "ray": _ray, "gateway": lambda parts: _gateway(parts, url)}
+
+        def linked(part: str, count: int) -> Path:
+            return _linked(Path(folder) / part, rendered, count)
+
+        one = linked("one", 1)
+        if images:
+            keep(f"bulk on {cores} cores", _ways(linked("parts", images), one, images, rounds))
+        if listed:
+            keep("listing for bulk", _listing(linked("listed", listed)))
+        if scaled:
+            several = linked("scaled", scaled)
+            machines = {str(number): _scaling(several, one, number) for number in MACHINES}
+            keep(f"machines of bulk on {cores} cores", machines)
+
+
+def _ways(parts: Path, one: Path, images: int, rounds: int) -> dict[str, Any]:
+    """All of them, round by round and each second round the other way."""
+    with server("onegauge", Served()) as gateway:
+        ways = {
+            "bare": _bare,
+            "ray": _ray,
+            "gateway": lambda parts: _gateway(parts, gateway.url),
+        }
         starts = {name: way(one) for name, way in ways.items()}
         measured: dict[str, list[Figures]] = {name: [] for name in ways}
         for number in range(rounds):
             for name in sorted(ways, reverse=bool(number % 2)):
                 measured[name].append(ways[name](parts))
-        rows = report(measured, starts, images)
-        if listed:
-            rows["listed"] = _listing(_linked(Path(folder) / "listed", rendered, listed))
-        if scaled:
-            several = _linked(Path(folder) / "scaled", rendered, scaled)
-            rows["machines"] = {str(number): _scaling(several, one, number) for number in MACHINES}
-    keep(f"bulk on {len(os.sched_getaffinity(0))} cores", rows)
+    return report(measured, starts, images)
 
 
 def report(

@@ -1,0 +1,21 @@
+"""Bulk work beside the bare loop: each part of the benchmark is kept by itself."""
+
+import pytest
+
+from bench import bulk
+
+
+def test_what_is_left_out_does_not_replace_figures_that_are_kept(monkeypatch, tmp_path):
+    kept = {}
+    monkeypatch.setattr(bulk, "keep", kept.__setitem__)
+    monkeypatch.chdir(tmp_path)
+    bulk.main(images=0, listed=30, scaled=0)
+    assert kept.keys() == {"listing for bulk"}
+    assert kept["listing for bulk"]["files"] == 30
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("part", ["images", "scaled"])
+def test_one_image_has_no_rate(part):
+    with pytest.raises(SystemExit, match="One image"):
+        bulk.main(**{"images": 0, "listed": 0, "scaled": 0, part: 1})
