@@ -51,6 +51,10 @@ class Detector(nn.Module, ABC):
     def forward(self, seen: Seen) -> Tensor:
         """Raw anomaly map (B, h, w); higher is odder."""
 
+    def quickest(self, images: int, seen: Seen) -> Callable[[Seen], Tensor]:  # noqa: ARG002
+        """What computes the maps of so many images such as those `seen` soonest."""
+        return self
+
     def advised_epochs(self, images: int, batch_size: int) -> int:  # noqa: ARG002
         """Passes over so many images where the user asks for none; of no concern to a bank."""
         return 1

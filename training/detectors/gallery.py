@@ -92,7 +92,8 @@ class Gallery(Detector):
         memories, places = self._remember(features, progress)
         self.memories, self.places = memories, places.int()
         self.usual = torch.ones_like(places, dtype=torch.half)
-        maps = torch.cat([*features.each("usual", self._quickest(features), progress)])
+        quickest = self.quickest(len(features), features.batch([0]))
+        maps = torch.cat([*features.each("usual", quickest, progress)])
         self.plain = maps.half()
         around = F.avg_pool2d(maps.unsqueeze(1), 3, 1, 1, count_include_pad=False).flatten(1)
         usual = around.gather(1, places)  # (N, M)
@@ -101,7 +102,17 @@ class Gallery(Detector):
 
     def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
         """The maps as they are: an image's neighbours are others."""
-        return raw_maps(self._quickest(features), features, progress)
+        quickest = self.quickest(len(features), features.batch([0]))
+        return raw_maps(quickest, features, progress)
+
+    def quickest(self, images: int, seen: Seen) -> Callable[[Seen], Tensor]:
+        """A graph, where there are enough images for one."""
+        if self._compiled is None:
+            if not pays(images, seen.image.device):
+                return self
+            first = [part[:1] for part in (*self.beside(seen), *seen.stages)]
+            self._compiled = Compiled.of(_Comparing(self), first)
+        return _Quicker(self, self._compiled)
 
     def plain_maps(self, out_of_fold: Tensor) -> Tensor:  # noqa: ARG002
         """Those by distances that are not divided by what is usual."""
@@ -131,15 +142,6 @@ class Gallery(Detector):
         squared = asking @ answering.mT  # (B, P, k·M)
         nearest = squared.amin(2).clamp_min(0).sqrt().view(points.shape[:3])
         return smooth(nearest.unsqueeze(1), self.stride).squeeze(1)
-
-    def _quickest(self, features: Features) -> Callable[[Seen], Tensor]:
-        """What computes the maps of so many images soonest."""
-        if self._compiled is None:
-            if not pays(len(features), features.device):
-                return self
-            seen = features.batch([0])
-            self._compiled = Compiled.of(_Comparing(self), [*self.beside(seen), *seen.stages])
-        return _Quicker(self, self._compiled)
 
     def _find_axes(self, features: Features) -> None:
         """The principal axes of patches, stages weighed, evened, in the unit of `memories`."""

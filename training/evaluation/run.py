@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from onegauge.library.conformal import carried, images_needed
+from onegauge.training.backbones.compiled import Compiled, pays
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.features import Seen
 from onegauge.training.backbones.retrieval import NEW, Neighbours, Retrieval, nearest
@@ -19,6 +20,7 @@ from onegauge.training.config import require_rate
 from onegauge.training.data.dataset import TestImage
 from onegauge.training.errors import DataError
 from onegauge.training.evaluation.readings import (
+    Columns,
     Cut,
     Intake,
     Readings,
@@ -153,29 +155,55 @@ def _detect(
     progress: Progress,
 ) -> Detected:
     """Beside the references (N,) that are not barred: 0, or infinitely far."""
-    backbone, detector = checkpoint.backbone.to(device), checkpoint.detector.to(device)
-    evidence = checkpoint.evidence
-    known = evidence.references
-    retrieval = Retrieval(evidence.deviations[known], evidence.groups[known]).to(device)
-    beyond, new = barred.to(device), torch.tensor([NEW], device=device)
+    looker = _Looker(checkpoint, barred, device, len(images))
 
-    def infer(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        image = torch.from_numpy(pixels).to(device)
-        features = backbone(image)
-        embedding = retrieval.embedding(deviations(features))
-        neighbours = nearest(retrieval.distances(embedding, new) + beyond)
-        found = {
-            "maps": detector(Seen(image, features, neighbours)),
-            "quarters": quarters(features),
-            "embedding": embedding,
-            "rows": neighbours.rows,
-            "weights": neighbours.weights,
-        }
-        return {name: part.cpu().numpy() for name, part in found.items()}
+    def infer(pixels: np.ndarray) -> Columns:
+        parts = np.split(pixels, len(pixels)) if looker.quick else [pixels]
+        found = [*progress.workers.map(looker, parts)]
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
     said = ask(images, _intake(checkpoint), infer, progress)
     tensors = {name: torch.from_numpy(column) for name, column in said.outputs.items()}
     return Detected(said.images, said.cuts, **tensors, milliseconds=said.milliseconds)
+
+
+class _Looker:
+    """What a run sees in pixels: by graphs, image by image, where there are enough for these."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, barred: Tensor, device: torch.device, images: int
+    ) -> None:
+        evidence, side = checkpoint.evidence, checkpoint.config.image_size
+        known = evidence.references
+        self.backbone: Callable[[Tensor], list[Tensor]] = checkpoint.backbone.to(device)
+        self.retrieval = Retrieval(evidence.deviations[known], evidence.groups[known]).to(device)
+        self.barred, self.new = barred.to(device), torch.tensor([NEW], device=device)
+        self.quick, self.device = pays(images, device), device
+        blank = torch.zeros(1, side, side, 3, dtype=torch.uint8, device=device)
+        if self.quick:
+            self.backbone = Compiled.of(checkpoint.backbone, [blank])
+        seen, _ = self.see(blank)
+        self.detector = checkpoint.detector.to(device).quickest(images, seen)
+
+    def see(self, image: Tensor) -> tuple[Seen, Tensor]:
+        """Images uint8 (B, H, W, 3) as the detector sees them, and their embeddings (B, E)."""
+        features = self.backbone(image)
+        embedding = self.retrieval.embedding(deviations(features))
+        neighbours = nearest(self.retrieval.distances(embedding, self.new) + self.barred)
+        return Seen(image, features, neighbours), embedding
+
+    def __call__(self, pixels: np.ndarray) -> Columns:
+        """What `Detected` has of them."""
+        seen, embedding = self.see(torch.from_numpy(pixels).to(self.device))
+        rows, weights = seen.neighbours
+        found = {
+            "maps": self.detector(seen),
+            "quarters": quarters(seen.stages),
+            "embedding": embedding,
+            "rows": rows,
+            "weights": weights,
+        }
+        return {name: part.cpu().numpy() for name, part in found.items()}
 
 
 def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -> Readings:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from onegauge.training.backbones.compiled import ENOUGH
 from onegauge.training.checkpoint import load
 from onegauge.training.data.dataset import picture_of
 from onegauge.training.data.dataset import test_images as labelled_images
@@ -37,6 +38,16 @@ def test_a_reading_is_what_the_whole_graph_says(trained_run, product_tree):
         assert np.allclose(getattr(readings, name), getattr(reading, name), atol=1e-3), name
     assert np.allclose(readings.anomaly_map, reading.anomaly_map, atol=1e-2)
     assert readings.products == tuple(image.product for image in images)
+
+
+def test_so_many_images_that_a_graph_pays_are_seen_the_same_by_it(trained_run, product_tree):
+    checkpoint, images = load(trained_run), labelled_images(product_tree)[:5]
+    few = detect(checkpoint, images, CPU, Progress())
+    many = detect(checkpoint, images * (ENOUGH // 5), CPU, Progress())
+    for name in ("maps", "quarters", "embedding", "weights"):
+        found = getattr(many, name).unflatten(0, (-1, 5))
+        assert torch.allclose(found, getattr(few, name).expand_as(found), atol=1e-3), name
+    assert torch.equal(many.rows[-5:], few.rows)
 
 
 def test_by_default_a_run_is_compared_with_no_alignment(trained_run, product_tree):
