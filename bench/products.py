@@ -13,6 +13,7 @@ promised rate; then the means over the lines of either kind.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from onegauge.training.data.dataset import test_images as labelled_images
 from onegauge.training.evaluation.false_alarms import RATES, at_rates
 from onegauge.training.evaluation.metrics import all_metrics
 from onegauge.training.evaluation.run import align, detect
+from onegauge.training.gauge.gauge import build_gauge
 from onegauge.training.progress import Progress
 
 CPU = torch.device("cpu")
@@ -61,7 +63,9 @@ def knowing(whole: Checkpoint, products: Sequence[str]) -> Checkpoint:
     """The run without the normal images of all other products."""
     library = whole.library()
     others = ~np.isin(library.products, products)
-    return whole.with_library(library.without(np.unique(library.pictures[others])))
+    line = whole.with_library(library.without(np.unique(library.pictures[others])))
+    gauge = build_gauge(line.config, line.backbone, line.detector, line.evidence)
+    return replace(line, decided=gauge.decided)
 
 
 def measured(line: Checkpoint, images: Iterable[TestImage]) -> Iterator[tuple[str, np.ndarray]]:

@@ -98,7 +98,7 @@ class Checkpoint:
         )
 
     def with_library(self, library: Library) -> Checkpoint:
-        """The same run with other normal images."""
+        """The same run with other normal images; it decides as before."""
         arrays = {field.name: getattr(library, field.name) for field in fields(library)}
         arrays |= packed(library.thumbnails)
         tensors = {n: torch.from_numpy(a) for n, a in arrays.items() if isinstance(a, np.ndarray)}

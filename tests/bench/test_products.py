@@ -22,6 +22,7 @@ def test_a_line_knows_its_products_alone(trained_run, product_tree):
     assert {*line.evidence.products} == {"metal", "wood"}
     assert len(line.evidence.references) == len(line.detector.memories) == 40
     assert len(whole.evidence.references) == 60
+    assert (whole.calibration_images, line.calibration_images) == (60, 40)
     found = dict(measured(line, labelled_images(product_tree)))
     assert tuple(found) == ALIGNMENTS
     assert all(len(figures) == 6 for figures in found.values())
