@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from onegauge.service.errors import needed_by
-from onegauge.service.http import criterion, history, lookout, sinks
+from onegauge.service.http import criterion, history, lookout, proposals, sinks
 from onegauge.service.http.direct import Direct
 from onegauge.service.http.gateway import Gateway, records_of
 from onegauge.service.http.middleware import Middleware
@@ -87,6 +87,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.include_router(lookout.router)
     app.include_router(history.router)
     app.include_router(criterion.router)
+    app.include_router(proposals.router)
     app.include_router(sinks.router)
     _add_review(app, records)
     add_problem_handlers(app)

@@ -176,6 +176,12 @@ class BodyTimeout(RequestError):
     status, reason, title = 408, "body-timeout", "Request body too slow"
 
 
+class NoProposal(RequestError):
+    """No proposal has this number."""
+
+    status, reason, title = 404, "unknown-proposal", "Unknown proposal"
+
+
 class TeachingRefused(RequestError):
     """The model cannot be taught now, or not so."""
 

@@ -59,6 +59,7 @@ TAKEN = {  # by paths that pages ask, in a query
     "/v1/inspections": Search.model_fields,
     "/v1/inspections/[0-9a-f]{32}/verdict": {},
     "/v1/criterion": {},
+    "/v1/proposals(/[0-9]+(/state)?)?": {},
     "/v1/sinks(/[a-z0-9-]+)?": {},
 }
 SINKS = {  # sections of the kinds

@@ -20,6 +20,13 @@ EXAMPLES = os.environ.get("ONEGAUGE_FUZZ_EXAMPLES", "15")  # for each route and 
 CONFIG = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", 401, 403, 404, 406, 413, 415, 422, 429]
+
+# Nor that this model cannot be taught.
+[[operations]]
+include-path-regex = "^/v1/proposals"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 404, 409, 422]
 """
 CLIENT = """
 import sys

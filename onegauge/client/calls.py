@@ -20,8 +20,12 @@ from onegauge.schemas import (
     Inspection,
     NewCriterion,
     NewJudgement,
+    NewProposal,
+    NewState,
+    NextState,
     Opinion,
     Options,
+    Proposal,
     Search,
     SinkState,
 )
@@ -161,6 +165,22 @@ class Calls:
         except ValidationError as exc:
             raise not_taken(exc) from exc
         return self.call(CriterionCard, "PUT", "/v1/criterion", json=criterion.model_dump())
+
+    def propose(self, remove: Sequence[str], by: str | None) -> Steps[Proposal]:
+        """The call of `POST /v1/proposals`; raises ClientError."""
+        try:
+            proposal = NewProposal(remove=[*remove] or None, by=by)
+        except ValidationError as exc:
+            raise not_taken(exc) from exc
+        return self.call(Proposal, "POST", "/v1/proposals", json=proposal.model_dump())
+
+    def take_step(self, number: int, state: NextState, by: str | None) -> Steps[Proposal]:
+        """The call of `PUT /v1/proposals/{number}/state`; raises ClientError."""
+        try:
+            step = NewState(state=state, by=by)
+        except ValidationError as exc:
+            raise not_taken(exc) from exc
+        return self.call(Proposal, "PUT", f"/v1/proposals/{number}/state", json=step.model_dump())
 
     def switch_sink(self, name: str, enabled: bool) -> Steps[SinkState]:
         """The call of `PUT /v1/sinks/{name}`."""

@@ -41,8 +41,11 @@ from onegauge.schemas import (
     InspectedPage,
     Inspection,
     ModelCard,
+    NextState,
     Opinion,
     Options,
+    Proposal,
+    ProposalList,
     Readiness,
     Search,
     SinkList,
@@ -145,6 +148,25 @@ class Client:
         `by` is who says so, by default the name of the API key. Raises ClientError.
         """
         return self._run(self._calls.save_criterion(threshold, max_false_alarm_rate, by, note))
+
+    def proposals(self) -> ProposalList:
+        """What waits to be learnt, and what was made of it. Raises ClientError."""
+        return self._run(self._calls.call(ProposalList, "GET", "/v1/proposals"))
+
+    def proposal(self, number: int) -> Proposal:
+        """One of them, with what it would change. Raises ClientError."""
+        return self._run(self._calls.call(Proposal, "GET", f"/v1/proposals/{number}"))
+
+    def propose(self, *, remove: Sequence[str] = (), by: str | None = None) -> Proposal:
+        """Have a version made of all that waits, or without normal images, by their ids.
+
+        `by` is who wants it so, by default the name of the API key. Raises ClientError.
+        """
+        return self._run(self._calls.propose(remove, by))
+
+    def take_step(self, number: int, state: NextState, *, by: str | None = None) -> Proposal:
+        """Take the next step with a proposal, or take it back. Raises ClientError."""
+        return self._run(self._calls.take_step(number, state, by))
 
     def sinks(self) -> SinkList:
         """What becomes of decisions on their way to a plant. Raises ClientError."""
@@ -277,6 +299,22 @@ class AsyncClient:
         return await self._run(
             self._calls.save_criterion(threshold, max_false_alarm_rate, by, note)
         )
+
+    async def proposals(self) -> ProposalList:
+        """As Client.proposals."""
+        return await self._run(self._calls.call(ProposalList, "GET", "/v1/proposals"))
+
+    async def proposal(self, number: int) -> Proposal:
+        """As Client.proposal."""
+        return await self._run(self._calls.call(Proposal, "GET", f"/v1/proposals/{number}"))
+
+    async def propose(self, *, remove: Sequence[str] = (), by: str | None = None) -> Proposal:
+        """As Client.propose."""
+        return await self._run(self._calls.propose(remove, by))
+
+    async def take_step(self, number: int, state: NextState, *, by: str | None = None) -> Proposal:
+        """As Client.take_step."""
+        return await self._run(self._calls.take_step(number, state, by))
 
     async def sinks(self) -> SinkList:
         """As Client.sinks."""

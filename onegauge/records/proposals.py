@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -11,10 +11,7 @@ from onegauge.records.database import Database
 from onegauge.records.errors import RefusedRecord, WrongState
 from onegauge.records.search import storable
 from onegauge.records.tables import UNDER_WAY, proposals, steps, taught
-
-State: TypeAlias = Literal[
-    "making", "failed", "candidate", "shadowed", "served", "withdrawn", "rolled_back"
-]
+from onegauge.schemas import ProposalState
 
 NEWEST = 20  # proposals of a list
 
@@ -25,7 +22,7 @@ _P = proposals.c
 class Step:
     """What a proposal became, when, and who wanted it so."""
 
-    state: State
+    state: ProposalState
     time: datetime
     by: str | None
 
@@ -37,7 +34,7 @@ class Proposal:
     number: int
     model: str
     base: str
-    state: State
+    state: ProposalState
     version: str | None = None
     removed: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)  # by the command that made it
@@ -83,10 +80,10 @@ class Proposals:
     def step(
         self,
         number: int,
-        state: State,
+        state: ProposalState,
         *,
         by: str | None,
-        after: Sequence[State],
+        after: Sequence[ProposalState],
         **found: Any,
     ) -> None:
         """Have one be in another state, with what was found.
@@ -124,6 +121,6 @@ class Proposals:
         ]
 
 
-def _note(connection: Connection, number: int, state: State, by: str | None) -> None:
+def _note(connection: Connection, number: int, state: ProposalState, by: str | None) -> None:
     row = {"proposal": number, "state": state, "time": datetime.now(UTC)}
     connection.execute(steps.insert().values(**row, by=by and storable(by)))

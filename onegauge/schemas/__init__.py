@@ -4,6 +4,7 @@ options, answer   of an inspection
 model             what is served
 records           what was inspected, and what persons say of it
 criterion         what decides where a request does not say
+teaching          proposals of another version
 sinks             what becomes of decisions on their way to a plant
 words             what these have in common
 """
@@ -40,6 +41,17 @@ from onegauge.schemas.records import (
     Search,
 )
 from onegauge.schemas.sinks import SinkList, SinkState, SinkSwitch
+from onegauge.schemas.teaching import (
+    Hindrance,
+    NewProposal,
+    NewState,
+    NextState,
+    Proposal,
+    ProposalList,
+    ProposalState,
+    ProposalStep,
+    Trial,
+)
 from onegauge.schemas.words import LINE_MAX_LENGTH, Opinion, Verdict
 
 __all__ = [
@@ -50,6 +62,7 @@ __all__ = [
     "Encoding",
     "Explanation",
     "HIGH",
+    "Hindrance",
     "Inspected",
     "InspectedPage",
     "Inspection",
@@ -61,6 +74,9 @@ __all__ = [
     "ModelVersion",
     "NewCriterion",
     "NewJudgement",
+    "NewProposal",
+    "NewState",
+    "NextState",
     "Normal",
     "NormalPatch",
     "Opinion",
@@ -69,6 +85,10 @@ __all__ = [
     "PartWord",
     "Polygon",
     "ProblemDetails",
+    "Proposal",
+    "ProposalList",
+    "ProposalState",
+    "ProposalStep",
     "Readiness",
     "ReferenceAnswer",
     "RefusedVersion",
@@ -80,5 +100,6 @@ __all__ = [
     "SinkList",
     "SinkState",
     "SinkSwitch",
+    "Trial",
     "Verdict",
 ]

@@ -12,13 +12,15 @@ from onegauge.records.errors import UnknownInspection
 from onegauge.records.history import Found, History
 from onegauge.records.lessons import Lesson
 from onegauge.records.proposals import Proposal
-from onegauge.service.errors import Forbidden, RecordsOff
+from onegauge.schemas import Hindrance
+from onegauge.service.errors import Forbidden
 from onegauge.service.http.gateway import GatewayDep
+from onegauge.service.http.proposals import teacher_of
 from onegauge.service.recording.records import Records
 from onegauge.service.review.doors import RecordsDep, VisitorDep
 from onegauge.service.review.pages import PageRoute, own, page, redirect
 from onegauge.service.review.visitor import HOME, Visitor, author_of, form_of, remember_name
-from onegauge.service.teaching.teacher import Hindrance, Teacher
+from onegauge.service.teaching.teacher import Teacher
 
 PATH = f"{HOME}/teach"
 TILES = 8  # shown of each kind of change
@@ -29,14 +31,11 @@ Step: TypeAlias = Literal["shadow", "serve", "roll_back", "withdraw"]
 router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 
 
-async def teacher_of(gateway: GatewayDep) -> Teacher:
-    """What has the model learn; raises RecordsOff."""
-    if gateway.teacher is None:
-        raise RecordsOff("The gateway keeps no records: ONEGAUGE_RECORDS is empty.")
-    return gateway.teacher
+async def _teacher(gateway: GatewayDep) -> Teacher:
+    return teacher_of(gateway)
 
 
-TeacherDep = Annotated[Teacher, Depends(teacher_of)]
+TeacherDep = Annotated[Teacher, Depends(_teacher)]
 
 
 def require_teacher(visitor: Visitor) -> None:
@@ -49,7 +48,7 @@ def require_teacher(visitor: Visitor) -> None:
 class Board:
     """All that the page shows."""
 
-    hindrance: Hindrance
+    hindrance: Hindrance | None
     served: str
     lessons: Sequence[Lesson]
     current: Proposal | None  # that is under way
@@ -148,7 +147,7 @@ async def _done(
     return response
 
 
-def board_of(teacher: Teacher, history: History, served: str, hindrance: Hindrance) -> Board:
+def board_of(teacher: Teacher, history: History, served: str, hindrance: Hindrance | None) -> Board:
     """What there is to be seen now; raises RecordsUnavailable."""
     proposals = teacher.proposals.newest(teacher.model)
     current = next((proposal for proposal in proposals if proposal.under_way), None)

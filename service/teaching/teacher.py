@@ -13,15 +13,16 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from anyio import to_thread
 
 from onegauge.library.library import FILE
 from onegauge.records.errors import RecordsError, WrongState
 from onegauge.records.lessons import Lesson, Lessons
-from onegauge.records.proposals import Proposal, Proposals, State
-from onegauge.service.errors import Problem, TeachingRefused, for_clients
+from onegauge.records.proposals import Proposal, Proposals
+from onegauge.schemas import Hindrance, ProposalState
+from onegauge.service.errors import NoProposal, Problem, TeachingRefused, for_clients
 from onegauge.service.inspection.background import Background
 from onegauge.service.inspection.inspector import Inspector
 from onegauge.service.inspection.versions import Versions
@@ -34,9 +35,7 @@ from onegauge.service.teaching.command import CommandFailed, onegauge
 from onegauge.service.teaching.material import GROUP_BY, lay_out
 
 T = TypeVar("T")
-# Why a gateway cannot teach its model, None where it can
-Hindrance: TypeAlias = Literal["pictures", "extra", "repository", "library", "precision"] | None
-WAITING: tuple[State, ...] = ("candidate", "shadowed")
+WAITING: tuple[ProposalState, ...] = ("candidate", "shadowed")
 
 
 class Teacher:
@@ -81,8 +80,8 @@ class Teacher:
         shadow = self._versions.shadow
         return shadow is not None and shadow.contract.version == version
 
-    def hindrance(self) -> Hindrance:
-        """Why nothing can be taught here; raises why no version answers."""
+    def hindrance(self) -> Hindrance | None:
+        """Why nothing can be taught here, None where it can; raises why no version answers."""
         contract = self._versions.current().contract
         if self._settings.place_of_pictures is None:
             return "pictures"
@@ -93,6 +92,13 @@ class Teacher:
         if contract.parameters.get("precision", "fp32") != "fp32":
             return "precision"
         return None if (self._folder / contract.version / FILE).exists() else "library"
+
+    async def get(self, number: int) -> Proposal:
+        """A proposal with its steps; raises NoProposal."""
+        found = await _thread(self.proposals.get, number)
+        if found is None:
+            raise NoProposal(f"There is no proposal {number}.")
+        return found
 
     async def propose(self, by: str | None, removed: Sequence[str] | None = None) -> int:
         """Begin a proposal of all that waits, or of references that are to be removed.
@@ -114,7 +120,7 @@ class Teacher:
 
     async def shadow(self, number: int, by: str | None) -> None:
         """Have a candidate inspect a share of the images beside the version that answers."""
-        proposal = await self._get(number)
+        proposal = await self.get(number)
         async with self._step(proposal, "shadowed", by, after=WAITING):
             if self._settings.backend == "triton":  # which has to load it
                 await self._publish(proposal.base, proposal.version)
@@ -123,21 +129,21 @@ class Teacher:
 
     async def serve(self, number: int, by: str | None) -> None:
         """Have a candidate answer from now on."""
-        proposal = await self._get(number)
+        proposal = await self.get(number)
         self._require_served(proposal.base)
         async with self._step(proposal, "served", by, after=WAITING):
             await self._serve(proposal.version, otherwise=proposal.base)
 
     async def roll_back(self, number: int, by: str | None) -> None:
         """Have the version answer that a served one was made of."""
-        proposal = await self._get(number)
+        proposal = await self.get(number)
         self._require_served(proposal.version)
         async with self._step(proposal, "rolled_back", by, after=("served",)):
             await self._serve(proposal.base, otherwise=proposal.version)
 
     async def withdraw(self, number: int, by: str | None) -> None:
         """Give up a proposal that is not served; its images wait again."""
-        proposal = await self._get(number)
+        proposal = await self.get(number)
         async with self._step(proposal, "withdrawn", by, after=("making", *WAITING)):
             if proposal.state == "making":
                 await self._making.stop()
@@ -150,7 +156,7 @@ class Teacher:
 
     async def _make(self, number: int, lessons: Sequence[Lesson]) -> None:
         """Change the model in a process of its own, then see what differs in another one."""
-        proposal = await self._get(number)
+        proposal = await self.get(number)
         said: list[str] = []
         try:
             said += await self._change(proposal, lessons)
@@ -212,7 +218,11 @@ class Teacher:
 
     @asynccontextmanager
     async def _step(
-        self, proposal: Proposal, state: State, by: str | None, after: Sequence[State]
+        self,
+        proposal: Proposal,
+        state: ProposalState,
+        by: str | None,
+        after: Sequence[ProposalState],
     ) -> AsyncIterator[None]:
         """Note a step, and take it back where the block fails; raises TeachingRefused."""
         number = proposal.number
@@ -227,19 +237,13 @@ class Teacher:
     async def _note(
         self,
         number: int,
-        state: State,
+        state: ProposalState,
         by: str | None = None,
-        after: Sequence[State] = ("making",),
+        after: Sequence[ProposalState] = ("making",),
         **found: Any,
     ) -> None:
         found = {"error": None, **found}
         await _thread(partial(self.proposals.step, by=by, after=after, **found), number, state)
-
-    async def _get(self, number: int) -> Proposal:
-        found = await _thread(self.proposals.get, number)
-        if found is None:
-            raise TeachingRefused(f"There is no proposal {number}.")
-        return found
 
     def _require_served(self, version: str | None) -> None:
         if self.served != version:

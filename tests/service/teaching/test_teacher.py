@@ -125,7 +125,9 @@ def test_false_alarms_of_a_new_product_end_and_nothing_else_changes(line):
     assert set(rest) <= undecided
     teacher.lessons.decide(rest[:6], "new_product", by="bert", product="negative")
 
-    number = take(line, teacher.propose, "anna")
+    begun = line.client.post("/v1/proposals", json={"by": "anna"})
+    assert (begun.status_code, begun.json()["state"]) == (201, "making")
+    number = begun.json()["number"]
     with pytest.raises(TeachingRefused, match="under way|Nothing is marked"):
         take(line, teacher.propose, "bert")
     proposal = made(line, number)
@@ -146,13 +148,16 @@ def test_false_alarms_of_a_new_product_end_and_nothing_else_changes(line):
     while teacher.agreement("2") != (1, 0):
         assert time.monotonic() < give_up
         time.sleep(0.05)
+    path = f"/v1/proposals/{number}"
+    assert line.client.get(path).json()["trial"] == {"same": 1, "other": 0}
 
-    take(line, teacher.serve, number, "carla")
+    told = line.client.put(f"{path}/state", json={"state": "served", "by": "carla"})
+    assert (told.json()["state"], told.json()["trial"]) == ("served", None)
     after = inspect_all()
     assert [anomalous(answers) for answers in after.values()] == [0, 4, 0, 4]
     assert not teacher.shadows("2")
 
-    take(line, teacher.roll_back, number, "dora")
+    line.client.put(f"{path}/state", json={"state": "rolled_back", "by": "dora"})
     again = inspect_all()
     assert [anomalous(answers) for answers in again.values()] == [20, 4, 0, 4]
     assert len(teacher.lessons.open("onegauge")) == 12
