@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from onegauge.records.errors import InvalidCursor
 from onegauge.records.record import Opinion, Record, first_id
 from onegauge.records.tables import inspections, lessons
-from onegauge.schemas import Verdict
+from onegauge.schemas import NO_LINE, Verdict
 
 Order: TypeAlias = Literal["newest", "nearest"]
 Columns = TypeVarTuple("Columns")
@@ -28,8 +28,8 @@ class Filter:
     """Which inspections are meant: those that all of it holds for; None is any.
 
     `since` is inclusive and `until` exclusive, both to the millisecond; scores are inclusive. The
-    verdict "none" stands for inspections without one. `kept` ones have a picture; of `decided` ones
-    somebody has said what they teach.
+    verdict "none" and the line "-" stand for inspections without one. `kept` ones have a picture;
+    of `decided` ones somebody has said what they teach.
     """
 
     since: datetime | None = None
@@ -53,7 +53,6 @@ ANY = Filter()
 def conditions(which: Filter) -> list[ColumnElement[bool]]:
     """What holds for the rows that are looked for."""
     equal = {
-        _C.line: which.line,
         _C.part: which.part,
         _C.decision: which.decision,
         _C.model: which.model,
@@ -65,6 +64,9 @@ def conditions(which: Filter) -> list[ColumnElement[bool]]:
         for column, value in equal.items()
         if value is not None
     ]
+    if which.line is not None:
+        named = _C.line == storable(which.line)
+        conditions.append(_C.line.is_(None) if which.line == NO_LINE else named)
     if which.since is not None:
         conditions.append(_C.id >= first_id(which.since))
     if which.until is not None:

@@ -52,7 +52,7 @@ from onegauge.schemas.teaching import (
     ProposalStep,
     Trial,
 )
-from onegauge.schemas.words import LINE_MAX_LENGTH, Opinion, Verdict
+from onegauge.schemas.words import LINE_MAX_LENGTH, NO_LINE, Opinion, Verdict
 
 __all__ = [
     "Answer",
@@ -72,6 +72,7 @@ __all__ = [
     "MapAnswer",
     "ModelCard",
     "ModelVersion",
+    "NO_LINE",
     "NewCriterion",
     "NewJudgement",
     "NewProposal",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from onegauge.schemas.words import LineName, PartName, Rate, Threshold, ViewName
+from onegauge.schemas.words import NewLine, PartName, Rate, Threshold, ViewName
 
 VIEWS_MAX = 64
 
@@ -14,7 +14,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    line: LineName = None
+    line: NewLine = None
     part: PartName = None
     views: Annotated[
         int | None,

@@ -18,7 +18,7 @@ class Search(BaseModel):
 
     since: Annotated[Moment | None, Field(description="From this time on")] = None
     until: Annotated[Moment | None, Field(description="Before this time")] = None
-    line: LineName = None
+    line: Annotated[LineName, Field(description="-: those that named none")] = None
     part: PartName = None
     decision: Annotated[Verdict | None, Field(description="What was decided")] = None
     verdict: Annotated[

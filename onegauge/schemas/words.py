@@ -6,6 +6,7 @@ from unicodedata import normalize
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 LINE_MAX_LENGTH, PART_MAX_LENGTH, VIEW_MAX_LENGTH = 64, 128, 64
+NO_LINE = "-"  # where those that name none need a name
 _PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"  # text that any database takes
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
@@ -15,6 +16,10 @@ Opinion: TypeAlias = Literal["confirmed", "false_alarm", "missed", "unclear"]
 
 def _spelt_in_one_way(given: object) -> object:
     return normalize("NFC", given) if isinstance(given, str) else given
+
+
+def _named(given: object) -> object:
+    return None if given in ("", NO_LINE) else given
 
 
 def _as_scanned(given: object) -> object:
@@ -45,6 +50,7 @@ LineName: TypeAlias = Annotated[
     Field(max_length=LINE_MAX_LENGTH, description="Label of the line in metrics and logs"),
     BeforeValidator(_spelt_in_one_way),
 ]
+NewLine: TypeAlias = Annotated[LineName, BeforeValidator(_named)]
 
 PartName: TypeAlias = Annotated[
     str | None,

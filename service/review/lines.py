@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from onegauge.records.history import Counts, Found, History
 from onegauge.records.search import Filter
-from onegauge.schemas import HIGH
+from onegauge.schemas import HIGH, NO_LINE
 from onegauge.service.http.gateway import GatewayDep
 from onegauge.service.model.contract import Contract
 from onegauge.service.observe.drift import WINDOW, Reference
@@ -77,17 +77,15 @@ def lines_of(history: History, contract: Contract, now: datetime) -> list[Line]:
     scores = history.histogram(now - DAY)
     found = []
     for counts in day[:SHOWN]:
-        # no filter asks for images without a line, but one for any line finds them if there is none
-        known = len(day) == 1 or counts.line is not None
-        which = Filter(since=now - DAY, line=counts.line)
+        which = Filter(since=now - DAY, line=counts.line or NO_LINE)
         found.append(
             Line(
                 name=counts.line,
                 hour=hour.get(counts.line, Counts(counts.line, 0, 0, 0, 0)),
                 day=counts,
                 bars=bars_of(scores.get(counts.line, ())),
-                drift=_drift(history, which, contract) if known else None,
-                newest=history.find(which, limit=PICTURES).found if known else (),
+                drift=_drift(history, which, contract),
+                newest=history.find(which, limit=PICTURES).found,
             )
         )
     return found

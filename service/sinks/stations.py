@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from onegauge.schemas import NO_LINE
 from onegauge.service.sinks.event import INSPECTION, Event
 from onegauge.service.sinks.station import Station
 
-NO_LINE = "-"  # of results whose request names no line
 MAX_LINES = 100  # that appear by themselves, since a client may name any
 
 

@@ -3,10 +3,10 @@
 from unicodedata import category
 from urllib.parse import quote
 
+from onegauge.schemas import NO_LINE
 from onegauge.service.sinks.event import INSPECTION, PART, Event
 
 LEAVES = {INSPECTION: "inspection", PART: "part"}
-NO_LINE = "-"
 _NO_TEXT = frozenset({"Cc", "Cn"})  # controls and what is no character: brokers hang up on them
 
 
@@ -19,18 +19,11 @@ class Topics:
 
     def of(self, event: Event) -> str:
         """Where an event is published."""
-        return f"{self._root}/{_of_line(event.line)}/{LEAVES[event.type]}"
+        return f"{self._root}/{_level(event.line or NO_LINE)}/{LEAVES[event.type]}"
 
     def last(self, event: Event) -> str:
         """Where the last one of its line can be read at any time."""
-        return f"{self._root}/{_of_line(event.line)}/last"
-
-
-def _of_line(line: str | None) -> str:
-    """The level of a line; one that is really called `-` is not one without a name."""
-    if not line:
-        return NO_LINE
-    return "%2D" if line == NO_LINE else _level(line)
+        return f"{self._root}/{_level(event.line or NO_LINE)}/last"
 
 
 def _level(name: str) -> str:

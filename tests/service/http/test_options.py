@@ -38,6 +38,13 @@ def test_line_may_be_written_in_any_script(client, normal, query, fields, line):
     assert f'decision="normal",line="{line}"' in client.get("/metrics").text
 
 
+@pytest.mark.parametrize("line", ["", "-"])
+def test_a_line_without_a_name_is_none(client, normal, line):
+    answer = client.post("/inspect", params={"line": line}, files={"image": normal})
+    assert answer.status_code == 200
+    assert 'decision="normal",line="none"' in client.get("/metrics").text
+
+
 @pytest.mark.parametrize(
     ("given", "part"),
     [("4711", "4711"), (" 47 11\r\n", "47 11"), ("u\u0308", "ü"), ("", None), ("\r", None)],

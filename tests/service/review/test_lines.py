@@ -46,7 +46,20 @@ def test_images_without_a_line_are_told_of_too(review):
     assert "0.2 – 0.3: 1" in page
     assert 'class="tile' in page
     review.add(1, line="press", time=ago(minutes=1))
-    assert cells(review.client.get("/review/lines").text)[0][0] == "1"
+    page = review.client.get("/review/lines").text
+    assert [row[0] for row in cells(page)] == ["1"] * 4
+    assert page.count('class="tile') == 2
+    shown = re.search(r'<a href="([^"]+)">Without a line', page)[1]
+    assert re.findall('class="tile', review.client.get(shown).text) == ['class="tile']
+
+
+def test_images_without_a_line_drift_by_themselves(review):
+    for number in range(FEWEST):
+        review.add(number, line=None, time=ago(minutes=number), p_value=0.5)
+        review.add(number, time=ago(minutes=number), p_value=(number + 0.5) / FEWEST)
+    unnamed, _, named = review.client.get("/review/lines").text.rpartition("<h2")
+    assert "Has drifted" in unnamed
+    assert "As calibrated" in named
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 import pytest
 
+from onegauge.schemas import NO_LINE
 from onegauge.service.sinks.station import Code, Station
-from onegauge.service.sinks.stations import MAX_LINES, NO_LINE, Stations
+from onegauge.service.sinks.stations import MAX_LINES, Stations
 from tests.service.sinks.decided import decided, verdict
 
 
