@@ -90,7 +90,7 @@ def run_a_line(url: str) -> str:
         found = []
         for number in range(PARTS * VIEWS):
             part = number // VIEWS
-            options = {"part": f"47{part:02}", "line": f"press-{3 + part % 2}"}
+            options = {"part": f"47{part:02}", "views": VIEWS, "line": f"press-{3 + part % 2}"}
             files = {"image": (f"view-{number % VIEWS}.jpg", picture(part, number))}
             answer = gateway.post("/inspect", params=options, files=files).raise_for_status()
             found += answer.json()["results"]

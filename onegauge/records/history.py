@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, case, func, select, upd
 
 from onegauge.records.database import Database, insert
 from onegauge.records.errors import PictureGone, UnknownInspection
-from onegauge.records.record import Judgement, Opinion, Record
+from onegauge.records.record import Judgement, Opinion, Part, Record, first_id
 from onegauge.records.search import (
     ANY,
     Filter,
@@ -25,15 +25,16 @@ from onegauge.records.search import (
     storable,
     using,
 )
-from onegauge.records.tables import inspections, judgements, masks, small_maps
+from onegauge.records.tables import inspections, judgements, masks, parts, small_maps
 from onegauge.schemas import Verdict
 
 _C = inspections.c
 RECORD = [_C[field.name] for field in fields(Record)]
 _TEXTS = ("request_id", "line", "part", "filename", "key", "media_type")
 
+NEAR = 5  # decisions of a part after a view, of which one may be its own
 TENTHS = 20  # of a histogram, from score 0 to 2
-VIEWS = 50  # other pictures of a part that are judged with one
+VIEWS = 50  # other pictures of a part that are judged with one, where nothing tells which it has
 # What a picture was called that a verdict can hold for
 _CALLED: Mapping[Opinion, Verdict] = {"false_alarm": "anomalous", "missed": "normal"}
 
@@ -106,21 +107,25 @@ class History:
 
     def add(
         self,
-        records: Sequence[Record],
+        records: Sequence[Record | Part],
         maps: Mapping[str, bytes] | None = None,
         masked: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Write inspections, and small maps and masks of some, but not again what is there already.
+        """Write inspections and decisions of parts, but not again what is there already.
 
-        `maps` and `masked` are PNG files by the ids of their inspections.
+        `maps` and `masked` are PNG files of some inspections by their ids: small maps and masks.
         """
+        rows = [_row(record) for record in records if isinstance(record, Record)]
+        decided = [_storable(vars(part)) for part in records if isinstance(part, Part)]
+        written = [(inspections, "id", rows), (parts, "id", decided)]
+        for table, files in ((small_maps, maps), (masks, masked)):
+            pngs = [{"inspection": i, "png": png} for i, png in (files or {}).items()]
+            written.append((table, "inspection", pngs))
         if records:
             with self._database.writing() as connection:
-                rows = [_row(record) for record in records]
-                connection.execute(insert(connection, inspections, "id"), rows)
-                for table, files in ((small_maps, maps), (masks, masked)):
-                    if pngs := [{"inspection": i, "png": png} for i, png in (files or {}).items()]:
-                        connection.execute(insert(connection, table, "inspection"), pngs)
+                for table, key, values in written:
+                    if values:
+                        connection.execute(insert(connection, table, key), values)
 
     def find(
         self,
@@ -172,13 +177,42 @@ class History:
             )
         return png
 
-    def around(self, inspection: str, which: Filter = ANY, *, order: Order = "newest") -> Around:
-        """The inspections beside one, which need not be in the list; raises UnknownInspection."""
+    def part_of(self, record: Record) -> Part | None:
+        """What was decided on the views of a part together, of which an inspection is one."""
+        if record.part is None:
+            return None
+        named = parts.c.part == record.part, parts.c.line.is_not_distinct_from(record.line)
+        # the first decision after a view is of it, if any: but two may fall into one millisecond
+        later = select(parts).where(*named, parts.c.id >= first_id(record.time))
+        with self._database.reading() as connection:
+            rows = connection.execute(later.order_by(parts.c.id).limit(NEAR)).mappings()
+            decided = (Part(**row) for row in rows)
+            return next((part for part in decided if record.id in part.inspections), None)
+
+    def views(self, part: Part) -> list[Found]:
+        """The views of a part that are still on record, the oldest first."""
+        query = select(*RECORD, _C.verdict).where(_C.id.in_(part.inspections)).order_by(_C.id)
+        with self._database.reading() as connection:
+            return [_found(row) for row in connection.execute(query).mappings()]
+
+    def around(
+        self,
+        inspection: str,
+        which: Filter = ANY,
+        *,
+        order: Order = "newest",
+        but: Sequence[str] = (),
+    ) -> Around:
+        """The inspections beside one, which need not be in the list, other than those of `but`.
+
+        Raises UnknownInspection.
+        """
+        others = [_C.id.not_in(but)] if but else []
         with self._database.reading() as connection:
             place = key(_one(connection, inspection), order)
             beside = [
                 connection.scalar(
-                    ids(which, order, beyond(order, place, back=back), back=back).limit(1)
+                    ids(which, order, beyond(order, place, back=back), *others, back=back).limit(1)
                 )
                 for back in (True, False)
             ]
@@ -195,18 +229,24 @@ class History:
     ) -> Judgement:
         """Say something of an inspection, or None to take it back.
 
-        With `whole_part` the newest other pictures of its part are judged with it, those that the
-        verdict can hold for. What was said together is taken back together. Raises
-        UnknownInspection.
+        With `whole_part` the other views of its part are judged with it: those that the verdict
+        cannot hold for were decided on rightly, so they are confirmed. Where nothing tells which
+        views a part has, the newest other pictures of it are judged, if the verdict can hold. What
+        was said together is taken back together. Raises UnknownInspection.
         """
-        judged = [inspection]
+        record = self.get(inspection).record
+        judged: dict[str, Opinion | None] = {inspection: verdict}
         if verdict is None:
-            judged += self._judged_with(inspection)
+            judged |= dict.fromkeys(self._judged_with(record))
         elif whole_part:
-            decision = _CALLED.get(verdict)
-            views = (view.record for view in self._views(inspection))
-            judged += [view.id for view in views if decision in (None, view.decision)]
-        return self.judge_many(judged, verdict, by=by, note=note)[0]
+            part = self.part_of(record)
+            wrong = _CALLED.get(verdict)
+            for view in (record, *self._beside(record, part)):
+                if wrong in (None, view.decision):
+                    judged[view.id] = verdict
+                elif part:
+                    judged[view.id] = "confirmed"
+        return self._say(judged, by, note)[0]
 
     def judge_many(
         self,
@@ -220,29 +260,39 @@ class History:
 
         Raises UnknownInspection.
         """
+        return self._say(dict.fromkeys(judged, verdict), by, note)
+
+    def _say(
+        self, judged: Mapping[str, Opinion | None], by: str | None, note: str | None
+    ) -> list[Judgement]:
+        """Note verdicts of several inspections at one time; raises UnknownInspection."""
         time = datetime.now(UTC)
         said = [None if text is None else storable(text) for text in (by, note)]
-        made = [Judgement(one, time, verdict, *said) for one in judged]
+        made = [Judgement(one, time, verdict, *said) for one, verdict in judged.items()]
         with self._database.writing() as connection:
             for judgement in made:
                 _say(connection, judgement)
         return made
 
-    def _views(self, inspection: str) -> list[Found]:
-        """The newest other pictures of the same part."""
-        part = self.get(inspection).record.part
-        if part is None:
+    def _beside(self, record: Record, part: Part | None) -> list[Record]:
+        """The other views of a part that was decided on, else the newest other pictures of it."""
+        if part:
+            return [view.record for view in self.views(part) if view.record.id != record.id]
+        if record.part is None:
             return []
-        found = self.find(Filter(part=part), limit=VIEWS + 1).found
-        return [view for view in found if view.record.id != inspection][:VIEWS]
+        found = self.find(Filter(part=record.part), limit=VIEWS + 1).found
+        return [view.record for view in found if view.record.id != record.id][:VIEWS]
 
-    def _judged_with(self, inspection: str) -> list[str]:
+    def _judged_with(self, record: Record) -> list[str]:
         """The other pictures of the part that the last verdict was given to as well."""
-        said = self.get(inspection).judgements
+        said = self.get(record.id).judgements
         if not said or said[-1].verdict is None:
             return []
-        views = (self.get(view.record.id) for view in self._views(inspection) if view.verdict)
-        return [view.record.id for view in views if view.judgements[-1].time == said[-1].time]
+        views = (
+            self.get(view.id).judgements for view in self._beside(record, self.part_of(record))
+        )
+        last = (judgements[-1] for judgements in views if judgements)
+        return [one.inspection for one in last if one.verdict and one.time == said[-1].time]
 
     def counts(self, since: datetime, line: str | None = None) -> list[Counts]:
         """Of each line, or of one, what there was since then."""
@@ -307,10 +357,12 @@ class History:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    row = {**vars(record), "margin": record.margin}
-    for name in _TEXTS:
-        row[name] = None if row[name] is None else storable(row[name])
-    return row
+    return _storable({**vars(record), "margin": record.margin})
+
+
+def _storable(row: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {name: storable(row[name]) for name in _TEXTS if row.get(name) is not None}
+    return {**row, **texts}
 
 
 def _found(row: Any) -> Found:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from onegauge.schemas import Opinion as Opinion
-from onegauge.schemas import Verdict
+from onegauge.schemas import PartWord, Verdict
 
 THRESHOLD = 1.0  # the one that scores are made for
 
@@ -48,6 +48,21 @@ class Record:
     def margin(self) -> float:
         """Distance of the score from its threshold, or from 1 where a p-value decided."""
         return abs(self.score - (THRESHOLD if self.threshold is None else self.threshold))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What was decided on a part of several views, once; an id sorts after those of its views."""
+
+    id: str
+    time: datetime
+    line: str | None
+    part: str
+    views: int  # that were announced
+    decision: PartWord
+    score: float  # the highest of its views
+    unknown_product: bool  # at least one of them
+    inspections: list[str]  # ids of its views
 
 
 @dataclass(frozen=True)

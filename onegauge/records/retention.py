@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, 
 from onegauge.records.database import Database
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import first_id
-from onegauge.records.tables import inspections, judgements, lessons, masks, small_maps
+from onegauge.records.tables import inspections, judgements, lessons, masks, parts, small_maps
 
 Change: TypeAlias = Callable[[Connection, list[str]], int]  # of rows; how many it removed
 
@@ -72,6 +72,7 @@ class _Pruning:
         if limits.records_days is not None:
             old = _C.id < _day(now, limits.records_days)
             self._drop(old if self._pictures else and_(old, ~_KEPT), _delete)
+            self._drop_parts(_day(now, limits.records_days))
         if self._pictures and limits.pictures_days is not None:
             old = _C.id < _day(now, limits.pictures_days)
             self._drop(and_(_KEPT, old), _forget_pictures)
@@ -108,6 +109,17 @@ class _Pruning:
             if self._pictures:
                 self._remove(self._pictures, {d for d in found.values() if d is not None})
             size, last = len(found), max(found, default=last)
+
+    def _drop_parts(self, before: str) -> None:
+        """Decisions of parts of which no picture is left, the oldest first."""
+        alone = ~exists().where(_C.part == parts.c.part)
+        oldest = select(parts.c.id).where(parts.c.id < before, alone).order_by(parts.c.id)
+        size = BATCH
+        while size == BATCH:
+            with self._database.writing() as connection:
+                found = connection.scalars(oldest.limit(BATCH)).all()
+                connection.execute(delete(parts).where(parts.c.id.in_(found)))
+            size = len(found)
 
     def _remove(self, pictures: Pictures, digests: set[str]) -> None:
         """Files of pictures, but only of those that no inspection has."""

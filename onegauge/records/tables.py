@@ -132,6 +132,22 @@ masks = Table(
     Column("png", LargeBinary, nullable=False),
 )
 
+# what was decided on the views of a part together
+parts = Table(
+    "parts",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("time", Moment, nullable=False),
+    Column("line", Text),
+    Column("part", Text, nullable=False),
+    Column("views", Integer, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("unknown_product", Boolean, nullable=False),
+    Column("inspections", JSON, nullable=False),  # ids of the views, some of which may have left
+    Index("parts_part", "part", "id"),
+)
+
 secrets = Table(
     "secrets",
     metadata,

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from onegauge.schemas.answer import Normal
+from onegauge.schemas.answer import Normal, PartDecision
 from onegauge.schemas.model import ModelVersion
 from onegauge.schemas.words import Author, LineName, Moment, Note, Opinion, PartName, Verdict
 
@@ -76,7 +76,7 @@ class NewJudgement(BaseModel):
     by: Author = None
     note: Note = None
     whole_part: Annotated[
-        bool, Field(description="Whether it is of the other pictures of the same part, too")
+        bool, Field(description="Whether it is of the other views of the same part, too")
     ] = False
 
 
@@ -103,4 +103,8 @@ class Inspection(Inspected):
     width: int
     height: int
     media_type: str | None
+    part_decision: Annotated[
+        PartDecision | None,
+        Field(description="Of its part, where that has several views; null until it is made"),
+    ]
     judgements: Annotated[list[Judgement], Field(description="The oldest first")]

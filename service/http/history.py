@@ -13,6 +13,7 @@ from onegauge.schemas import (
     ModelVersion,
     NewJudgement,
     Normal,
+    PartDecision,
     Search,
 )
 from onegauge.service.errors import (
@@ -33,7 +34,7 @@ from onegauge.service.http.json_body import documented_body, read_json
 from onegauge.service.http.problems import documented
 
 if TYPE_CHECKING:
-    from onegauge.records.record import Record
+    from onegauge.records.record import Part, Record
     from onegauge.service.recording.records import Records
 
 _PROBLEMS = (
@@ -151,8 +152,22 @@ def _told(records: "Records", inspection: str) -> bytes:
     record = entry.record
     normal = Normal(location=record.normal_location, scale=record.normal_scale)
     judgements = [Judgement.model_validate(vars(judgement)) for judgement in entry.judgements]
-    told = Inspection(**_row(record, entry.verdict), normal=normal, judgements=judgements)
+    told = Inspection(
+        **_row(record, entry.verdict),
+        normal=normal,
+        part_decision=_decided(records.history.part_of(record)),
+        judgements=judgements,
+    )
     return told.model_dump_json().encode()
+
+
+def _decided(part: "Part | None") -> PartDecision | None:
+    """The decision of a part as its last answer has it."""
+    if part is None:
+        return None
+    seen = len(part.inspections)
+    missing = max(0, part.views - seen)
+    return PartDecision.model_validate({**vars(part), "seen": seen, "missing": missing})
 
 
 def _json(data: bytes) -> Response:

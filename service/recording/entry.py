@@ -9,17 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onegauge.records.previews import mask, small_map
-from onegauge.records.record import Record
+from onegauge.records.record import Part, Record
 from onegauge.service.imaging.image import media_type
 from onegauge.service.inspection.inquiry import Upload
+from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.inspection.taken import Taken
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A record, its picture while that is not kept yet, its small map and mask (PNG files)."""
+    """A record, its picture while that is not kept yet, its small map and mask (PNG files).
 
-    record: Record
+    Of a part of several views it is the record alone.
+    """
+
+    record: Record | Part
     picture: bytes | None = None
     small_map: bytes | None = None
     mask: bytes | None = None
@@ -43,13 +47,14 @@ class Entry:
         """What `to_json` gave; raises ValueError, KeyError or TypeError for anything else."""
         record, *files = (told[name] for name in ("record", "picture", "small_map"))
         files.append(told.get("mask"))  # older versions put none by
-        record = Record(**record | {"time": datetime.fromisoformat(record["time"])})
+        kind = Part if "inspections" in record else Record
+        record = kind(**record | {"time": datetime.fromisoformat(record["time"])})
         return cls(record, *(data and b64decode(data) for data in files))
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A decision that is to be written: all that costs time is left to `entry`."""
+    """A decision on an image that is to be written: all that costs time is left to `entry`."""
 
     taken: Taken
     upload: Upload | None = None  # whose picture is to be kept, with the map (h, w) of it
@@ -80,4 +85,30 @@ class Pending:
             picture=data,
             small_map=small_map(self.anomaly_map),
             mask=None if self.inspected is None else mask(self.inspected),
+        )
+
+
+@dataclass(frozen=True)
+class PendingPart:
+    """A decision on a part of several views that is to be written."""
+
+    decided: DecidedPart
+    size = 0  # without a picture
+
+    def entry(self) -> Entry:
+        """What is to be written."""
+        decided, said = self.decided, self.decided.decision
+        assert said.decision is not None
+        return Entry(
+            Part(
+                id=decided.id,
+                time=decided.time,
+                line=decided.line,
+                part=said.part,
+                views=said.views,
+                decision=said.decision,
+                score=decided.score,
+                unknown_product=decided.unknown_product,
+                inspections=said.inspections,
+            )
         )

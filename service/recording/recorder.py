@@ -9,10 +9,11 @@ from time import sleep
 
 from onegauge.records.keep import Keep
 from onegauge.service.inspection.inquiry import Upload
+from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.inspection.taken import Taken
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.outbox.queue import BATCH, MAX_ROWS, Queue, Until
-from onegauge.service.recording.entry import Pending
+from onegauge.service.recording.entry import Pending, PendingPart
 from onegauge.service.recording.writer import Writer
 
 PAUSE_S = 0.5  # between two batches: what a process that is killed may lose
@@ -29,7 +30,7 @@ class Recorder:
 
     def __init__(self, writer: Writer, keep: Keep, metrics: Metrics) -> None:
         self._writer, self._keep, self._metrics = writer, keep, metrics
-        self._queue: Queue[Pending] = Queue()
+        self._queue: Queue[Pending | PendingPart] = Queue()
         self._thread = Thread(target=self._run, name="records", daemon=True)
         metrics.records_waiting.set_function(lambda: len(self._queue))
 
@@ -46,6 +47,13 @@ class Recorder:
                 pending = kept
             else:
                 self._metrics.lost_record("picture")
+        self._put(pending)
+
+    def take_part(self, part: DecidedPart) -> None:
+        """Take what was decided on the views of a part, each of which was taken before."""
+        self._put(PendingPart(part))
+
+    def _put(self, pending: Pending | PendingPart) -> None:
         if not self._queue.put(pending):
             self._metrics.lost_record("queue-full")
 
@@ -71,13 +79,13 @@ class Recorder:
     def _pause(self) -> Until:
         return Until(REPLAY_PAUSE_S if self._writer.has_more else PAUSE_S)
 
-    def _turn(self, batch: list[Pending]) -> None:
+    def _turn(self, batch: list[Pending | PendingPart]) -> None:
         """Write what came, and then some of what was put by."""
         self._attempt(partial(self._write, batch), len(batch))
         if self._writer.has_more and len(self._queue) < BATCH:
             self._attempt(self._writer.replay, 0)
 
-    def _write(self, batch: list[Pending]) -> None:
+    def _write(self, batch: list[Pending | PendingPart]) -> None:
         self._writer.write([pending.entry() for pending in batch], late=len(self._queue) > BACKLOG)
 
     def _attempt(self, work: Callable[[], None], records: int) -> None:

@@ -18,7 +18,6 @@ from onegauge.records.search import Filter
 from onegauge.schemas import Search
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.inspection.deployment import Deployment
-from onegauge.service.inspection.parts import DecidedPart
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.outbox.spool import Spool
 from onegauge.service.recording import evidence
@@ -48,11 +47,8 @@ class Records:
         self.criteria = Criteria(
             self._store, settings.model, settings.place_of_spool, deployment, metrics
         )
-        self.take = self._recorder.take
+        self.take, self.take_part = self._recorder.take, self._recorder.take_part
         self.flush = self._recorder.flush
-
-    def take_part(self, _part: DecidedPart) -> None:
-        """Nothing: a part is found by its number, which the records of its views have."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

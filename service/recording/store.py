@@ -7,6 +7,7 @@ from onegauge.records.database import Database
 from onegauge.records.errors import RecordsUnavailable
 from onegauge.records.history import History
 from onegauge.records.pictures import Pictures
+from onegauge.records.record import Part
 from onegauge.service.recording.entry import Entry
 
 
@@ -58,7 +59,7 @@ class Store:
 
     def keep(self, entry: Entry) -> Entry:
         """Keep the picture of an entry, which then names it."""
-        if entry.picture is None:
+        if entry.picture is None or isinstance(entry.record, Part):
             return entry
         digest = self.pictures.put(entry.picture)
         record = replace(entry.record, picture=digest, preview=entry.small_map is not None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from onegauge.records.history import Entry, Found, History, Page
+from onegauge.records.record import Part
 from onegauge.records.search import Filter
 from onegauge.service.review.search import Search
 from onegauge.service.review.visitor import HOME
@@ -19,16 +20,26 @@ class Desk:
     page: Page
     lines: list[str]
     entry: Entry | None = None
-    views: tuple[Found, ...] = ()  # of the same part
+    views: tuple[Found, ...] = ()  # others of the same part; all of it, where that was decided on
+    part: Part | None = None  # what was decided on its views together
     previous: str | None = None
     next: str | None = None
+    after_part: str | None = None  # the next that is none of its views
 
     def address(self, inspection: str, **changes: str | None) -> str:
         """Of another inspection, with the page of the list that it is on."""
         after = self.search.after
         if inspection not in [found.record.id for found in self.page.found]:
-            after = self.page.next if inspection == self.next else None
+            after = self.page.next if inspection in (self.next, self.after_part) else None
         return self.search.address(f"{HOME}/{inspection}", **{"after": after, **changes})
+
+    @property
+    def telling(self) -> str:
+        """The view that a part has its decision of: what is said of the part is said of it, too."""
+        assert self.entry is not None
+        assert self.part is not None
+        found = (v.record.id for v in self.views if v.record.decision == self.part.decision)
+        return next(found, self.entry.record.id)
 
     @property
     def ahead(self) -> str | None:
@@ -56,8 +67,13 @@ def lay_out(history: History, search: Search, zone: tzinfo, inspection: str | No
         inspection = page.found[0].record.id
     entry = history.get(inspection)
     around = history.around(inspection, which, order=search.order)
-    views = views_of(history, entry)
-    return Desk(search, page, lines, entry, views, around.previous, around.next)
+    part = history.part_of(entry.record)
+    if part is None or part.views == 1:
+        views = views_of(history, entry)
+        return Desk(search, page, lines, entry, views, None, around.previous, around.next)
+    views = tuple(history.views(part))
+    beyond = history.around(inspection, which, order=search.order, but=part.inspections).next
+    return Desk(search, page, lines, entry, views, part, around.previous, around.next, beyond)
 
 
 def views_of(history: History, entry: Entry) -> tuple[Found, ...]:

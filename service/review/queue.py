@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 from onegauge.records.errors import PictureGone, UnknownInspection
 from onegauge.records.history import Entry, History
-from onegauge.records.record import Opinion
+from onegauge.records.record import Opinion, Part
 from onegauge.service.errors import InvalidOption, Problem
 from onegauge.service.http.gateway import GatewayDep
+from onegauge.service.recording.records import Records
 from onegauge.service.review.comparison import REFERENCES, look_again, pairs_of
 from onegauge.service.review.desk import lay_out
 from onegauge.service.review.doors import Inspection, RecordsDep, VisitorDep
@@ -52,17 +53,18 @@ async def judge(
 ) -> Response:
     """Say something of an inspection, and go on to the next."""
     form = await form_of(request)
-    if (verdict := form.get("verdict")) not in _OPINIONS:
+    of_part = "part_verdict" in form
+    if (verdict := form.get("part_verdict" if of_part else "verdict")) not in _OPINIONS:
         raise InvalidOption(f"verdict is {verdict!r}, none of {', '.join(_OPINIONS)}.")
     name = author_of(visitor, form)
     note = note_of(form)
-    said, whole = cast(Opinion, verdict), "whole_part" in form
+    said, whole = cast(Opinion, verdict), of_part or "whole_part" in form
     await records.ask_of_one(
         lambda records: records.history.judge(
             inspection, said, by=name, note=note, whole_part=whole
         )
     )
-    address = own(form.get("then"))
+    address = own(form.get("after_part" if of_part else "then"))
     response = redirect(f"{address}{'&' if '?' in address else '?'}judged={inspection}")
     remember_name(request, response, visitor, name)
     return response
@@ -84,9 +86,15 @@ async def evidence(
     request: Request, records: RecordsDep, visitor: VisitorDep, inspection: Inspection
 ) -> Response:
     """One inspection on paper."""
-    entry = await records.ask_of_one(lambda records: records.history.get(inspection))
+
+    def found(records: Records) -> tuple[Entry, Part | None]:
+        entry = records.history.get(inspection)
+        return entry, records.history.part_of(entry.record)
+
+    entry, part = await records.ask_of_one(found)
     language = language_of(request)
-    rows = rows_of(entry.record, language, language.time(entry.record.time, zone_of(request)))
+    when = language.time(entry.record.time, zone_of(request))
+    rows = rows_of(entry.record, part, language, when)
     return page(request, "print.html", visitor, entry=entry, rows=rows)
 
 

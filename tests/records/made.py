@@ -1,9 +1,10 @@
 """Records for tests."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from onegauge.records.record import Record, new_id
+from onegauge.records.record import Part, Record, new_id
 
 FIRST = datetime(2025, 3, 3, 6, tzinfo=UTC)
 
@@ -39,3 +40,21 @@ def record(number: int = 0, **fields: Any) -> Record:
         "height": 64,
     }
     return Record(**{**known, **fields})
+
+
+def decided(pictures: Sequence[Record], **fields: Any) -> Part:
+    """What was decided on these pictures of a part together, a second after the last."""
+    time = fields.pop("time", pictures[-1].time + timedelta(seconds=1))
+    anomalous = any(view.decision == "anomalous" for view in pictures)
+    known: dict[str, Any] = {
+        "id": new_id(time),
+        "time": time,
+        "line": pictures[0].line,
+        "part": pictures[0].part,
+        "views": len(pictures),
+        "decision": "anomalous" if anomalous else "normal",
+        "score": max(view.score for view in pictures),
+        "unknown_product": any(view.unknown_product for view in pictures),
+        "inspections": [view.id for view in pictures],
+    }
+    return Part(**{**known, **fields})

@@ -8,7 +8,7 @@ import pytest
 from onegauge.records.errors import InvalidCursor, PictureGone, UnknownInspection
 from onegauge.records.history import Around, Counts, Scored
 from onegauge.records.search import Filter
-from tests.records.made import FIRST, record
+from tests.records.made import FIRST, decided, record
 
 
 def parts(page) -> list[str]:
@@ -222,6 +222,54 @@ def test_what_is_said_of_a_whole_part_holds_for_the_views_that_it_can_and_is_tak
     assert verdicts() == [None, "missed", "confirmed", None]
     history.judge(ids[1], "unclear", by="Ada", whole_part=True)
     assert verdicts() == ["unclear"] * 4
+
+
+def test_what_was_decided_on_a_part_is_found_by_each_of_its_views(history):
+    first = [record(n, part="4711") for n in range(3)]
+    again = [record(n, part="4711") for n in (10, 11)]
+    others = [record(20, part="4711"), record(1, part="4711", line="mill"), record(2, part=None)]
+    made = decided(first[1:], views=3), decided(again, unknown_product=True)
+    history.add([*first, *again, *others, *made, made[0]])
+    assert [history.part_of(view) for view in first] == [None, made[0], made[0]]
+    assert [history.part_of(view) for view in again] == [made[1], made[1]]
+    assert [history.part_of(view) for view in others] == [None] * 3
+    assert [view.record for view in history.views(made[1])] == again
+    unnamed = [record(30, part="4711", line=None)]
+    history.add([*unnamed, decided(unnamed)])
+    assert history.part_of(unnamed[0]) == decided(unnamed, id=history.part_of(unnamed[0]).id)
+
+
+def test_of_two_decisions_in_one_millisecond_each_view_has_its_own(history):
+    one, two = record(0, part="4711"), record(0, part="4711")
+    made = decided([one], time=one.time), decided([two], time=one.time)
+    history.add([one, two, *made])
+    assert (history.part_of(one), history.part_of(two)) == made
+
+
+def test_what_is_said_of_a_part_is_said_of_all_views_that_it_was_decided_by(history):
+    decisions = ("anomalous", "normal", "anomalous")
+    views = [record(n, part="4711", decision=made) for n, made in enumerate(decisions)]
+    other = record(9, part="4711", decision="anomalous")
+    history.add([*views, other, decided(views)])
+
+    def verdicts():
+        return [history.get(one.id).verdict for one in (*views, other)]
+
+    history.judge(views[1].id, "false_alarm", by="Ada", whole_part=True)
+    assert verdicts() == ["false_alarm", "confirmed", "false_alarm", None]
+    history.judge(views[0].id, None, by="Ada")
+    assert verdicts() == [None] * 4
+    history.judge(views[0].id, "unclear", by="Ada", whole_part=True)
+    history.judge(views[2].id, "confirmed", by="Ben")
+    history.judge(views[1].id, None, by="Ada")
+    assert verdicts() == [None, None, "confirmed", None]
+
+
+def test_those_beside_a_part_are_none_of_its_views(history):
+    records = [record(n) for n in range(4)]
+    history.add(records)
+    ids = [one.id for one in records]
+    assert history.around(ids[2], but=ids[1:3]) == Around(previous=ids[3], next=ids[0])
 
 
 @pytest.mark.parametrize("name", ["", "0" * 32, "\0", "../etc", "' OR 1=1 --"])

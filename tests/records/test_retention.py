@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from onegauge.records.database import Database
 from onegauge.records.errors import PictureGone, UnknownInspection
@@ -14,8 +14,8 @@ from onegauge.records.lessons import Lessons
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import Record
 from onegauge.records.retention import BATCH, Limits, Pruned, prune
-from onegauge.records.tables import inspections
-from tests.records.made import FIRST, record
+from onegauge.records.tables import inspections, parts
+from tests.records.made import FIRST, decided, record
 
 SIZE = 1000
 NOW = FIRST + timedelta(days=10)
@@ -58,6 +58,17 @@ def test_pictures_leave_after_some_days_and_rows_after_more(database, history, p
         history.get(records[0].id)
     assert pictures.size() == SIZE
     assert prune(database, pictures, Limits(pictures_days=5, records_days=8), NOW) == Pruned()
+
+
+def test_a_decision_of_a_part_leaves_with_the_last_of_its_pictures(database, history):
+    made = [record(time=FIRST, part=name) for name in ("gone", "judged")]
+    made.append(record(time=FIRST + timedelta(days=8), part="new"))
+    told = [decided([one]) for one in made]
+    history.add([*made, *told])
+    history.judge(made[1].id, "confirmed", by="Ada")
+    prune(database, None, Limits(records_days=5), NOW)
+    with database.reading() as connection:
+        assert {*connection.scalars(select(parts.c.part))} == {"judged", "new"}
 
 
 def test_of_too_many_bytes_the_oldest_leave_and_no_more_than_must(database, history, pictures):

@@ -14,7 +14,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  const found = byKey(event.key);
+  const found = (event.shiftKey && byKey(`shift+${event.key}`)) || byKey(event.key);
   if (!found || found.disabled) return;
   event.preventDefault();
   if (found.matches(WRITING)) found.focus();

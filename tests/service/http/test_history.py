@@ -44,6 +44,23 @@ def test_an_inspection_is_found_by_its_part_at_once(client, defective):
     assert before - timedelta(seconds=1) < datetime.fromisoformat(row["time"]) < datetime.now(UTC)
 
 
+def test_an_inspection_tells_what_was_decided_on_its_part_with_its_other_views(
+    client, normal, defective
+):
+    asked = {"line": "press", "part": "4711", "views": 2}
+    first = inspect(client, defective, **asked)
+    assert client.get(f"{LIST}/{first}").json()["part_decision"] is None
+    files = {"image": normal}
+    answer = client.post("/inspect", files=files, params=asked).json()
+    second = answer["results"][0]["inspection"]
+    assert found(client, part="4711")  # once all is written
+    for one in (first, second):
+        assert client.get(f"{LIST}/{one}").json()["part_decision"] == answer["part"]
+    said = {"verdict": "false_alarm", "whole_part": True}
+    client.put(f"{LIST}/{first}/verdict", json=said)
+    assert client.get(f"{LIST}/{second}").json()["verdict"] == "confirmed"
+
+
 def test_a_mask_is_kept_with_the_picture_that_it_was_for(recording, normal):
     client = recording(keep="all")
     whole = inspect(client, normal)

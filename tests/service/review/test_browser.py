@@ -451,3 +451,26 @@ def test_two_hundred_images_are_reviewed_without_a_mouse(line, opened):
             break
     assert found == expected
     expect(page.get_by_text("this was the last one")).to_be_visible()
+
+
+def test_a_part_of_several_views_is_judged_in_one_stroke_and_taken_back(line, opened):
+    views = [sample for sample in SAMPLES if "ring" in sample.name][:2]
+    ids = [
+        line.inspect(view, part="4799", views="2", line="press-9")["inspection"] for view in views
+    ]
+    page = opened()
+    page.goto(f"{line.url}/review/{ids[0]}")
+    take_a_name(page)
+    expect(page.locator(".whole-part .view")).to_have_count(2)
+    expect(page.locator(".whole-part h3")).to_contain_text("2 of 2 views")
+    for image in page.locator(".whole-part image").all():
+        assert page.request.get(f"{line.url}{image.get_attribute('href')}").ok
+    press(page, "Shift+U")
+    assert shown(page) not in ids
+    assert {one["verdict"] for one in line.found(line="press-9")} == {"unclear"}
+    press(page, "z")
+    assert shown(page) in ids
+    assert {one["verdict"] for one in line.found(line="press-9")} == {None}
+    with page.expect_navigation(wait_until="load"):
+        page.locator(".of-part button[value=confirmed]").click()
+    assert {one["verdict"] for one in line.found(line="press-9")} == {"confirmed"}

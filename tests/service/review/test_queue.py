@@ -3,7 +3,8 @@ import re
 import pytest
 
 from onegauge.records.record import Judgement
-from tests.service.review.conftest import FORM
+from tests.records.made import decided
+from tests.service.review.conftest import ANNA, FORM
 
 NASTY = "<script>alert(1)</script>\"'&"
 
@@ -142,6 +143,56 @@ def test_a_verdict_of_the_whole_part_is_of_its_other_pictures_and_taken_back_wit
     data = {"then": "/review"}
     review.client.post(f"/review/{views[1].id}/undo", data=data, headers=FORM)
     assert [review.history.get(view.id).verdict for view in views] == [None, None]
+
+
+def buttons(page: str, name: str) -> dict[str, str]:
+    """The verdicts of a name that a page offers, and the path that each is sent to, if its own."""
+    found = re.findall(rf'<button name="{name}" value="(\w+)"([^>]*)>', page)
+    offered = {value: rest for value, rest in found if "disabled" not in rest}
+    return {
+        v: (re.findall(r'formaction="([^"]+)"', rest) or [""])[0] for v, rest in offered.items()
+    }
+
+
+def test_a_part_of_several_views_is_shown_with_its_one_decision_and_judged_in_one_stroke(review):
+    older = review.add(0)
+    decisions = ("normal", "anomalous", "normal")
+    views = [review.add(n + 1, part="4711", decision=d) for n, d in enumerate(decisions)]
+    review.history.add([decided(views, views=4)])
+    page = review.client.get(f"/review/{views[2].id}").text
+    whole = page.partition('class="whole-part"')[2].partition("</section>")[0]
+    assert re.findall(r'href="/review/([0-9a-f]{32})"', whole) == [view.id for view in views]
+    assert "Anomalous" in whole.partition("</h3>")[0]
+    assert "3 of 4 views" in whole
+    assert "Other pictures of" not in page
+    assert 'name="whole_part"' not in page
+    assert "missed" not in buttons(page, "part_verdict")
+    path = buttons(page, "part_verdict")["false_alarm"]
+    assert path == f"/review/{views[1].id}/verdict"
+    after = re.search(r'name="after_part" value="([^"]+)"', page)[1]
+    data = {"part_verdict": "false_alarm", "then": "/review/lines", "after_part": after, **ANNA}
+    answer = review.client.post(path, data=data, headers=FORM, follow_redirects=False)
+    assert answer.headers["Location"] == f"/review/{older.id}?judged={views[1].id}"
+    verdicts = [review.history.get(view.id).verdict for view in views]
+    assert verdicts == ["confirmed", "false_alarm", "confirmed"]
+    printed = review.client.get(f"/review/{views[0].id}/print").text
+    assert "Anomalous, 3 of 4 views" in printed
+
+
+@pytest.mark.parametrize(
+    ("decision", "off"), [("normal", "false_alarm"), ("incomplete", "false_alarm")]
+)
+def test_a_part_that_was_not_called_anomalous_is_no_false_alarm(review, decision, off):
+    views = [review.add(n, part="4711") for n in range(2)]
+    review.history.add([decided(views, views=3, decision=decision)])
+    offered = buttons(review.client.get(f"/review/{views[0].id}").text, "part_verdict")
+    assert {"confirmed", "false_alarm", "missed", "unclear"} - offered.keys() == {off}
+
+
+def test_a_part_of_one_view_is_a_picture_like_others(review):
+    only = review.add(0, part="4711")
+    review.history.add([decided([only])])
+    assert "whole-part" not in review.client.get(f"/review/{only.id}").text
 
 
 @pytest.mark.parametrize("fields", [{"verdict": "good"}, {"by": " \n"}, {"verdict": ""}])
