@@ -61,7 +61,7 @@ demo-model: .venv-dev/installed ## Render products, train the bundled model on t
 	$(DEV)/python -m demo.products --out runs/demo/products --train 80 --test-good 0 \
 		--test-defective 0
 	$(DEV)/python -m demo.products --out runs/demo/fresh --train 0 --seed 1
-	$(DEV)/onegauge train --data runs/demo/products --out runs/demo/run
+	$(DEV)/onegauge train --data runs/demo/products --out runs/demo/run --image-size 256
 	$(DEV)/onegauge evaluate runs/demo/run --data runs/demo/fresh
 	$(DEV)/onegauge export runs/demo/run --repository runs/demo/repository --name onegauge
 	ONEGAUGE_REPOSITORY=runs/demo/repository $(DEV)/python -m pytest tests/test_bundled_model.py
@@ -118,7 +118,7 @@ bench-resnet: $(BENCH_RESNET:%=runs/bench/%) ## Train on DATA with a ResNet18 of
 
 runs/bench/%-resnet18: .venv-dev/installed
 	$(DEV)/onegauge train --data $(DATA) --detector $* --epochs 2 --backbone resnet18 \
-		--backbone-weights $(WEIGHTS) --false-alarm-rate 0.05 --out $@
+		--image-size 256 --backbone-weights $(WEIGHTS) --false-alarm-rate 0.05 --out $@
 	$(DEV)/onegauge export $@ --repository runs/bench/repository --name $*-resnet18
 
 .PHONY: clean

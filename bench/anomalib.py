@@ -144,7 +144,7 @@ def link_images(folder: Path, files: list[Path], data: Path) -> None:
 
 def train_here(home: Path, detector: str, weights: Path, options: list[object]) -> float:
     """Seconds of the command, out-of-fold maps, alignment and calibration included."""
-    network = ["--backbone", "resnet18", "--backbone-weights", weights]
+    network = ["--backbone", "resnet18", "--backbone-weights", weights, "--image-size", SIZE[0]]
     start = time.perf_counter()
     onegauge(
         *("train", "--data", home / "here", "--detector", detector, *network, *options),
@@ -164,7 +164,12 @@ def export_here(home: Path, run: str, name: str, *options: str) -> None:
 def epoch_here(home: Path, detector: str, weights: Path) -> float:
     """Images a second of what an epoch of anomalib's is: features, or a detector's training."""
     config = TrainConfig(
-        home / "here", home / "epoch", detector, "resnet18", backbone_weights=weights
+        home / "here",
+        home / "epoch",
+        detector,
+        "resnet18",
+        backbone_weights=weights,
+        image_size=SIZE[0],
     )
     backbone = load_backbone("resnet18", config.stages, weights, image_size=config.image_size)
     start = time.perf_counter()

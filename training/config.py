@@ -27,7 +27,7 @@ class TrainConfig:
     backbone_weights: Path | None = None  # None: the starter's own, or timm's pretrained
     stages: tuple[int, ...] | None = None  # None: the usual ones of the backbone
     recentred: bool = False  # class token off every patch: vision transformers only
-    image_size: int = 256  # pixels, square; the aspect ratio is not kept
+    image_size: int = 384  # pixels, square; the aspect ratio is not kept
     tile: int | None = None  # side of tiles of the original resolution; None: whole pictures
     overlap: int = 0  # pixels that neighbouring tiles share at least
     mask: Path | None = None  # a picture, white where to inspect; None: everywhere

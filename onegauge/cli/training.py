@@ -43,7 +43,7 @@ def train(
     recentred: Annotated[
         bool, typer.Option("--recentred", help="Class token off every patch of a transformer")
     ] = False,
-    image_size: ImageSize = 256,
+    image_size: ImageSize = 384,
     tile: Annotated[
         int | None, typer.Option(help="Side in pixels of tiles at the original resolution")
     ] = None,
@@ -199,7 +199,7 @@ def benchmark(
     seeds: Annotated[str, typer.Option(help="Such as 0,1,2")] = "0",
     backbone: BackboneName = "starter",
     backbone_weights: BackboneWeights = None,
-    image_size: ImageSize = 256,
+    image_size: ImageSize = 384,
     false_alarm_rate: FalseAlarmRate = 0.05,
     group_by: GroupBy = None,
     epochs: Epochs = None,

@@ -91,7 +91,7 @@ def load_backbone(
     stages: Sequence[int] | None = None,
     weights: Path | None = None,
     *,
-    image_size: int = 256,
+    image_size: int = 384,
     recentred: bool = False,
     pretrained: bool = True,
 ) -> Backbone:
