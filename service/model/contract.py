@@ -13,11 +13,11 @@ from math import isfinite
 import numpy as np
 from google.protobuf import text_format
 from numpy.typing import NDArray
-from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
 
 from onegauge.service.errors import ContractError
 from onegauge.service.imaging.depth import Depth
 from onegauge.service.imaging.tiles import Tiling
+from onegauge.service.model.messages import DataType, ModelConfig, ModelInput, ModelOutput
 
 IMAGE = "image"
 ANOMALY_MAP = "anomaly_map"

@@ -18,10 +18,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from onegauge.service.errors import ContractError
 from onegauge.service.model.contract import Contract, parse_config
+from onegauge.service.model.messages import ModelConfig
 
 CONFIG, MODEL, VERIFICATION = "config.pbtxt", "model.onnx", "verification.npz"
 
