@@ -117,6 +117,42 @@ def test_problem_that_no_client_waits_for_any_more_is_not_logged(caplog):
     assert not caplog.records
 
 
+def test_what_a_pool_drops_is_given_up():
+    release = Event()
+
+    async def scenario(pool: ThreadPoolExecutor) -> None:
+        begun = asyncio.create_task(outcome(pool, partial(release.wait, 20)))
+        dropped = asyncio.create_task(outcome(pool, current_thread))
+        await asyncio.sleep(0)
+        pool.shutdown(wait=False, cancel_futures=True)
+        with pytest.raises(asyncio.CancelledError):
+            await dropped
+        release.set()
+        assert await begun
+
+    asyncio.run(scenario(ThreadPoolExecutor(1)))
+
+
+def test_task_that_ends_after_the_event_loop_is_no_error(caplog):
+    begun, release = Event(), Event()
+
+    def task() -> None:
+        begun.set()
+        release.wait(20)
+
+    async def give_up(pool: ThreadPoolExecutor) -> None:
+        waiting = asyncio.create_task(outcome(pool, task))
+        await asyncio.to_thread(begun.wait, 20)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.run(give_up(pool))
+        release.set()
+    assert not caplog.records
+
+
 def test_what_was_given_up_begins_no_task_more(caplog):
     begun: list[int] = []
     threads = Threads(2)

@@ -1,8 +1,10 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from onegauge.schemas import ProblemDetails, Rejection
 from onegauge.service.model.contract import Contract
-from onegauge.service.observe.metrics import MAX_LINES, Metrics
+from onegauge.service.observe.metrics import MANY, MAX_LINES, Metrics
 from tests.service.decisions import decision
 
 
@@ -32,6 +34,24 @@ def test_decisions_are_counted_by_line():
     assert 'onegauge_decisions_total{decision="anomalous",line="none"} 1.0' in found
     assert 'onegauge_image_score_bucket{le="1.0",line="press-3"} 1.0' in found
     assert 'onegauge_image_score_count{line="press-3"} 2.0' in found
+
+
+def test_threads_that_count_and_show_at_once_count_each_figure_once():
+    metrics = Metrics()
+
+    def count() -> None:
+        for _ in range(MANY):
+            metrics.queued(0.1)
+            metrics.rejected("gateway-busy")
+
+    with ThreadPoolExecutor(4) as pool:
+        counting = [pool.submit(count) for _ in range(4)]
+        showing = [pool.submit(metrics.exposition) for _ in range(20)]
+        for done in counting + showing:
+            done.result(20)
+    found = samples(metrics)
+    assert f"onegauge_queue_wait_seconds_count {4 * MANY}.0" in found
+    assert f'onegauge_rejected_total{{reason="gateway-busy"}} {4 * MANY}.0' in found
 
 
 def test_unknown_products_are_counted():
