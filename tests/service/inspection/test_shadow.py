@@ -25,6 +25,7 @@ from tests.service.served import in_process
 
 COMPARED = "onegauge_shadow_score_difference_count "
 SKIPPED = "onegauge_shadow_skipped_total "
+PATIENCE_S = 60.0  # that a machine with other work keeps
 
 
 class TwoVersions(FakeBackend):
@@ -39,7 +40,7 @@ class TwoVersions(FakeBackend):
     async def stop(self) -> None:
         """See whether what version 2 was asked is given up, perhaps by the thread that asks."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while not (self.second.release.is_set() or self.second.cancelled):
                     await asyncio.sleep(0.01)
         self.cancelled_before_the_end = self.second.cancelled
@@ -66,9 +67,15 @@ def value(client: TestClient, sample: str) -> float:
 
 
 def until(fulfilled: Callable[[], bool]) -> None:
-    end = monotonic() + 60
+    end = monotonic() + PATIENCE_S
     while not fulfilled():
         assert monotonic() < end
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shadow waits as the tests do; else images are left out beside other work."""
+    monkeypatch.setattr("onegauge.service.inspection.shadow.TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -170,7 +177,7 @@ def test_it_is_given_up_when_the_gateway_ends(gauge_repository, backend, normal)
     settings = Settings(repository=gauge_repository, shadow_version="2", shadow_share=1.0)
     with TestClient(create_app(settings, backend)) as client:
         post(client, normal)
-        assert backend.second.entered.wait(20)
+        assert backend.second.entered.wait(PATIENCE_S)
     assert backend.cancelled_before_the_end == 1
 
 
