@@ -1,5 +1,6 @@
 """ONNX Runtime in this process, on the GPU where onnxruntime-gpu finds one, else on the CPU."""
 
+import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from onegauge.service.model.outputs import OUTPUTS
 
 _GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _LOG_ERRORS_ONLY = 3
+_log = logging.getLogger("onegauge.onnx")
 _ERRORS = (  # onnxruntime gives its exceptions no base class of their own
     state.EPFail,
     state.Fail,
@@ -29,16 +31,23 @@ _ERRORS = (  # onnxruntime gives its exceptions no base class of their own
 
 
 def compile_model(model_file: Path, threads: int) -> Compiled:
-    """Load the model; raises ContractError when ONNX Runtime cannot."""
-    on_gpu = _GPU in onnxruntime.get_available_providers()
-    if on_gpu:
+    """Load the model; raises ContractError when ONNX Runtime cannot.
+
+    ONNX Runtime goes over to the CPU without a word where it cannot use the GPU: the log says so.
+    """
+    wants_gpu = _GPU in onnxruntime.get_available_providers()
+    if wants_gpu:
         onnxruntime.preload_dlls()  # CUDA's of the wheels, which the system does not look for
-    alone = _load(model_file, threads, [_GPU, _CPU] if on_gpu else [_CPU])
-    beside = alone if on_gpu or threads == 1 else _load(model_file, 1, [_CPU])
+    session = _load(model_file, threads, [_GPU, _CPU] if wants_gpu else [_CPU])
+    on_gpu = _GPU in session.get_providers()
+    if wants_gpu and not on_gpu:
+        _log.warning("onnxruntime-gpu finds no GPU, or CUDA is not whole: the CPU computes.")
+    alone = _run_of(session)
+    beside = alone if on_gpu or threads == 1 else _run_of(_load(model_file, 1, [_CPU]))
     return Compiled(alone, beside, batching=on_gpu)
 
 
-def _load(model_file: Path, threads: int, providers: list[str]) -> Run:
+def _load(model_file: Path, threads: int, providers: list[str]) -> onnxruntime.InferenceSession:
     _share_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -47,10 +56,12 @@ def _load(model_file: Path, threads: int, providers: list[str]) -> Run:
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.log_severity_level = _LOG_ERRORS_ONLY
     try:
-        session = onnxruntime.InferenceSession(model_file, options, providers)
+        return onnxruntime.InferenceSession(model_file, options, providers)
     except _ERRORS as exc:
         raise ContractError(f"ONNX Runtime cannot load the model: {for_clients(exc)}") from exc
 
+
+def _run_of(session: onnxruntime.InferenceSession) -> Run:
     def run(images: NDArray[np.uint8], names: Sequence[str] = OUTPUTS, /) -> Tensors:
         try:
             return dict(zip(names, session.run(names, {IMAGE: images}), strict=True))
