@@ -33,6 +33,7 @@ from onegauge.training.gauge.gauge import DECIDED, Gauge, Reading
 OPSET = 20
 TRACED_BATCH = 2  # a batch of 1 would be baked into the graph
 MOST = 1_000_000  # references
+OF_EACH = ("references", "groups", "bank", "usual", "memories", "scores", "spreads", "maps")
 LIBRARY = ("alignment", "calibration", "detector", "novelty", "retrieval")  # hold its constants
 
 
@@ -130,7 +131,7 @@ def _sides(constants: dict[str, Tensor]) -> list[dict[int, Any]]:
         last = name.rpartition(".")[2]
         if name == "calibration.scores":
             sides[0] = scores
-        elif last in ("references", "groups", "bank", "usual", "memories", "scores", "maps"):
+        elif last in OF_EACH:
             sides[0] = images
         if last in ("references", "bank", "projection"):
             sides[value.dim() - 1] = width

@@ -22,7 +22,7 @@ from onegauge.library.likeness import (
     within,
 )
 from onegauge.library.novelty import Neighbourhood, least_of, threshold
-from onegauge.library.views import Cada, Scoring
+from onegauge.library.views import Cada, Scoring, Shown
 
 MEMORIES, USUAL = "detector.memories", "detector.usual"
 
@@ -61,8 +61,11 @@ class Fit:
             for quarter in range(library.quarters.shape[1])
         )
         scoring = Scoring(library.rates.score_share, library.inspected)
-        look = neighbours(library, embedding, bank, rows)
-        cada = Cada.of(library.maps[rows].astype(np.float32), look, scoring)
+        known, apart = (
+            Shown(library.maps[some].astype(np.float32), neighbours(library, embedding, bank, some))
+            for some in (rows, library.apart)
+        )
+        cada = Cada.of(known, apart, scoring)
         held_out = library.held_out
         look = neighbours(library, embedding, bank, held_out)
         aligned = cada.scores(library.maps[held_out], look, scoring)
@@ -130,7 +133,9 @@ class Fit:
             "alignment.views.by_place.floor": views.floor,
             "alignment.views.scores": self.cada.joined.scores,
             "alignment.raw.scores": self.cada.raw.scores,
+            "alignment.raw.spreads": self.cada.raw.spreads,
             "alignment.raw.common": self.cada.raw.common,
+            "alignment.joined.spreads": self.cada.joined.spreads,
             "alignment.joined.common": self.cada.joined.common,
             "calibration.scores": self.calibrated.scores,
             "calibration.origin": self.calibrated.origin,

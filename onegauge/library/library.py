@@ -121,6 +121,11 @@ class Library:
         )
 
     @property
+    def apart(self) -> Rows:
+        """Rows (N,) of the references as they set the threshold, as far as they do."""
+        return set_apart(self.references, self.held_out, self.pictures)
+
+    @property
     def known(self) -> frozenset[str]:
         """The digests of the references' files."""
         return frozenset(self.origins[p].digest for p in self.pictures[self.references])
@@ -158,6 +163,18 @@ class Library:
         arrays[TEXTS] = np.frombuffer(json.dumps(texts).encode(), np.uint8)
         arrays |= packed(self.thumbnails)
         np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def set_apart(references: Rows, held_out: Rows, pictures: Rows) -> Rows:
+    """The row (N,) of each reference (N,), or that of the same image among those held out (n,).
+
+    References are in the order of the `pictures` (T,), of which all tiles are on a side or none.
+    """
+    rows = references.copy()
+    held_out = held_out[pictures[held_out].argsort(kind="stable")]
+    both = np.isin(pictures[references], pictures[held_out])
+    rows[both] = held_out[np.isin(pictures[held_out], pictures[references])]
+    return rows
 
 
 def one_of_each(groups: Rows) -> Rows:

@@ -77,19 +77,32 @@ class Statistics(NamedTuple):
     """Location and scale that an image's score should have, from those of its neighbours."""
 
     scores: Array  # (N,) of the references
+    spreads: Array  # (N,) that each has of its own neighbours
     common: Array  # (2,) location and scale
 
     @classmethod
-    def of(cls, scores: Array, neighbours: Neighbours) -> Statistics:
-        """From the scores (N,) of the references and the neighbours of each."""
-        _, scale = _of_kind(scores[neighbours.rows], neighbours.weights)
-        return cls(scores, np.array([scores.mean(), max(scale.mean(), 1e-6)], np.float32))
+    def of(cls, scores: Array, apart: Array, neighbours: Neighbours) -> Statistics:
+        """From scores (N,) of the references, those as they set the threshold, and neighbours."""
+        rows, weights = neighbours
+        around = _location(scores[rows], weights)[:, None, None]
+        spreads = deviation(capped(apart[rows])[:, :, None], weights, around)[:, 0]
+        common = np.array([scores.mean(), max(spreads.mean(), 1e-6)], np.float32)
+        return cls(scores, spreads, common)
 
     def __call__(self, neighbours: Neighbours) -> tuple[Array, Array]:
         """Location and scale (B,) for images with such neighbours, drawn to the common ones."""
-        location, scale = _of_kind(self.scores[neighbours.rows], neighbours.weights)
+        rows, weights = neighbours
+        location = _location(self.scores[rows], weights)
         location = location + SHARED_LOCATION * (self.common[0] - location)
+        scale = (weights * self.spreads[rows]).sum(1)
         return location, scale + SHARED_SCALE * (self.common[1] - scale)
+
+
+class Shown(NamedTuple):
+    """Images as they are aligned."""
+
+    maps: Maps  # (N, h, w) raw
+    neighbours: Neighbours
 
 
 class Cada(NamedTuple):
@@ -100,11 +113,15 @@ class Cada(NamedTuple):
     joined: Statistics
 
     @classmethod
-    def of(cls, maps: Maps, neighbours: Neighbours, scoring: Scoring) -> Cada:
-        """From the maps (N, h, w) of the references and the neighbours of each."""
-        views = Views.of(maps, neighbours, scoring)
-        joined = Statistics.of(scoring(views.joined(maps, neighbours)), neighbours)
-        return cls(views, Statistics.of(scoring(maps), neighbours), joined)
+    def of(cls, known: Shown, apart: Shown, scoring: Scoring) -> Cada:
+        """From the references, and the same as they set the threshold."""
+        views = Views.of(*known, scoring)
+        raw = [scoring(some.maps) for some in (known, apart)]
+        joined = [scoring(views.joined(*some)) for some in (known, apart)]
+        raw_statistics, statistics = (
+            Statistics.of(own, others, known.neighbours) for own, others in (raw, joined)
+        )
+        return cls(views, raw_statistics, statistics)
 
     def scores(self, maps: Maps, neighbours: Neighbours, scoring: Scoring) -> Array:
         """Aligned scores (B,) of raw maps (B, h, w)."""
@@ -136,27 +153,34 @@ def enlarged(maps: Maps, sides: tuple[int, ...]) -> Array:
 
 
 def moments(values: Array, weights: Array) -> tuple[Array, Array]:
-    """Mean and deviation (B, P) of the values (B, k, P) of neighbours with weights (B, k).
+    """Mean and deviation (B, P) of the values (B, k, P) of neighbours with weights (B, k)."""
+    mean = weights[:, None] @ values  # (B, 1, P)
+    return mean[:, 0], deviation(values, weights, mean)
 
-    The deviation is that of the kind which the neighbours are drawn from, as a sample's is.
+
+def deviation(values: Array, weights: Array, around: Array) -> Array:
+    """How far (B, P) the values (B, k, P) of neighbours with weights (B, k) are from (B, 1, P).
+
+    It is that of the kind which the neighbours are drawn from, as a sample's is.
     """
-    each = weights[:, None]  # (B, 1, k)
-    mean = each @ values  # (B, 1, P)
-    squares = (each @ (values - mean) ** 2)[:, 0]
+    squares = (weights[:, None] @ (values - around) ** 2)[:, 0]
     left = (1 - (weights**2).sum(1, keepdims=True)).clip(min=LEAST_LEFT)
-    return mean[:, 0], np.sqrt(squares / left)
+    found: Array = np.sqrt(squares / left)
+    return found
 
 
-def _of_kind(values: Array, weights: Array) -> tuple[Array, Array]:
-    """Location and scale (B,) of the values (B, k) of neighbours.
+def capped(values: Array) -> Array:
+    """The values (B, k) of neighbours, the highest tenth pulled down to the next value.
 
-    The highest tenth is pulled down to the next value first: an odd reference must not make room
-    for defects.
+    An odd reference must not make room for defects.
     """
     odd = values.shape[1] // 10
-    cap = np.sort(values, axis=1)[:, [-1 - odd]]
-    location, scale = moments(np.minimum(values, cap)[:, :, None], weights)
-    return location[:, 0], scale[:, 0]
+    return np.minimum(values, np.sort(values, axis=1)[:, [-1 - odd]])
+
+
+def _location(values: Array, weights: Array) -> Array:
+    found: Array = (weights * capped(values)).sum(1)
+    return found
 
 
 def _parts(maps: Maps, neighbours: Neighbours) -> list[tuple[Array, Neighbours]]:

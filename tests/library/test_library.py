@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onegauge.library.errors import LibraryError
-from onegauge.library.library import Added, Library, Origin, Rates, load
+from onegauge.library.library import Added, Library, Origin, Rates, load, set_apart
 
 
 def library(*, pictures: int = 4, tiles: int = 2) -> Library:
@@ -115,3 +115,16 @@ def test_what_comes_and_leaves_again_changes_nothing():
     assert back.origins[: len(whole.origins)] == whole.origins
     for name in ("maps", "groups", "own", "references", "held_out", "memories", "pictures"):
         assert np.array_equal(getattr(back, name), getattr(whole, name)), name
+
+
+def test_references_are_set_apart_as_they_were_held_out_tile_by_tile():
+    pictures = np.repeat([0, 1, 2, 3, 1, 0, 4], 2)  # 0 and 1 a second time, 4 held out alone
+    references, held_out = np.arange(8), np.array([4, 5, 8, 9, 10, 11, 12, 13])
+    assert set_apart(references, held_out, pictures).tolist() == [10, 11, 8, 9, 4, 5, 6, 7]
+    assert set_apart(references, held_out[-2:], pictures).tolist() == references.tolist()
+
+
+def test_what_is_added_or_removed_stays_as_it_was_set_apart():
+    assert np.array_equal(library().apart, library().references)
+    grown = library().with_pictures(added(3, 2, [0, 0, 1])).without(np.array([1]))
+    assert np.array_equal(grown.apart, grown.references)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onegauge.library import likeness
-from onegauge.library.library import packed
+from onegauge.library.library import packed, set_apart
 from onegauge.library.suspicion import ODDEST, suspicion
 from onegauge.library.thumbnails import thumbnail
 from onegauge.training.backbones.retrieval import Retrieval, neighbours_of
@@ -55,6 +55,12 @@ class Evidence:
     def leaves_one_out(self) -> bool:
         """Whether what is calibrated on is compared with, too, as if nothing had seen its part."""
         return bool(torch.isin(self.groups[self.held_out], self.groups[self.references]).any())
+
+    @property
+    def apart(self) -> Tensor:
+        """Rows (N,) of the references as they set the threshold, as far as they do."""
+        sides = (self.references, self.held_out, self.pictures)
+        return torch.from_numpy(set_apart(*(side.numpy() for side in sides)))
 
     @property
     def suspicion(self) -> np.ndarray:

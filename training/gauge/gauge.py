@@ -17,8 +17,10 @@ from onegauge.training.detectors import Detector
 from onegauge.training.errors import DataError
 from onegauge.training.gauge.alignments import (
     ALIGNMENTS,
+    Alignment,
     Look,
     References,
+    Shown,
     aligned_maps,
 )
 from onegauge.training.gauge.calibration import Calibration, highest_of
@@ -63,10 +65,10 @@ class Gauge(nn.Module):
         self.retrieval = Retrieval(evidence.deviations[known], evidence.groups[known])
         self.scoring = Scoring(config.score_share, evidence.inspected)
         references = References(
-            evidence.maps[known],
-            look_of(evidence, known, self.retrieval, separated=alignment.separates),
+            *_shown(evidence, known, self.retrieval, alignment),
             evidence.products_of(known),
             self.scoring,
+            _shown(evidence, evidence.apart, self.retrieval, alignment),
         )
         self.alignment = alignment(references)
         self.calibration = Calibration(evidence.calibration_images)
@@ -161,10 +163,16 @@ def look_of(
     return Look(embedding, nearest(apart))
 
 
+def _shown(
+    evidence: Evidence, rows: Tensor, retrieval: Retrieval, alignment: type[Alignment]
+) -> Shown:
+    look = look_of(evidence, rows, retrieval, separated=alignment.separates)
+    return Shown(evidence.maps[rows], look)
+
+
 def _calibrate(gauge: Gauge, evidence: Evidence, config: TrainConfig) -> None:
     rows = evidence.held_out
-    look = look_of(evidence, rows, gauge.retrieval, separated=gauge.alignment.separates)
-    products = evidence.products_of(rows)
-    maps = aligned_maps(gauge.alignment, evidence.maps[rows], look, products)
+    shown = _shown(evidence, rows, gauge.retrieval, type(gauge.alignment))
+    maps = aligned_maps(gauge.alignment, *shown, evidence.products_of(rows))
     distances = gauge.novelty(evidence.quarters[rows], evidence.own[rows])
     gauge.calibrate(gauge.scoring(maps), distances, evidence.pictures[rows], config)

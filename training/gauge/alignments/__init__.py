@@ -5,6 +5,7 @@ from onegauge.training.gauge.alignments.alignment import (
     Alignment,
     Look,
     References,
+    Shown,
     Unaligned,
     aligned_maps,
 )
@@ -29,4 +30,13 @@ ALIGNMENTS: dict[str, type[Alignment]] = {
     "none": Unaligned,
 }
 
-__all__ = ["ALIGNMENTS", "Aligned", "Alignment", "ByProduct", "Look", "References", "aligned_maps"]
+__all__ = [
+    "ALIGNMENTS",
+    "Aligned",
+    "Alignment",
+    "ByProduct",
+    "Look",
+    "References",
+    "Shown",
+    "aligned_maps",
+]

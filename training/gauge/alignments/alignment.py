@@ -27,6 +27,13 @@ class Look(NamedTuple):
         return Look(self.embedding[rows], self.neighbours.of(rows))
 
 
+class Shown(NamedTuple):
+    """Images as they are aligned."""
+
+    maps: Tensor  # (N, h, w) raw
+    look: Look
+
+
 @dataclass(frozen=True)
 class References:
     """What is known of N normal images."""
@@ -35,6 +42,7 @@ class References:
     look: Look  # none is a neighbour of its own group
     products: tuple[str, ...]  # read by class-aware alignment alone
     scoring: Scoring
+    apart: Shown | None = None  # the same as they set the threshold; None: no otherwise
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from onegauge.training.gauge.alignments.alignment import (
     Alignment,
     Look,
     References,
+    Shown,
     normalised,
 )
-from onegauge.training.gauge.alignments.views import TwoViews, moments
+from onegauge.training.gauge.alignments.views import TwoViews, deviation
 
 
 class Cada(Alignment):
@@ -29,9 +30,9 @@ class Cada(Alignment):
     def __init__(self, references: References) -> None:
         super().__init__(references)
         self.views = TwoViews(references)
-        near = references.look.neighbours
-        self.raw = Statistics(references.scoring(references.maps.float()), near)
-        self.joined = Statistics(self.views.scores, near)
+        self.raw = _of_raw(references)
+        apart = references.scoring(self.views.joined_of(_apart(references)))
+        self.joined = Statistics(self.views.scores, apart, references.look.neighbours)
 
     def forward(self, maps: Tensor, look: Look) -> Aligned:
         """Align the joined views; location and scale told are those of the raw maps."""
@@ -45,8 +46,7 @@ class CadaScalar(Alignment):
 
     def __init__(self, references: References) -> None:
         super().__init__(references)
-        scores = references.scoring(references.maps.float())
-        self.raw = Statistics(scores, references.look.neighbours)
+        self.raw = _of_raw(references)
 
     def forward(self, maps: Tensor, look: Look) -> Aligned:
         """Align the raw maps."""
@@ -54,33 +54,56 @@ class CadaScalar(Alignment):
 
 
 class Statistics(nn.Module):
-    """Location and scale that an image's score should have, from those of its neighbours."""
+    """Location and scale that an image's score should have, from those of its neighbours.
+
+    A scale of few scores is vague, so that it is the mean of what each neighbour has of its own
+    neighbours. It is that of scores which set the threshold: a kind that varies more where parts
+    are kept apart would else have the highest of them.
+    """
 
     scores: Tensor
+    spreads: Tensor
     common: Tensor
 
-    def __init__(self, scores: Tensor, neighbours: Neighbours) -> None:
-        """From the scores (N,) of the references and the neighbours of each."""
+    def __init__(self, scores: Tensor, apart: Tensor, neighbours: Neighbours) -> None:
+        """From scores (N,) of the references, those as they set the threshold, and neighbours."""
         super().__init__()
+        rows, weights = neighbours
+        around = _location(scores[rows], weights)
+        spreads = deviation(capped(apart[rows]).unsqueeze(2), weights, around.view(-1, 1, 1))
         self.register_buffer("scores", scores)
-        _, scale = _of_kind(scores[neighbours.rows], neighbours.weights)
-        common = torch.stack([scores.mean(), scale.mean().clamp_min(1e-6)])
+        self.register_buffer("spreads", spreads.squeeze(1))
+        common = torch.stack([scores.mean(), spreads.mean().clamp_min(1e-6)])
         self.register_buffer("common", common)  # (2,) location and scale
 
     def forward(self, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
         """Location and scale (B,) for images with such neighbours, drawn to the common ones."""
-        location, scale = _of_kind(self.scores[neighbours.rows], neighbours.weights)
+        rows, weights = neighbours
+        location = _location(self.scores[rows], weights)
         location = location + SHARED_LOCATION * (self.common[0] - location)
+        scale = (weights * self.spreads[rows]).sum(1)
         return location, scale + SHARED_SCALE * (self.common[1] - scale)
 
 
-def _of_kind(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Location and scale (B,) of the values (B, k) of neighbours.
+def capped(values: Tensor) -> Tensor:
+    """The values (B, k) of neighbours, the highest tenth pulled down to the next value.
 
-    The highest tenth is pulled down to the next value first: an odd reference must not make room
-    for defects.
+    An odd reference must not make room for defects.
     """
     odd = values.shape[1] // 10
-    cap = values.topk(odd + 1, dim=1).values[:, -1:]
-    location, scale = moments(torch.minimum(values, cap).unsqueeze(2), weights)
-    return location.squeeze(1), scale.squeeze(1)
+    return torch.minimum(values, values.topk(odd + 1, dim=1).values[:, -1:])
+
+
+def _location(values: Tensor, weights: Tensor) -> Tensor:
+    return (weights * capped(values)).sum(1)
+
+
+def _apart(references: References) -> Shown:
+    return references.apart or Shown(references.maps, references.look)
+
+
+def _of_raw(references: References) -> Statistics:
+    scores, apart = (
+        references.scoring(maps.float()) for maps in (references.maps, _apart(references).maps)
+    )
+    return Statistics(scores, apart, references.look.neighbours)

@@ -14,7 +14,7 @@ from onegauge.library.views import (
     STORED_SIDE,
 )
 from onegauge.training.backbones.retrieval import Neighbours
-from onegauge.training.gauge.alignments.alignment import AT_A_TIME, References
+from onegauge.training.gauge.alignments.alignment import AT_A_TIME, References, Shown
 
 
 class TwoViews(nn.Module):
@@ -31,7 +31,7 @@ class TwoViews(nn.Module):
         super().__init__()
         self.by_place = ByPlace(thinned(references.maps.float()))
         self.register_buffer("units", torch.ones(2))
-        views = self._of_references(references)  # (2, N, h, w)
+        views = self._views_of(Shown(references.maps, references.look))  # (2, N, h, w)
         found = torch.stack([references.scoring(view).std() for view in views])
         self.units = found.clamp_min(1e-6)
         # (N,) of the references: what is normal in this unit
@@ -47,11 +47,15 @@ class TwoViews(nn.Module):
     def _joined(self, views: Tensor) -> Tensor:
         return (views / self.units.view(-1, 1, 1, 1)).mean(0)
 
+    def joined_of(self, known: Shown) -> Tensor:
+        """The same of many images, (N, h, w)."""
+        return self._joined(self._views_of(known))
+
     @torch.no_grad()
-    def _of_references(self, references: References) -> Tensor:
-        rows = torch.arange(len(references.maps)).split(AT_A_TIME)
-        near = references.look.neighbours
-        parts = [self._views(references.maps[some].float(), near.of(some)) for some in rows]
+    def _views_of(self, known: Shown) -> Tensor:
+        rows = torch.arange(len(known.maps)).split(AT_A_TIME)
+        near = known.look.neighbours
+        parts = [self._views(known.maps[some].float(), near.of(some)) for some in rows]
         return torch.cat(parts, dim=1)
 
 
@@ -92,12 +96,19 @@ def thinned(maps: Tensor) -> Tensor:
 def moments(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation (B, P) of the values (B, k, P) of neighbours with weights (B, k).
 
-    The deviation is that of the kind which the neighbours are drawn from, as a sample's is. Sums
-    are products with the weights, which runtimes have in a tenth of the time.
+    Sums are products with the weights, which runtimes have in a tenth of the time.
+    """
+    mean = weights.unsqueeze(1) @ values  # (B, 1, P)
+    return mean.squeeze(1), deviation(values, weights, mean)
+
+
+def deviation(values: Tensor, weights: Tensor, around: Tensor) -> Tensor:
+    """How far (B, P) the values (B, k, P) of neighbours with weights (B, k) are from (B, 1, P).
+
+    It is that of the kind which the neighbours are drawn from, as a sample's is.
     """
     each = weights.unsqueeze(1)  # (B, 1, k)
-    mean = each @ values
-    apart = values - mean
+    apart = values - around
     squares = each @ (apart * apart)
     left = (1 - each @ each.mT).clamp_min(LEAST_LEFT)
-    return mean.squeeze(1), (squares / left).sqrt().squeeze(1)
+    return (squares / left).sqrt().squeeze(1)

@@ -10,7 +10,7 @@ from onegauge.training.gauge.alignments.cada import (
     SHARED_SCALE,
     CadaScalar,
     Statistics,
-    _of_kind,
+    capped,
 )
 
 
@@ -33,27 +33,45 @@ def alike(rows: list[list[int]]) -> Neighbours:
 def test_location_and_scale_are_drawn_to_those_that_are_common():
     scores = torch.tensor([1.0, 2.0, 3.0, 7.0, 9.0, 11.0])
     kinds = alike([[0, 1, 2]] * 3 + [[3, 4, 5]] * 3)
-    location, scale = Statistics(scores, kinds)(kinds.of(slice(2, 4)))
+    location, scale = Statistics(scores, scores, kinds)(kinds.of(slice(2, 4)))
     means, deviations = torch.tensor([2.0, 9.0]), torch.tensor([1.0, 2.0])
     assert torch.allclose(location, means + SHARED_LOCATION * (5.5 - means))
     assert torch.allclose(scale, deviations + SHARED_SCALE * (1.5 - deviations))
 
 
+def test_the_scale_is_what_the_neighbours_have_of_theirs_on_average():
+    scores = torch.tensor([1.0, 2.0, 3.0, 7.0, 9.0, 11.0])
+    statistics = Statistics(scores, scores, alike([[0, 1, 2]] * 3 + [[3, 4, 5]] * 3))
+    _, quiet = statistics(alike([[0, 1]]))
+    _, between = statistics(alike([[0, 5]]))
+    _, loud = statistics(alike([[4, 5]]))
+    assert torch.allclose(between, (quiet + loud) / 2)
+
+
+def test_the_scale_is_that_of_the_scores_which_set_the_threshold():
+    scores, kinds = torch.tensor([1.0, 2.0, 3.0]), alike([[0, 1, 2]] * 3)
+    location, scale = Statistics(scores, scores, kinds)(kinds)
+    for apart, wider in ((scores * 3 - 4, 3), (scores + 2, 7**0.5)):  # around the same location
+        found = Statistics(scores, apart, kinds)(kinds)
+        assert torch.allclose(found[0], location)
+        assert torch.allclose(found[1], wider * scale)
+
+
 def test_the_highest_tenth_of_the_neighbours_makes_no_room_for_defects():
     values = torch.arange(20.0).repeat(2, 1)
     values[1, -2:] = 1e6
-    location, scale = _of_kind(values, torch.full((2, 20), 1 / 20))
-    assert location[1] == location[0]
-    assert scale[1] == scale[0]
-    assert float(location[0]) == pytest.approx((sum(range(18)) + 2 * 17) / 20)
+    assert torch.equal(capped(values)[1], capped(values)[0])
+    assert float(capped(values)[0].mean()) == pytest.approx((sum(range(18)) + 2 * 17) / 20)
+    quiet, loud = (Statistics(row, row, alike([[*range(20)]] * 20)) for row in values)
+    assert torch.equal(loud.spreads, quiet.spreads)
 
 
 def test_a_neighbour_that_does_not_count_says_nothing():
     scores = torch.tensor([1.0, 2.0, 3.0, 1000.0])
-    three = alike([[0, 1, 2]])
+    three = alike([[0, 1, 2]] * 4)
     four = Neighbours(torch.arange(4)[None], torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0]]))
-    statistics = Statistics(scores, three)
-    for expected, found in zip(statistics(three), statistics(four), strict=True):
+    statistics = Statistics(scores, scores, three)
+    for expected, found in zip(statistics(three.of([0])), statistics(four), strict=True):
         assert torch.allclose(found, expected)
 
 
