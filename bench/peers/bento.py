@@ -14,13 +14,13 @@ class Gauge:
 
     def __init__(self) -> None:
         self.session = onnxruntime.InferenceSession(os.environ["MODEL"])
-        self.names = [output.name for output in self.session.get_outputs()]
+        outputs = self.session.get_outputs()
+        self.names = [output.name for output in outputs if len(output.shape) == 1]
 
     @bentoml.api
     def inspect(self, image: Image) -> dict[str, float | str]:
         """The graph's numbers and the decision."""
         pixels = np.asarray(image.convert("RGB").resize((256, 256)))[None]
-        outputs = dict(zip(self.names, self.session.run(None, {"image": pixels}), strict=True))
-        outputs.pop("anomaly_map")
-        numbers = {name: float(value[0]) for name, value in outputs.items()}
+        outputs = self.session.run(self.names, {"image": pixels})
+        numbers = {n: float(value[0]) for n, value in zip(self.names, outputs, strict=True)}
         return {**numbers, "decision": "anomalous" if numbers["score"] >= 1 else "normal"}

@@ -16,7 +16,8 @@ class Gauge(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002
         """Load the graph in the worker."""
         self.session = onnxruntime.InferenceSession(os.environ["MODEL"])
-        self.names = [output.name for output in self.session.get_outputs()]
+        outputs = self.session.get_outputs()
+        self.names = [output.name for output in outputs if len(output.shape) == 1]
 
     def decode_request(self, request: Request) -> np.ndarray:
         """Pixels (1, 256, 256, 3)."""
@@ -24,14 +25,13 @@ class Gauge(litserve.LitAPI):
         picture = Image.open(io.BytesIO(data)).convert("RGB").resize((256, 256))
         return np.asarray(picture)[None]
 
-    def predict(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """The graph's outputs."""
-        return dict(zip(self.names, self.session.run(None, {"image": pixels}), strict=True))
+    def predict(self, pixels: np.ndarray) -> dict[str, float]:
+        """The graph's numbers."""
+        outputs = self.session.run(self.names, {"image": pixels})
+        return {n: float(value[0]) for n, value in zip(self.names, outputs, strict=True)}
 
-    def encode_response(self, outputs: dict[str, np.ndarray]) -> dict[str, object]:
-        """Its numbers and the decision."""
-        outputs.pop("anomaly_map")
-        numbers = {name: float(value[0]) for name, value in outputs.items()}
+    def encode_response(self, numbers: dict[str, float]) -> dict[str, object]:
+        """They and the decision."""
         return {**numbers, "decision": "anomalous" if numbers["score"] >= 1 else "normal"}
 
 
