@@ -2,10 +2,11 @@
 
     python -m bench.training
 
-loop        each image decoded, resized and seen by the backbone, batch by batch
+loop        each image decoded, resized and seen by the backbone, batch by batch, as by torch
+by graph    the same by the graph of the backbone that a training runs, image by image
 training    `onegauge train` of the default gauge on the same images, from the command to its end
 
-Both in a process of their own, in turns, in time of the CPU, on rendered products.
+Each in a process of its own, in turns, in time of the CPU, on rendered products.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ from bench.support.servers import ROOT
 from demo.products.tree import write_tree
 from onegauge.service.imaging.image import read_image
 from onegauge.training.backbones.backbone import load_backbone
+from onegauge.training.backbones.compiled import Compiled
 from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import training_images
 
@@ -47,29 +50,35 @@ def measure(per_product: int = 80, rounds: int = 1) -> dict[str, Any]:
         data, out = Path(folder) / "data", Path(folder) / "run"
         counts = {"train": per_product, "test_good": 0, "test_defective": 0}
         images = write_tree(data, **counts, seed=0, size=SIDE)
-        loops, trainings = [], []
+        loops, graphs, trainings = [], [], []
         for number in range(rounds):
-            loops.append(apart(loop, data).result())
+            loops.append(apart(loop, data, "torch").result())
+            graphs.append(apart(loop, data, "graph").result())
             trainings.append(trained(data, out / str(number)))
     return {
         "images": images,
         "loop_s": spread(loops, 1),
+        "loop_by_graph_s": spread(graphs, 1),
         "training_s": spread(trainings, 1),
         "loop_of_training": spread([a / b for a, b in zip(loops, trainings, strict=True)]),
+        "graph_of_training": spread([a / b for a, b in zip(graphs, trainings, strict=True)]),
     }
 
 
-def loop(data: Path) -> float:
-    """Seconds of the CPU, without those of its start."""
+def loop(data: Path, runtime: Literal["torch", "graph"]) -> float:
+    """Seconds of the CPU, without those of its start and of making the graph."""
     config = TrainConfig(data, data)
     backbone = load_backbone(config.backbone, config.stages, image_size=config.image_size)
     sides, files = (config.image_size, config.image_size), training_images(data)
+    see: Callable[[torch.Tensor], object] = backbone
+    if runtime == "graph":
+        see = Compiled.of(backbone, [torch.zeros(1, *sides, 3, dtype=torch.uint8)])
     start = process_time()
     with torch.inference_mode():
         for first in range(0, len(files), config.batch_size):
             batch = files[first : first + config.batch_size]
             pixels = [read_image(f.read_bytes(), sides, max_pixels=10**8).pixels for f in batch]
-            backbone(torch.from_numpy(np.stack(pixels)))
+            see(torch.from_numpy(np.stack(pixels)))
     return process_time() - start
 
 
