@@ -20,8 +20,10 @@ import numpy as np
 import torch
 import typer
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 
-from onegauge.training.backbones.retrieval import NEW
+from onegauge.library.likeness import neighbours_of
+from onegauge.training.backbones.retrieval import NEW, Retrieval
 from onegauge.training.checkpoint import Checkpoint
 from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import TestImage, training_images
@@ -108,15 +110,27 @@ def novelty(whole: Checkpoint, images: list[TestImage]) -> Iterable[tuple[str, d
     normal = np.array([not image.anomalous for image in detected.images])
     products = np.array([image.product for image in detected.images])
     evidence = whole.evidence
-    trained = np.array(evidence.products)
+    trained, references = np.array(evidence.products), evidence.references
+    retrieval = Retrieval(evidence.deviations[references], evidence.groups[references])
+    anew = torch.tensor([NEW]).expand(len(detected.quarters), 2)
     for product in sorted(set(products)):
         others = torch.from_numpy(trained != product)
-        known, held_out = (r[others[r]] for r in (evidence.references, evidence.held_out))
-        measure = Novelty(evidence.quarters[known], evidence.groups[known])
+        known, held_out = (r[others[r]] for r in (references, evidence.held_out))
+        groups, bank = evidence.groups[known], retrieval.references[others[references]]
+
+        def near(
+            embedding: Tensor, own: Tensor, bank: Tensor = bank, groups: Tensor = groups
+        ) -> Tensor:
+            parts = (part.numpy() for part in (embedding, bank, groups, own))
+            return torch.from_numpy(neighbours_of(*parts).rows)
+
+        measure = Novelty(evidence.quarters[known], groups, near(bank, evidence.own[known]))
         with torch.no_grad():
-            distances = measure(evidence.quarters[held_out], evidence.own[held_out])
+            own = evidence.own[held_out]
+            rows = near(retrieval.embedding(evidence.deviations[held_out]), own)
+            distances = measure(evidence.quarters[held_out], rows, own)
             measure.calibrate(distances, whole.config.novelty_rate, evidence.pictures[held_out])
-            value = measure(detected.quarters, torch.tensor([NEW])).numpy()
+            value = measure(detected.quarters, near(detected.embedding, anew), anew).numpy()
         new = products == product
         yield (
             product,

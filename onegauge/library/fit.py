@@ -17,11 +17,9 @@ from onegauge.library.likeness import (
     Embedding,
     Neighbours,
     Rows,
-    distances,
-    nearest,
-    within,
+    neighbours_of,
 )
-from onegauge.library.novelty import Neighbourhood, least_of, threshold
+from onegauge.library.novelty import Novelty, threshold
 from onegauge.library.views import Cada, Scoring, Shown
 
 MEMORIES, USUAL = "detector.memories", "detector.usual"
@@ -42,7 +40,7 @@ class Fit:
     library: Library
     embedding: Embedding
     bank: Array  # (N, E) embeddings of the references
-    quarters: tuple[Neighbourhood, ...]
+    novelty: Novelty
     cada: Cada
     calibrated: Calibrated
     novelty_threshold: float
@@ -56,24 +54,22 @@ class Fit:
             )
         rows, groups = library.references, library.groups[library.references]
         embedding, bank = find_embedding(library)
-        quarters = tuple(
-            Neighbourhood.of(library.quarters[rows, quarter], groups)
-            for quarter in range(library.quarters.shape[1])
-        )
         scoring = Scoring(library.rates.score_share, library.inspected)
         known, apart = (
             Shown(library.maps[some].astype(np.float32), neighbours(library, embedding, bank, some))
             for some in (rows, library.apart)
         )
         cada = Cada.of(known, apart, scoring)
+        near = known.neighbours.rows
+        novelty = Novelty.of(library.quarters[rows], groups, near)
         held_out = library.held_out
         look = neighbours(library, embedding, bank, held_out)
         aligned = cada.scores(library.maps[held_out], look, scoring)
-        far = least_of([*quarters], library.quarters[held_out], groups, library.own[held_out])
+        far = novelty(library.quarters[held_out], look.rows, library.own[held_out])
         pictures, rates = library.pictures[held_out], library.rates
         found = calibrated(highest_of(aligned, pictures), rates.false_alarm_rate)
         novel = threshold(highest_of(far, pictures), rates.novelty_rate)
-        return cls(library, embedding, bank, quarters, cada, found, novel)
+        return cls(library, embedding, bank, novelty, cada, found, novel)
 
     @property
     def calibration_images(self) -> int:
@@ -114,15 +110,13 @@ class Fit:
     def judge(self, added: Seen, own: Rows) -> tuple[Array, Array]:
         """Scores and novelties (B,) of images, beside references of none of the groups `own`."""
         groups = self.library.groups[self.library.references]
-        apart = distances(self.embedding(added.deviations), self.bank)
-        apart[within(groups, own)] = np.inf
-        scores = self.cada.scores(added.raw_map, nearest(apart), self.scoring)
-        far = least_of([*self.quarters], added.quarters, groups, own)
+        look = neighbours_of(self.embedding(added.deviations), self.bank, groups, own)
+        scores = self.cada.scores(added.raw_map, look, self.scoring)
+        far = self.novelty(added.quarters, look.rows, own)
         return self.calibrated(scores), far / np.float32(self.novelty_threshold)
 
     def constants(self) -> dict[str, NDArray[Any]]:
         """Those of the graph, by their names there."""
-        groups = self.library.groups[self.library.references]
         views = self.cada.views
         found: dict[str, Any] = {
             MEMORIES: self.library.memories,
@@ -141,13 +135,8 @@ class Fit:
             "calibration.origin": self.calibrated.origin,
             "calibration.span": self.calibrated.span,
             "novelty.threshold": np.float32(self.novelty_threshold),
-            "novelty.quarters.0.groups": groups,  # which all quarters share
+            **{f"novelty.{name}": part for name, part in self.novelty._asdict().items()},
         }
-        for number, quarter in enumerate(self.quarters):
-            name = f"novelty.quarters.{number}"
-            found |= {f"{name}.bank": quarter.bank, f"{name}.usual": quarter.usual}
-            found[f"{name}.embedding.mean"] = quarter.embedding.mean
-            found[f"{name}.embedding.projection"] = quarter.embedding.projection
         return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -172,7 +161,5 @@ def retrieval_constants(
 
 def neighbours(library: Library, embedding: Embedding, bank: Array, rows: Rows) -> Neighbours:
     """The references that look most like some rows (R,), none of the groups of their own."""
-    apart = distances(embedding(library.deviations[rows]), bank)
     groups = library.groups[library.references]
-    apart[within(groups, library.own[rows])] = np.inf
-    return nearest(apart)
+    return neighbours_of(embedding(library.deviations[rows]), bank, groups, library.own[rows])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 COMPONENTS = 64
 NEIGHBOURS = 40
 LIKE = 5  # the nearest, the last of which tells how near images of this kind are
+AT_A_TIME = 1024  # images whose distances to all references are in memory together
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -56,6 +57,17 @@ def distances(queries: Array, bank: Array) -> Array:
 def within(groups: Rows, own: Rows) -> NDArray[np.bool_]:
     """Whether each of the groups (N,) lies in the spans (B, 2): bool (B, N)."""
     return (groups >= own[:, :1]) & (groups <= own[:, 1:])
+
+
+def neighbours_of(embeddings: Array, bank: Array, groups: Rows, own: Rows) -> Neighbours:
+    """The neighbours of embeddings (B, E) in a bank (N, E), none of the groups `own` (B, 2)."""
+    found = []
+    for start in range(0, len(embeddings), AT_A_TIME):
+        some = slice(start, start + AT_A_TIME)
+        apart = distances(embeddings[some], bank)
+        apart[within(groups, own[some])] = np.inf
+        found.append(nearest(apart))
+    return Neighbours(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
 def nearest(apart: Array) -> Neighbours:

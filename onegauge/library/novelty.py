@@ -9,44 +9,60 @@ import numpy as np
 
 from onegauge.library.conformal import conformal_threshold
 from onegauge.library.errors import LibraryError
-from onegauge.library.likeness import Array, Embedding, Rows, distances, lowest, within
+from onegauge.library.likeness import AT_A_TIME, Array, Embedding, Rows, lowest, within
 
-NEIGHBOURS = 5
+NEAREST = 8  # of the image's neighbours, those that are most like a quarter of it
 FLOOR = 0.05  # of the mean, that no reference is nearer to its others: images may be copies
 SHRINKAGE = 0.15  # of the logarithm, towards the mean: some products hardly vary but by defects
 
 
-class Neighbourhood(NamedTuple):
-    """Mean distance to the nearest references, in the measure of their own distances to others."""
+class Novelty(NamedTuple):
+    """How far the quarters of an image are from its neighbours', in the measure of their own."""
 
-    embedding: Embedding
-    bank: Array  # (N, E)
-    usual: Array  # (N,)
+    mean: Array  # (4, D)
+    projection: Array  # (4, D, E)
+    bank: Array  # (N, 4, E)
+    usual: Array  # (N, 4)
+    groups: Rows  # (N,)
 
     @classmethod
-    def of(cls, references: Array, groups: Rows) -> Neighbourhood:
-        """From descriptors (N, D) of references, which are of groups (N,)."""
-        embedding = Embedding.of(references)
-        bank = embedding(references)
-        others, _ = lowest(_apart(bank, bank, groups, _spans(groups)), _comparable(groups))
-        usual = np.linalg.norm(bank[:, None] - bank[others], axis=2).mean(1)  # (N,)
-        mean = usual.mean() + 1e-6
-        drawn = usual.clip(min=FLOOR * mean) ** (1 - SHRINKAGE) * mean**SHRINKAGE
-        return cls(embedding, bank, drawn.astype(np.float32))
+    def of(cls, references: Array, groups: Rows, rows: Rows) -> Novelty:
+        """From descriptors (N, 4, D) of references of groups (N,), and their neighbours (N, k)."""
+        quarters = np.moveaxis(references, 1, 0)
+        embeddings = [Embedding.of(quarter) for quarter in quarters]
+        mean, projection = (np.stack(part) for part in zip(*embeddings, strict=True))
+        bank = np.stack([e(q) for e, q in zip(embeddings, quarters, strict=True)], axis=1)
+        bare = cls(mean, projection, bank, np.ones(bank.shape[:2], np.float32), groups)
+        usual = bare.away(references, rows, np.stack([groups, groups], axis=1))  # (N, 4)
+        average = usual.mean(0) + 1e-6
+        drawn = usual.clip(min=FLOOR * average) ** (1 - SHRINKAGE) * average**SHRINKAGE
+        return bare._replace(usual=drawn.astype(np.float32))
 
-    def __call__(self, descriptors: Array, groups: Rows, own: Rows) -> Array:
-        """The ratio (B,) of descriptors (B, D), beside references of none of the groups `own`."""
-        apart = _apart(self.embedding(descriptors), self.bank, groups, own)
-        rows, found = lowest(apart, _comparable(groups))
-        ratio: Array = found.mean(1) / self.usual[rows].mean(1)
-        return ratio
+    def __call__(self, descriptors: Array, rows: Rows, own: Rows) -> Array:
+        """That of the quarter where it is least, (B,), of descriptors (B, 4, D).
 
+        Beside their neighbours (B, k), but for those of the groups `own` (B, 2).
+        """
+        least: Array = self.away(descriptors, rows, own).min(1)
+        return least
 
-def least_of(quarters: list[Neighbourhood], descriptors: Array, groups: Rows, own: Rows) -> Array:
-    """The distance (B,) of the quarter where it is least, of descriptors (B, 4, D)."""
-    found = [q(descriptors[:, i], groups, own) for i, q in enumerate(quarters)]
-    least: Array = np.stack(found).min(0)
-    return least
+    def away(self, descriptors: Array, rows: Rows, own: Rows) -> Array:
+        """The same of each quarter, (B, 4)."""
+        nearest = _comparable(self.groups)
+        found = np.empty((len(descriptors), len(self.mean)), np.float32)
+        for start in range(0, len(found), AT_A_TIME):
+            some = slice(start, start + AT_A_TIME)
+            beside = rows[some]
+            barred = within(self.groups[beside], own[some])  # (B, k)
+            for quarter in range(len(self.mean)):
+                embedding = Embedding(self.mean[quarter], self.projection[quarter])
+                asked = embedding(descriptors[some, quarter])
+                apart = np.linalg.norm(asked[:, None] - self.bank[beside, quarter], axis=2)
+                apart[barred] = np.inf
+                near, distances = lowest(apart, nearest)
+                usual = self.usual[np.take_along_axis(beside, near, 1), quarter]
+                found[some, quarter] = distances.mean(1) / usual.mean(1)
+        return found
 
 
 def threshold(distances: Array, rate: float) -> float:
@@ -60,16 +76,6 @@ def threshold(distances: Array, rate: float) -> float:
     return max(conformal_threshold(distances, rate), float(fitted))
 
 
-def _apart(queries: Array, bank: Array, groups: Rows, own: Rows) -> Array:
-    apart = distances(queries, bank)
-    apart[within(groups, own)] = np.inf
-    return apart
-
-
-def _spans(groups: Rows) -> Rows:
-    return np.stack([groups, groups], axis=1)
-
-
 def _comparable(groups: Rows) -> int:
     """How many references there are to compare with beside those of any one group."""
     others = len(groups) - int(np.unique(groups, return_counts=True)[1].max())
@@ -78,4 +84,4 @@ def _comparable(groups: Rows) -> int:
             f"all but {others} of the {len(groups)} normal images would be of one part, so that "
             "no spread can be told: keep images of more parts"
         )
-    return min(NEIGHBOURS, others)
+    return min(NEAREST, others)

@@ -22,7 +22,7 @@ def test_a_grown_graph_has_so_many_references(model, tmp_path):
         for file in (model, grown)
     )
     changed = {name for name in before if before[name] != after[name]}
-    assert {"detector.memories", "retrieval.references", "novelty.quarters.0.bank"} <= changed
+    assert {"detector.memories", "retrieval.references", "novelty.bank"} <= changed
     assert all(after[name] == [150, *before[name][1:]] for name in changed)
 
 

@@ -217,7 +217,7 @@ def align(checkpoint: Checkpoint, detected: Detected, name: str, alpha: float) -
             "score": score.numpy(),
             "p_value": gauge.calibration.p_value(score).numpy(),
             "raw_score": gauge.scoring(detected.maps).numpy(),
-            "novelty": gauge.novelty(detected.quarters, torch.tensor([NEW])).numpy(),
+            "novelty": gauge.novelty(detected.quarters, detected.rows, torch.tensor([NEW])).numpy(),
             "anomaly_map": gauge.scoring.blank(maps).numpy(),
         }
     return whole_pictures(detected.images, detected.cuts, outputs, _intake(checkpoint))

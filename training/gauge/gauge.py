@@ -64,15 +64,17 @@ class Gauge(nn.Module):
         known, alignment = evidence.references, ALIGNMENTS[config.alignment]
         self.retrieval = Retrieval(evidence.deviations[known], evidence.groups[known])
         self.scoring = Scoring(config.score_share, evidence.inspected)
+        shown = _shown(evidence, known, self.retrieval, alignment)
         references = References(
-            *_shown(evidence, known, self.retrieval, alignment),
+            *shown,
             evidence.products_of(known),
             self.scoring,
             _shown(evidence, evidence.apart, self.retrieval, alignment),
         )
         self.alignment = alignment(references)
         self.calibration = Calibration(evidence.calibration_images)
-        self.novelty = Novelty(evidence.quarters[known], evidence.groups[known])
+        near = shown.look.neighbours.rows
+        self.novelty = Novelty(evidence.quarters[known], evidence.groups[known], near)
 
     def forward(self, image: Tensor, own: Tensor | None = None) -> Reading:
         """Inspect uint8 RGB images (B, H, W, 3): new ones, or those of before.
@@ -102,7 +104,7 @@ class Gauge(nn.Module):
             raw_score=self.scoring(raw),
             normal_location=aligned.location,
             normal_scale=aligned.scale,
-            novelty=self.novelty(quarters(seen.stages), own),
+            novelty=self.novelty(quarters(seen.stages), look.neighbours.rows, own),
         )
 
     def calibrate(
@@ -174,5 +176,6 @@ def _calibrate(gauge: Gauge, evidence: Evidence, config: TrainConfig) -> None:
     rows = evidence.held_out
     shown = _shown(evidence, rows, gauge.retrieval, type(gauge.alignment))
     maps = aligned_maps(gauge.alignment, *shown, evidence.products_of(rows))
-    distances = gauge.novelty(evidence.quarters[rows], evidence.own[rows])
+    near = shown.look.neighbours.rows
+    distances = gauge.novelty(evidence.quarters[rows], near, evidence.own[rows])
     gauge.calibrate(gauge.scoring(maps), distances, evidence.pictures[rows], config)

@@ -6,26 +6,34 @@ import torch
 from torch import Tensor, nn
 
 from onegauge.library import novelty
-from onegauge.library.novelty import NEIGHBOURS
-from onegauge.training.backbones.embedding import Embedding
-from onegauge.training.backbones.neighbours import comparable, distances
+from onegauge.training.backbones.neighbours import comparable
 from onegauge.training.backbones.retrieval import within
 from onegauge.training.gauge.calibration import highest_of
 
 
 class Novelty(nn.Module):
-    """How much farther the nearest references are than they are from each other's, in each quarter.
+    """How far the quarters of an image are from its neighbours', in the measure of their own.
 
-    An unknown product from 1.0 on. That of the quarter where it is least counts: another product is
+    The mean distance to those that are nearest, over their own such distances to others, as in the
+    local outlier factor (Breunig et al., 2000): a product whose images differ widely hides no other
+    one. An unknown product from 1.0 on. That of the quarter where it is least: another product is
     unlike in all of them, a defect in one or two.
     """
 
+    mean: Tensor
+    projection: Tensor
+    bank: Tensor
+    usual: Tensor
+    groups: Tensor
     threshold: Tensor
 
-    def __init__(self, references: Tensor, groups: Tensor) -> None:
-        """From `quarters` (N, 4, D) of references, none compared with its own of `groups` (N,)."""
+    def __init__(self, references: Tensor, groups: Tensor, rows: Tensor) -> None:
+        """From `quarters` (N, 4, D) of references of groups (N,), and their neighbours (N, k)."""
         super().__init__()
-        self.quarters = nn.ModuleList(Neighbourhood(q, groups) for q in references.unbind(1))
+        self.nearest = comparable(groups, novelty.NEAREST)
+        found = novelty.Novelty.of(references.numpy(), groups.numpy(), rows.numpy())
+        for name, part in found._asdict().items():
+            self.register_buffer(name, torch.from_numpy(part))
         self.register_buffer("threshold", torch.ones(()))
 
     def calibrate(self, distances: Tensor, rate: float, pictures: Tensor) -> None:
@@ -37,36 +45,15 @@ class Novelty(nn.Module):
         held_out = highest_of(distances, pictures)
         self.threshold.fill_(novelty.threshold(held_out.numpy(), rate))
 
-    def forward(self, quarters: Tensor, own: Tensor) -> Tensor:
-        """Novelty (B,) of descriptors (B, 4, D), beside references of none of the groups `own`."""
-        apart = [far(q, own) for far, q in zip(self.quarters, quarters.unbind(1), strict=True)]
-        return torch.stack(apart).amin(0) / self.threshold
+    def forward(self, quarters: Tensor, rows: Tensor, own: Tensor) -> Tensor:
+        """Novelty (B,) of descriptors (B, 4, D) beside their neighbours (B, k).
 
-
-class Neighbourhood(nn.Module):
-    """Mean distance to the nearest references, in the measure of their own distances to others.
-
-    As the local outlier factor (Breunig et al., 2000), so that a product whose images differ widely
-    hides no other one.
-    """
-
-    bank: Tensor
-    usual: Tensor
-    groups: Tensor
-
-    def __init__(self, references: Tensor, groups: Tensor) -> None:
-        """From descriptors (N, D) of references, which are of groups (N,)."""
-        super().__init__()
-        self.register_buffer("groups", groups)
-        self.k = comparable(groups, NEIGHBOURS)
-        found = novelty.Neighbourhood.of(references.numpy(), groups.numpy())
-        self.embedding = Embedding(references)
-        self.register_buffer("bank", torch.from_numpy(found.bank))  # (N, E)
-        self.register_buffer("usual", torch.from_numpy(found.usual))  # (N,)
-
-    def forward(self, descriptors: Tensor, own: Tensor) -> Tensor:
-        """The ratio (B,) of descriptors (B, D), as `Retrieval` takes the groups `own` (B, 2)."""
-        apart = distances(self.embedding(descriptors), self.bank)
-        apart = apart.masked_fill(within(self.groups, own), torch.inf)
-        near = apart.topk(self.k, 1, largest=False)
-        return near.values.mean(1) / self.usual[near.indices].mean(1)
+        But for those of the groups `own` (B, 2), which fewer others than k leave among them.
+        """
+        asked = (quarters - self.mean).unsqueeze(2) @ self.projection  # (B, 4, 1, E)
+        away = asked.squeeze(2).unsqueeze(1) - self.bank[rows]  # (B, k, 4, E)
+        apart = (away * away).sum(3).sqrt()  # (B, k, 4)
+        apart = apart.masked_fill(within(self.groups[rows], own).unsqueeze(2), torch.inf)
+        near = apart.topk(self.nearest, 1, largest=False)
+        usual = self.usual[rows].gather(1, near.indices)  # (B, n, 4)
+        return (near.values.mean(1) / usual.mean(1)).amin(1) / self.threshold

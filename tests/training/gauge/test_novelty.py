@@ -1,6 +1,7 @@
 import torch
 
-from onegauge.library.novelty import SHRINKAGE
+from onegauge.library import novelty as library
+from onegauge.library.novelty import NEAREST, SHRINKAGE
 from onegauge.training.backbones.embedding import Embedding
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.gauge.novelty import Novelty
@@ -13,14 +14,24 @@ def cloud(count: int, seed: int, spread: float = 1.0, at: float = 0.0) -> torch.
 
 def fitted(references: torch.Tensor, calibration: torch.Tensor, rate: float) -> Novelty:
     """Each image a picture and a part of its own."""
-    novelty = Novelty(references, torch.arange(len(references)))
+    novelty = of_parts(references, torch.arange(len(references)))
     novelty.calibrate(of_new(novelty, calibration), rate, torch.arange(len(calibration)))
     return novelty
 
 
+def of_parts(references: torch.Tensor, groups: torch.Tensor) -> Novelty:
+    """Of references which are all neighbours of each other."""
+    return Novelty(references, groups, all_of(references, references))
+
+
+def all_of(references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """All references as the neighbours of images."""
+    return torch.arange(len(references)).expand(len(images), -1)
+
+
 def of_new(novelty: Novelty, quarters: torch.Tensor) -> torch.Tensor:
     """The novelty of images that are of no reference's part."""
-    return novelty(quarters, torch.tensor([NEW]))
+    return novelty(quarters, all_of(novelty.bank, quarters), torch.tensor([NEW]))
 
 
 def test_normal_images_are_known_at_the_promised_rate_and_far_ones_are_not():
@@ -56,12 +67,12 @@ def test_no_reference_is_near_by_another_shot_of_its_own_part():
     parts = cloud(100, 0)
     shots = parts.repeat_interleave(4, 0) + cloud(400, 1, spread=0.01)
     groups = torch.arange(100).repeat_interleave(4)
-    quarter, embedding = Novelty(shots, groups).quarters[0], Embedding(shots[:, 0])
-    apart = torch.cdist(embedding(parts[:, 0]), quarter.bank)
+    novelty, embedding = of_parts(shots, groups), Embedding(shots[:, 0])
+    apart = torch.cdist(embedding(parts[:, 0]), novelty.bank[:, 0])
     apart[torch.arange(100)[:, None] == groups] = torch.inf
-    nearest = apart.topk(5, largest=False).values.mean(1)
+    nearest = apart.topk(NEAREST, largest=False).values.mean(1)
     usual = nearest ** (1 - SHRINKAGE) * nearest.mean() ** SHRINKAGE
-    assert torch.allclose(quarter.usual.view(100, 4).mean(1), usual, rtol=0.1)
+    assert torch.allclose(novelty.usual[:, 0].view(100, 4).mean(1), usual, rtol=0.1)
 
 
 def test_references_that_are_all_alike_still_give_numbers():
@@ -85,7 +96,30 @@ def test_fewer_references_than_neighbours_are_enough():
 def test_a_reference_is_as_novel_among_the_others_as_if_it_were_none_of_them():
     """As far as that is exact: what is usual at its neighbours was found beside it."""
     references, groups = cloud(300, 0), torch.arange(300)
-    among_all = Novelty(references, groups)(references[:1], torch.tensor([[0, 0]]))
-    without = of_new(Novelty(references[1:], groups[1:]), references[:1])
+    among_all = of_parts(references, groups)(
+        references[:1], all_of(references, references[:1]), torch.tensor([[0, 0]])
+    )
+    without = of_new(of_parts(references[1:], groups[1:]), references[:1])
     assert torch.allclose(among_all, without, rtol=0.05)
-    assert float(of_new(Novelty(references, groups), references[:1])) < 0.9 * float(without)
+    assert float(of_new(of_parts(references, groups), references[:1])) < 0.9 * float(without)
+
+
+def test_quarters_are_compared_with_the_neighbours_alone():
+    references = torch.cat([cloud(100, 0), cloud(100, 1, at=20)])
+    novelty = of_parts(references, torch.arange(200))
+    images, new = cloud(10, 2), torch.tensor([NEW])
+    of_kind, of_others = (torch.arange(40).expand(10, -1) + first for first in (0, 100))
+    assert (novelty(images, of_others, new) > 5 * novelty(images, of_kind, new)).all()
+
+
+def test_graph_and_library_say_the_same():
+    references, groups = cloud(100, 0), torch.arange(50).repeat_interleave(2)
+    images = torch.cat([cloud(10, 1), references[:10]])
+    own = torch.cat([torch.tensor([NEW]).expand(10, 2), groups[:10, None].expand(-1, 2)])
+    rows = all_of(references, images)
+    twin = library.Novelty.of(
+        *(p.numpy() for p in (references, groups, all_of(references, references)))
+    )
+    found = of_parts(references, groups)(images, rows, own)
+    expected = twin(images.numpy(), rows.numpy(), own.numpy())
+    assert torch.allclose(found, torch.from_numpy(expected), rtol=1e-4)
