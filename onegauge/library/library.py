@@ -168,12 +168,14 @@ class Library:
 def set_apart(references: Rows, held_out: Rows, pictures: Rows) -> Rows:
     """The row (N,) of each reference (N,), or that of the same image among those held out (n,).
 
-    References are in the order of the `pictures` (T,), of which all tiles are on a side or none.
+    References are in the order of the `pictures` (T,); one of which some tiles alone are references
+    is taken as it is.
     """
-    rows = references.copy()
+    rows, count = references.copy(), 1 + int(pictures.max())
     held_out = held_out[pictures[held_out].argsort(kind="stable")]
-    both = np.isin(pictures[references], pictures[held_out])
-    rows[both] = held_out[np.isin(pictures[held_out], pictures[references])]
+    known, held = pictures[references], pictures[held_out]
+    whole = np.bincount(known, minlength=count) == np.bincount(held, minlength=count)
+    rows[whole[known]] = held_out[whole[held]]
     return rows
 
 

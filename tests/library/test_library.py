@@ -122,6 +122,8 @@ def test_references_are_set_apart_as_they_were_held_out_tile_by_tile():
     references, held_out = np.arange(8), np.array([4, 5, 8, 9, 10, 11, 12, 13])
     assert set_apart(references, held_out, pictures).tolist() == [10, 11, 8, 9, 4, 5, 6, 7]
     assert set_apart(references, held_out[-2:], pictures).tolist() == references.tolist()
+    some = references[1:]  # drawn at random where they are too many
+    assert set_apart(some, held_out, pictures).tolist() == [1, 8, 9, 4, 5, 6, 7]
 
 
 def test_what_is_added_or_removed_stays_as_it_was_set_apart():
