@@ -91,6 +91,7 @@ def vacuum(database: Database) -> None:
     with database.reading() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.exec_driver_sql("VACUUM (ANALYZE)")
+        connection.exec_driver_sql("CHECKPOINT")  # else it writes for minutes beside the questions
 
 
 def made(chance: random.Random, time: datetime, line: str | None = None) -> Record:
