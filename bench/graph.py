@@ -2,8 +2,8 @@
 
     python -m bench.graph [--repository REPOSITORY --name NAME]
 
-The graph is run whole, up to the end of its detector and up to the end of its backbone, in turns,
-on one thread; shares are differences of medians.
+The graph is run whole and up to the end of its backbone, in turns, on one thread; shares are of
+medians.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from onegauge.training.backbones.compiled import hushed
 from onegauge.training.backbones.embedding import deviations
 from onegauge.training.backbones.features import Seen
 from onegauge.training.backbones.retrieval import NEW, Retrieval, neighbours_of
-from onegauge.training.detectors import DETECTORS, Gallery, PatchCore
+from onegauge.training.detectors import Gallery, PatchCore
 from onegauge.training.detectors.gallery import MEMORIES
 from onegauge.training.gauge.alignments import Look, References
 from onegauge.training.gauge.alignments.cada import Cada
@@ -47,18 +47,12 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
     model = Served(repository, name).file
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        parts = {"whole": model}
-        for part, classes in (("detector", tuple(DETECTORS.values())), ("backbone", (Backbone,))):
-            parts[part] = up_to(model, classes, home / f"{part}.onnx")
+        parts = {"whole": model, "backbone": up_to_backbone(model, home / "backbone.onnx")}
         size = onnxruntime.InferenceSession(model).get_inputs()[0].shape[1]
         image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
         times = take_turns({k: session(v) for k, v in parts.items()}, {"image": image})
-        whole, detector, backbone = times.values()
-        shares = {
-            "backbone": backbone / whole,
-            "neighbours and detector": (detector - backbone) / whole,
-            "alignment, calibration and novelty": (whole - detector) / whole,
-        }
+        whole, backbone = times.values()
+        shares = {"backbone": backbone / whole, "all else": 1 - backbone / whole}
         sys.stdout.write(f"{whole:.1f} ms: " + ", ".join(f"{v:.1%} {k}" for k, v in shares.items()))
         banks, products = by_bank(home), by_products(home)
     sys.stdout.write("\n" + "\n".join(f"{m:6} memories {v} ms" for m, v in banks.items()) + "\n")
@@ -67,21 +61,20 @@ def main(repository: Path = Served.repository, name: str = Served.name) -> None:
     keep(f"graph of {name}", {"ms": whole, "shares": shown, "banks": banks, "products": products})
 
 
-def up_to(model: Path, modules: tuple[type, ...], target: Path) -> Path:
-    """The graph up to what one of these hands over."""
+def up_to_backbone(model: Path, target: Path) -> Path:
+    """The graph up to what the backbone hands over."""
     graph = onnx.load(model).graph
-    inside = [node for node in graph.node if is_of(node, modules)]
+    inside = [node for node in graph.node if is_of_backbone(node)]
     made = {name for node in inside for name in node.output}
-    others = [node for node in graph.node if not is_of(node, modules)]
+    others = [node for node in graph.node if not is_of_backbone(node)]
     handed = sorted(made & {name for node in others for name in node.input})
     onnx.utils.extract_model(model, target, ["image"], handed, check_model=False)
     return target
 
 
-def is_of(node: onnx.NodeProto, modules: tuple[type, ...]) -> bool:
-    """Whether a node comes from one of these parts of the gauge, wherever its file was then."""
-    part = classes_of(node)[1:2]
-    return any(name.rpartition(".")[2] == module.__name__ for name in part for module in modules)
+def is_of_backbone(node: onnx.NodeProto) -> bool:
+    """Whether a node comes from it, wherever its file was then."""
+    return [part.rpartition(".")[2] for part in classes_of(node)[1:2]] == [Backbone.__name__]
 
 
 def session(model: Path) -> onnxruntime.InferenceSession:

@@ -1,0 +1,13 @@
+"""The graph up to the end of its backbone, which is timed beside the whole."""
+
+import numpy as np
+
+from bench.graph import session, up_to_backbone
+from bench.support.servers import Served
+
+
+def test_the_backbone_alone_gives_its_stages(tmp_path):
+    model = up_to_backbone(Served().file, tmp_path / "backbone.onnx")
+    stages = session(model).run(None, {"image": np.zeros((1, 256, 256, 3), np.uint8)})
+    assert [stage.ndim for stage in stages] == [4, 4, 4]
+    assert model.stat().st_size < Served().file.stat().st_size / 2
