@@ -2,8 +2,8 @@
 
     python -m bench.plots [--machine bench/results/MACHINE]
 
-With pixels, PatchCore's bank, products, and cores. More cores than were measured follow a model: an
-image takes some time of a core, of which some is that of the event loop, and one process has one.
+With pixels, references and cores. More cores than were measured follow a model: an image takes some
+time of a core, of which some is that of the event loop, and one process has one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ TARGET = ROOT / "docs" / "images" / "scaling.png"
 OURS, OTHER = "#0072b2", "#8c8c8c"
 CORES = (1, 2, 4, 8, 16, 32)
 MEASURED = {cores: f"throughput of onegauge on {cores} cores" for cores in (1, 2)}
-DRAWN = ("formats", "graph of onegauge", *MEASURED.values())
+DRAWN = ("formats", "references", *MEASURED.values())
 
 
 def main(target: Path = TARGET, machine: Path | None = None) -> None:
-    """Draw all four, of another `machine` from the folder of its results."""
+    """Draw all three, of another `machine` from the folder of its results."""
     figures = {benchmark: kept.figures for benchmark, kept in newest(machine).items()}
     if missing := [benchmark for benchmark in DRAWN if benchmark not in figures]:
         sys.exit(f"No figures of this machine: {', '.join(missing)}. make bench-full takes them.")
@@ -36,13 +36,12 @@ def main(target: Path = TARGET, machine: Path | None = None) -> None:
 
 def draw(figures: dict[str, Any], target: Path) -> None:
     """One picture."""
-    figure = Figure(figsize=(9, 6.4), layout="constrained")
-    pixels, bank, products, cores = figure.subplots(2, 2).flat
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    pixels, references, cores = figure.subplots(1, 3)
     by_pixels(pixels, figures["formats"])
-    by_bank(bank, figures["graph of onegauge"]["banks"])
-    by_products(products, figures["graph of onegauge"]["products"])
+    by_references(references, figures["references"])
     by_cores(cores, figures)
-    for axes in (pixels, bank, products, cores):
+    for axes in (pixels, references, cores):
         axes.grid(visible=True, alpha=0.3)
         axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
     figure.savefig(target, dpi=110)
@@ -61,16 +60,11 @@ def by_pixels(axes: Axes, formats: dict[str, Any]) -> None:
     axes.legend()
 
 
-def by_bank(axes: Axes, banks: dict[str, float]) -> None:
-    """Milliseconds of PatchCore."""
-    axes.plot([int(count) / 1000 for count in banks], list(banks.values()), ".-", color=OURS)
-    axes.set(xlabel="thousand memories in the bank", ylabel="PatchCore, ms, one thread")
-
-
-def by_products(axes: Axes, products: dict[str, float]) -> None:
-    """Milliseconds of all that grows with products."""
-    axes.plot([int(count) for count in products], list(products.values()), ".-", color=OURS)
-    axes.set(xlabel="products of 150 images", ylabel="gallery and alignment, ms, one thread")
+def by_references(axes: Axes, references: dict[str, Any]) -> None:
+    """Milliseconds of the graph with so many normal images."""
+    times = [row["ms"] for row in references.values()]
+    axes.plot([int(count) / 1000 for count in references], times, ".-", color=OURS)
+    axes.set(xlabel="thousand references", ylabel="inspection, ms, one thread")
 
 
 def by_cores(axes: Axes, figures: dict[str, Any]) -> None:
