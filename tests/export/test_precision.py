@@ -4,11 +4,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from onegauge.export.precision import (
-    FIRST_IN_FP32,
+    CLASSES,
+    NETWORKS,
     as_computed_in_half,
     network_nodes,
     to_half,
@@ -17,6 +18,7 @@ from onegauge.export.precision import (
 )
 from onegauge.training.gauge.gauge import Gauge
 
+FEW = 2  # of the starter, its first layers, sum up fewer products than ENOUGH
 SCALED = ("QuantizeLinear", "DequantizeLinear")
 # Operators that onnx-tensorrt's table of operators says TensorRT's parser knows
 TENSORRT = {
@@ -134,11 +136,43 @@ def test_overflow_of_half_precision_is_seen_on_a_cpu(traced, images):
 def test_integers_are_layers_after_the_first_and_not_what_decides(traced, integers, gauge, images):
     model = onnx.load(integers)
     onnx.checker.check_model(model, full_check=True)
-    assert len(convolutions_in_integers(model)) == layers_of(gauge) - FIRST_IN_FP32
+    assert len(convolutions_in_integers(model)) == layers_of(gauge) - FEW
     assert integers.stat().st_size < traced.stat().st_size
     exact, found = run(traced, images.numpy()), run(integers, images.numpy())
     difference = np.abs(exact["raw_score"] - found["raw_score"]) / exact["raw_score"]
     assert 0 < difference.max() < 0.1
+
+
+def plain_network(side: int, file: Path) -> Path:
+    """Two convolutions of a backbone: one of side x side pixels, one of 72 values."""
+    inside = ["gauge", NETWORKS[0], "layer", "aten.conv2d.default"]
+    rng = np.random.default_rng(0)
+    shapes = {"first": (8, 3, side, side), "second": (4, 8, 3, 3)}
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["float"], ["pixels"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["pixels", "first"], ["between"], name="conv_first"),
+        helper.make_node("Conv", ["between", "second"], ["out"], name="conv_second"),
+    ]
+    for node in nodes:
+        node.metadata_props.add(key=CLASSES, value=repr(inside))
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 16, 16, 3])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    weights = [
+        onnx.numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    graph = helper.make_graph(nodes, "plain", [image], [out], weights)
+    opsets = [helper.make_opsetid("", 20)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), file)
+    return file
+
+
+@pytest.mark.parametrize(("side", "layers"), [(3, 1), (7, 2)])
+def test_a_first_layer_of_few_products_stays_in_fp32(tmp_path, side, layers):
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    to_int8(plain_network(side, tmp_path / "plain.onnx"), tmp_path / "int8.onnx", images)
+    assert len(convolutions_in_integers(onnx.load(tmp_path / "int8.onnx"))) == layers
 
 
 def test_integers_are_unsigned_times_signed_and_stay_so_from_layer_to_layer(integers):
@@ -150,7 +184,7 @@ def test_integers_are_unsigned_times_signed_and_stay_so_from_layer_to_layer(inte
     weights = {constants[name] for name in given if name in constants}
     assert weights == {TensorProto.INT8, TensorProto.INT32}  # biases are sums
     kept = [node.op_type for node in network_nodes(graph)]
-    assert kept.count("Clip") == FIRST_IN_FP32  # elsewhere zero points cut
+    assert kept.count("Clip") == FEW  # elsewhere zero points cut
     sums = [node for node in network_nodes(graph) if node.op_type == "Add"]
     scaled = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     assert sums
@@ -161,7 +195,7 @@ def test_symmetric_integers_keep_the_first_layers_and_what_decides(
     traced, symmetric, gauge, images
 ):
     model = onnx.load(symmetric)
-    assert len(convolutions_in_integers(model)) == layers_of(gauge) - FIRST_IN_FP32
+    assert len(convolutions_in_integers(model)) == layers_of(gauge) - FEW
     zeros = [t for t in model.graph.initializer if t.name.endswith("zero_point")]
     assert zeros
     assert not any(onnx.numpy_helper.to_array(zero).any() for zero in zeros)
