@@ -34,7 +34,7 @@ from onegauge.training.detectors import DETECTORS, Detector
 from onegauge.training.errors import CheckpointError
 from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.gauge.evidence import Evidence
-from onegauge.training.gauge.gauge import DECIDED, Gauge, build_gauge
+from onegauge.training.gauge.gauge import DECIDED, FORM, Gauge, build_gauge
 from onegauge.training.resume import whole
 
 PATHS = {"data", "out", "backbone_weights", "mask"}
@@ -155,6 +155,7 @@ def save(checkpoint: Checkpoint, verification: Tensor, folder: Path | None = Non
     _save_tensors({"images": verification}, out / VERIFICATION)
     config = asdict(checkpoint.config)
     record = {
+        "form": FORM,
         "config": {k: str(v) if k in PATHS and v else v for k, v in config.items()},
         "training_digest": checkpoint.training_digest,
         "images": checkpoint.images,
@@ -196,9 +197,10 @@ def _restored(
         raise CheckpointError(
             f"{config.out} has a detector that is unknown here: {config.detector!r}"
         )
-    if not weights.keys() >= {*DECIDED}:
+    if record.get("form") != FORM:
         raise CheckpointError(
-            f"{config.out} is of an older onegauge, which kept no thresholds; train it anew"
+            f"{config.out} is of an onegauge with another form of alignment, whose thresholds "
+            "do not hold for this one; train it anew"
         )
     backbone = bare_backbone(config)
     state = _part(weights, "backbone.")

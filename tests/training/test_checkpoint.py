@@ -113,12 +113,20 @@ def without(run: Path, tensor: str) -> Path:
     [
         ("backbone.network.conv_stem.weight", "starter differs in network.conv_stem.weight"),
         ("detector.axes", "gallery differs in axes"),
-        ("novelty.threshold", "kept no thresholds"),
     ],
 )
 def test_a_run_of_an_older_version_is_to_be_trained_anew(run, tensor, told):
     with pytest.raises(CheckpointError, match=f"{told}; train it anew"):
         load(without(run, tensor))
+
+
+def test_thresholds_of_another_form_of_alignment_do_not_hold(run):
+    record = run / "checkpoint.json"
+    told = json.loads(record.read_text())
+    for older in ({**told, "form": told["form"] - 1}, {k: told[k] for k in told.keys() - {"form"}}):
+        record.write_text(json.dumps(older))
+        with pytest.raises(CheckpointError, match=r"thresholds do not hold .* train it anew"):
+            load(run)
 
 
 def test_what_a_run_decided_is_not_decided_again(trained_run, monkeypatch):
