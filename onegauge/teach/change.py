@@ -18,6 +18,7 @@ from onegauge.library.library import Library
 from onegauge.library.likeness import Array, Rows
 from onegauge.service.model.contract import IMAGE
 from onegauge.service.model.repository import Verification
+from onegauge.teach.errors import TeachingError
 from onegauge.teach.observer import NEW, Observer
 from onegauge.teach.target import Target, Taught
 from onegauge.training.config import LEAVE_ONE_OUT, SPLIT
@@ -59,10 +60,15 @@ def taught(target: Target, observer: Observer, after: Fit, images: NDArray[np.ui
     """The gauge with another library, once graph and library say the same of the images.
 
     `images` (R, H, W, 3) are looked at beside those of the target's verification, all as new ones.
-    Raises VerificationError.
+    Raises VerificationError, and TeachingError for a graph that has not all of these constants.
     """
     model, constants = target.graph(), after.constants()
-    replace_constants(model, constants)
+    try:
+        replace_constants(model, constants)
+    except KeyError as exc:
+        raise TeachingError(
+            f"the graph is of an older onegauge, without the constant {exc}: export its run anew"
+        ) from exc
     known = target.verification()
     shown = np.concatenate([known.images, images[:SHOWN]])
     said = Session(model.SerializeToString())

@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from onegauge.export.errors import VerificationError
@@ -113,6 +114,22 @@ def test_a_graph_that_differs_from_its_library_is_not_published(repository, ring
     with pytest.raises(VerificationError, match="differs from its library"):
         teach(repository, rings)
     assert stored_versions(repository / NAME) == [1]
+
+
+def test_a_graph_of_an_older_onegauge_is_refused(repository, rings):
+    file, config = (repository / NAME / "1" / n for n in ("model.onnx", "config.pbtxt"))
+    model = onnx.load(file)
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.replace("novelty.bank", "novelty.quarters.0.bank")
+    for node in model.graph.node:
+        node.input[:] = [n.replace("novelty.bank", "novelty.quarters.0.bank") for n in node.input]
+    onnx.save(model, file)
+    for text in (config, repository / NAME / "config.pbtxt"):
+        text.write_text(text.read_text().replace("model_digest", "another_digest"))
+    with pytest.raises(
+        TeachingError, match=r"older onegauge, without the constant 'novelty\.bank'"
+    ):
+        teach(repository, rings)
 
 
 def test_unreadable_images_are_named_and_many_are_refused(repository, rings, tmp_path, capsys):
