@@ -67,7 +67,7 @@ def taught(target: Target, observer: Observer, after: Fit, images: NDArray[np.ui
         replace_constants(model, constants)
     except KeyError as exc:
         raise TeachingError(
-            f"the graph is of an older onegauge, without the constant {exc}: export its run anew"
+            f"the graph is of an older onegauge, without the constant {exc}: train it anew"
         ) from exc
     known = target.verification()
     shown = np.concatenate([known.images, images[:SHOWN]])
