@@ -15,6 +15,7 @@ Problem
 │   ├── CrossOrigin           403  a form of another site
 │   ├── RecordsOff            404  the gateway keeps no records
 │   ├── NoInspection          404  no record has the id, or its picture was not kept
+│   ├── NoProposal            404  nothing that is to be learnt has this number
 │   ├── NoSink                404  the gateway has no sink of this name
 │   ├── UnknownReference      404  the version that is served has no such normal image
 │   ├── NotAcceptable         406  the answer cannot have the form that is asked for

@@ -15,7 +15,7 @@ from demo.products import render_defective, render_normal
 from demo.products.tree import generator
 from onegauge.export.publish import add_version, publish
 from onegauge.library.library import FILE, load
-from onegauge.service.errors import TeachingRefused
+from onegauge.service.errors import NoProposal, TeachingRefused
 from onegauge.service.model.repository import read_config, served_version, stored_versions
 from onegauge.service.settings import default_repository
 from rig.address import free_address
@@ -198,7 +198,7 @@ def test_a_model_that_triton_runs_is_taught_tried_served_and_taken_back(line_bef
 def test_nothing_is_taught_from_nothing(line):
     with pytest.raises(TeachingRefused, match="Nothing is marked"):
         take(line, line.teacher.propose, "anna")
-    with pytest.raises(TeachingRefused, match="no proposal 7"):
+    with pytest.raises(NoProposal, match="no proposal 7"):
         take(line, line.teacher.serve, 7, "anna")
 
 

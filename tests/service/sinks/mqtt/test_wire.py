@@ -10,7 +10,7 @@ from rig.subscriber import subscriber
 from tests.service.sinks.made import event, events
 from tests.service.sinks.mqtt.published import opened, settings
 
-NAMES = ("hall/press 3", "+", "#", "100 %", "%2B", "-", "Straße", "\x07\ufdd0\n", "status")
+NAMES = ("hall/press 3", "+", "#", "100 %", "%2B", "%2D", "Straße", "\x07\ufdd0\n", "status")
 
 
 def ids(heard):
