@@ -182,10 +182,10 @@ def answered(history: History) -> dict[str, float]:
         "beside one, nearest": lambda: history.around(some.id, beside, order="nearest"),
         "beside one, newest, of a line with few": lambda: history.around(some.id, rare),
         "one": lambda: history.get(some.id),
-        "counts of the last day": lambda: history.counts(day),
-        "counts of the last day of a line": lambda: history.counts(day, "press"),
-        "scores of 10,000": lambda: history.scores(Filter(line="press")),
-        "lines": history.lines,
+        "counts of the last day": lambda: history.tally.counts(day),
+        "counts of the last day of a line": lambda: history.tally.counts(day, "press"),
+        "scores of 10,000": lambda: history.tally.scores(Filter(line="press")),
+        "lines": history.tally.lines,
         "a verdict": lambda: history.judge(some.id, "confirmed", by="Ada"),
     }
     return {question: milliseconds(ask) for question, ask in questions.items()}

@@ -6,6 +6,7 @@ migrations how a database came to have these tables
 database   a SQLite file or a PostgreSQL, opened and brought to these tables
 search     which inspections are looked for, and in which order
 history    finds them, and takes verdicts
+tally      what they add up to
 criteria   the threshold or rate that persons saved
 keep       which pictures are kept
 pictures   where they lie: a folder, or a bucket of S3

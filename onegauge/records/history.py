@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, case, func, select, update
+from sqlalchemy import Connection, Table, select, update
 
 from onegauge.records.database import Database, insert
 from onegauge.records.errors import PictureGone, UnknownInspection
@@ -15,7 +15,6 @@ from onegauge.records.search import (
     Filter,
     Order,
     beyond,
-    conditions,
     cursor,
     ids,
     is_id,
@@ -23,9 +22,9 @@ from onegauge.records.search import (
     key_of,
     ordered,
     storable,
-    using,
 )
 from onegauge.records.tables import inspections, judgements, masks, parts, small_maps
+from onegauge.records.tally import Tally
 from onegauge.schemas import Verdict
 
 _C = inspections.c
@@ -33,7 +32,6 @@ RECORD = [_C[field.name] for field in fields(Record)]
 _TEXTS = ("request_id", "line", "part", "filename", "key", "media_type")
 
 NEAR = 5  # decisions of a part after a view, of which one may be its own
-TENTHS = 20  # of a histogram, from score 0 to 2
 VIEWS = 50  # other pictures of a part that are judged with one, where nothing tells which it has
 # What a picture was called that a verdict can hold for
 _CALLED: Mapping[Opinion, Verdict] = {"false_alarm": "anomalous", "missed": "normal"}
@@ -76,34 +74,16 @@ class Around:
     next: str | None
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How many images of a line were inspected, and what was found."""
-
-    line: str | None
-    inspected: int
-    anomalous: int
-    unknown: int
-    judged: int
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What histograms and drift need of an inspection."""
-
-    id: str
-    version: str
-    score: float
-    p_value: float
-    decision: Verdict
-    verdict: Opinion | None
-
-
 class History:
     """The inspections in a database; each method raises RecordsUnavailable."""
 
     def __init__(self, database: Database):
         self._database = database
+
+    @property
+    def tally(self) -> Tally:
+        """What the inspections add up to."""
+        return Tally(self._database)
 
     def add(
         self,
@@ -294,58 +274,6 @@ class History:
         last = (judgements[-1] for judgements in views if judgements)
         return [one.inspection for one in last if one.verdict and one.time == said[-1].time]
 
-    def counts(self, since: datetime, line: str | None = None) -> list[Counts]:
-        """Of each line, or of one, what there was since then."""
-        query = (
-            select(
-                _C.line,
-                func.count().label("inspected"),
-                _number(_C.decision == "anomalous").label("anomalous"),
-                _number(_C.unknown_product).label("unknown"),
-                _number(_C.verdict.is_not(None)).label("judged"),
-            )
-            .where(*conditions(Filter(since=since, line=line)))
-            .group_by(_C.line)
-        )
-        with self._database.reading() as connection:
-            rows = connection.execute(using("newest", query)).mappings()
-            found = [Counts(**row) for row in rows]
-        return sorted(found, key=lambda counts: counts.line or "")
-
-    def scores(self, which: Filter = ANY, *, limit: int = 10_000) -> list[Scored]:
-        """Scores of the newest inspections, with what was decided and said."""
-        columns = [_C[field.name] for field in fields(Scored)]
-        query = ids(which, "newest").with_only_columns(*columns).limit(limit)
-        with self._database.reading() as connection:
-            return [Scored(*row) for row in connection.execute(query)]
-
-    def histogram(
-        self, since: datetime, until: datetime | None = None
-    ) -> dict[str | None, list[int]]:
-        """Of each line, how many images had a score in each tenth from 0 to 2, or above."""
-        tenth = func.floor(_C.score * 10).label("tenth")
-        query = (
-            select(_C.line, tenth, func.count())
-            .where(*conditions(Filter(since=since, until=until)))
-            .group_by(_C.line, tenth)
-        )
-        found: dict[str | None, list[int]] = {}
-        with self._database.reading() as connection:
-            for line, number, count in connection.execute(using("newest", query)):
-                bins = found.setdefault(line, [0] * (TENTHS + 1))
-                bins[min(max(0, int(number)), TENTHS)] += count
-        return found
-
-    def lines(self) -> list[str]:
-        """All lines that anything was inspected for."""
-        # one look into the index for each line instead of one for each inspection
-        first = select(func.min(_C.line).label("line")).cte("lines", recursive=True)
-        following = select(func.min(_C.line)).where(_C.line > first.c.line).scalar_subquery()
-        each = first.union_all(select(following).where(first.c.line.is_not(None)))
-        with self._database.reading() as connection:
-            found = connection.scalars(select(each.c.line).where(each.c.line.is_not(None)))
-            return sorted(found)
-
     def every(self, which: Filter = ANY, *, batch: int = 1000) -> Iterator[Found]:
         """All inspections of a kind, the newest first, without holding them all."""
         after = None
@@ -388,7 +316,3 @@ def _say(connection: Connection, judgement: Judgement) -> None:
     named = update(inspections).where(_C.id == judgement.inspection)
     connection.execute(named.values(verdict=judgement.verdict))
     connection.execute(judgements.insert(), asdict(judgement))
-
-
-def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 
 from onegauge.records.database import Database
-from onegauge.records.history import Counts, History
 from onegauge.records.tables import inspections
+from onegauge.records.tally import Counts, Tally
 
 _C = inspections.c
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,5 +40,5 @@ def stats(database: Database) -> Stats:
         verdicts = {str(verdict): int(count) for verdict, count in connection.execute(judged)}
         kept = connection.scalar(select(func.count(_C.picture.distinct())))
         size = connection.exec_driver_sql(_SIZES[connection.dialect.name]).scalar_one()
-    lines = History(database).counts(_EVER)
+    lines = Tally(database).counts(_EVER)
     return Stats(lines, oldest, newest, verdicts, int(kept or 0), int(size))

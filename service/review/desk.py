@@ -60,7 +60,7 @@ def lay_out(history: History, search: Search, zone: tzinfo, inspection: str | No
     """
     which = search.filter(zone)
     page = history.find(which, order=search.order, after=search.after)
-    lines = history.lines()
+    lines = history.tally.lines()
     if inspection is None:
         if not page.found:
             return Desk(search, page, lines)

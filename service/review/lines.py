@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 
-from onegauge.records.history import Counts, Found, History
+from onegauge.records.history import Found, History
 from onegauge.records.search import Filter
+from onegauge.records.tally import Counts
 from onegauge.schemas import HIGH, NO_LINE
 from onegauge.service.http.gateway import GatewayDep
 from onegauge.service.model.contract import Contract
@@ -72,9 +73,9 @@ async def events(
 
 def lines_of(history: History, contract: Contract, now: datetime) -> list[Line]:
     """The lines that inspected anything in the last day, by name."""
-    day = history.counts(now - DAY)
-    hour = {counts.line: counts for counts in history.counts(now - HOUR)}
-    scores = history.histogram(now - DAY)
+    day = history.tally.counts(now - DAY)
+    hour = {counts.line: counts for counts in history.tally.counts(now - HOUR)}
+    scores = history.tally.histogram(now - DAY)
     found = []
     for counts in day[:SHOWN]:
         which = Filter(since=now - DAY, line=counts.line or NO_LINE)
@@ -106,7 +107,7 @@ def bars_of(counts: Sequence[int]) -> list[Bar]:
 def _drift(history: History, which: Filter, contract: Contract) -> dict[str, float] | None:
     """The figures of the newest images that the version decided on which is served now."""
     reference = Reference.of(contract)
-    scores = history.scores(replace(which, version=contract.version), limit=WINDOW)
+    scores = history.tally.scores(replace(which, version=contract.version), limit=WINDOW)
     if reference is None or len(scores) < FEWEST:
         return None
     return reference.figures([one.p_value for one in scores])

@@ -11,8 +11,9 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from onegauge.records.history import Found, History, Scored
+from onegauge.records.history import Found, History
 from onegauge.records.search import Filter
+from onegauge.records.tally import Scored
 from onegauge.schemas import HIGH, LOW, NewCriterion
 from onegauge.service.errors import Forbidden, InvalidOption
 from onegauge.service.http.criterion import save
@@ -58,9 +59,9 @@ async def threshold(
     which = Filter(line=line, model=contract.name)
 
     def look(records: Records) -> dict[str, Any]:
-        found = records.history.scores(which, limit=int(number))
+        found = records.history.tally.scores(which, limit=int(number))
         return {
-            "lines": records.history.lines(),
+            "lines": records.history.tally.lines(),
             "past": records.criteria.history(),
             "pieces": pieces_of(found),
             "total": len(found),

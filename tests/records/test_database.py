@@ -98,7 +98,7 @@ def test_a_writer_that_is_killed_leaves_all_that_it_had_written(url):
     history = History(database)
     for inspection in written:
         assert history.map(inspection) == b"map"
-    assert len(written) <= len(history.scores()) <= len(written) + 1
+    assert len(written) <= len(history.tally.scores()) <= len(written) + 1
     if "sqlite" in url:
         with database.reading() as connection:
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalars().all() == ["ok"]

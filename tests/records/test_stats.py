@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from onegauge.records.history import Counts
 from onegauge.records.stats import stats
+from onegauge.records.tally import Counts
 from tests.records.made import FIRST, record
 
 

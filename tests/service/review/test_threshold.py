@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from onegauge.records.history import Scored
+from onegauge.records.tally import Scored
 from onegauge.service.http.keys import add_key
 from onegauge.service.review.threshold import KINDS, pieces_of, really
 from tests.service.review.conftest import FORM
