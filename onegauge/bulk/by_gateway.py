@@ -10,9 +10,9 @@ import pyarrow as pa
 from onegauge.bulk.batch import Batch, name_of, refusals
 from onegauge.bulk.errors import BulkError
 from onegauge.bulk.row import Row, decided, not_had, refused, table
+from onegauge.client.async_client import AsyncClient
 from onegauge.client.batches import BATCH, IN_FLIGHT, REFUSED, Requests
 from onegauge.client.calls import ClientError, Named, Refused
-from onegauge.client.client import AsyncClient
 from onegauge.schemas import Answer, Decision, Options
 
 INVALID_OPTION = "/problems/invalid-option"

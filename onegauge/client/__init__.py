@@ -1,6 +1,7 @@
 """The Python client of a gateway, and the commands that use it: needs httpx, pydantic and numpy.
 
-client       Client and AsyncClient
+client       a gateway, asked from threads
+async_client the same from an event loop
 calls        what both send, when they send it again, and how a call can fail
 proxy        the way to a gateway: directly, or by the environment's proxy
 
@@ -12,8 +13,9 @@ records      the commands `onegauge records find` and `judge`
 watch        the command `onegauge watch`
 """
 
+from onegauge.client.async_client import AsyncClient
 from onegauge.client.calls import Away, ClientError, Named, NoGateway, Refused, Unreachable
-from onegauge.client.client import AsyncClient, Client, anomaly_map, key_of_environment
+from onegauge.client.client import Client, anomaly_map, key_of_environment
 from onegauge.schemas import (
     Answer,
     Decision,

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from onegauge.client.async_client import AsyncClient
 from onegauge.client.calls import Away, ClientError, Named, Refused
-from onegauge.client.client import AsyncClient
 from onegauge.client.outcome import Outcome, outcomes_of, whole, without_decision
 from onegauge.files import read_file
 from onegauge.schemas import Answer, Options

@@ -17,9 +17,10 @@ from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
+from onegauge.client.async_client import AsyncClient
 from onegauge.client.batches import inspect_in_batches
 from onegauge.client.calls import ClientError, readable
-from onegauge.client.client import AsyncClient, key_of_environment
+from onegauge.client.client import key_of_environment
 from onegauge.client.json_lines import write_line
 from onegauge.client.outcome import Outcome
 from onegauge.files import images_below, read_file
