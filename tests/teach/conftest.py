@@ -3,11 +3,25 @@
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from demo.products.tree import write_tree
 
 NAME = "onegauge"
+
+
+def call_constants_as_before(repository: Path, name: str, before: str) -> None:
+    """Have the graph of version 1 call constants what an older onegauge called them."""
+    file, config = (repository / NAME / "1" / n for n in ("model.onnx", "config.pbtxt"))
+    model = onnx.load(file)
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.replace(name, before)
+    for node in model.graph.node:
+        node.input[:] = [given.replace(name, before) for given in node.input]
+    onnx.save(model, file)
+    for text in (config, repository / NAME / "config.pbtxt"):  # which tell another digest
+        text.write_text(text.read_text().replace("model_digest", "another_digest"))
 
 
 @pytest.fixture

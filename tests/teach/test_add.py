@@ -2,7 +2,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 from onegauge.export.errors import VerificationError
@@ -18,7 +17,7 @@ from onegauge.training.evaluation.evaluate import both_kinds
 from onegauge.training.evaluation.published import evaluate_published
 from onegauge.training.evaluation.readings import Readings
 from onegauge.training.progress import Progress
-from tests.teach.conftest import NAME
+from tests.teach.conftest import NAME, call_constants_as_before
 
 
 def teach(repository: Path, data: Path, group_by: str | None = None, **options: bool) -> str:
@@ -117,15 +116,7 @@ def test_a_graph_that_differs_from_its_library_is_not_published(repository, ring
 
 
 def test_a_graph_of_an_older_onegauge_is_refused(repository, rings):
-    file, config = (repository / NAME / "1" / n for n in ("model.onnx", "config.pbtxt"))
-    model = onnx.load(file)
-    for tensor in model.graph.initializer:
-        tensor.name = tensor.name.replace("novelty.bank", "novelty.quarters.0.bank")
-    for node in model.graph.node:
-        node.input[:] = [n.replace("novelty.bank", "novelty.quarters.0.bank") for n in node.input]
-    onnx.save(model, file)
-    for text in (config, repository / NAME / "config.pbtxt"):
-        text.write_text(text.read_text().replace("model_digest", "another_digest"))
+    call_constants_as_before(repository, "novelty.bank", "novelty.quarters.0.bank")
     with pytest.raises(
         TeachingError, match=r"older onegauge, without the constant 'novelty\.bank'"
     ):

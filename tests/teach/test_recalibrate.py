@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image, ImageEnhance
 
@@ -30,7 +29,7 @@ from onegauge.training.progress import Progress
 from onegauge.training.train import train
 from tests.cli.command import status
 from tests.service.served import in_process
-from tests.teach.conftest import NAME
+from tests.teach.conftest import NAME, call_constants_as_before
 
 BRIGHTER = 1.3
 OUTPUTS = (
@@ -229,15 +228,7 @@ def test_a_gauge_without_a_library_is_recalibrated_too(patchcore, brighter, tmp_
 
 def test_a_graph_of_an_older_onegauge_is_refused(patchcore, brighter, tmp_path):
     repository = Path(shutil.copytree(patchcore, tmp_path / "repository"))
-    file, config = (repository / NAME / "1" / n for n in ("model.onnx", "config.pbtxt"))
-    model = onnx.load(file)
-    for tensor in model.graph.initializer:
-        tensor.name = tensor.name.replace("calibration.", "gauge.calibration.")
-    for node in model.graph.node:
-        node.input[:] = [n.replace("calibration.", "gauge.calibration.") for n in node.input]
-    onnx.save(model, file)
-    for text in (config, repository / NAME / "config.pbtxt"):
-        text.write_text(text.read_text().replace("model_digest", "another_digest"))
+    call_constants_as_before(repository, "calibration.", "gauge.calibration.")
     with pytest.raises(TeachingError, match="of an older onegauge"):
         found_in(repository, brighter[0])
 
