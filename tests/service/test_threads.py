@@ -14,8 +14,8 @@ from onegauge.service.threads import Threads, beside, outcome
 current: ContextVar[str] = ContextVar("current")
 
 
-def given_up_before(step: Callable[[], object]) -> None:
-    """Give a task up when it has begun, and let it end with this step."""
+def given_up_before(step: Callable[[], object], *, after_loop: bool = False) -> None:
+    """Give a task up when it has begun, and let it end with this step, maybe after the loop."""
     begun, release = Event(), Event()
 
     def task() -> object:
@@ -29,10 +29,12 @@ def given_up_before(step: Callable[[], object]) -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        release.set()
+        if not after_loop:
+            release.set()
 
     with ThreadPoolExecutor(1) as pool:
         asyncio.run(give_up(pool))
+        release.set()
 
 
 def test_order_stays_and_so_many_run_beside_each_other():
@@ -134,22 +136,9 @@ def test_what_a_pool_drops_is_given_up():
 
 
 def test_task_that_ends_after_the_event_loop_is_no_error(caplog):
-    begun, release = Event(), Event()
-
-    def task() -> None:
-        begun.set()
-        release.wait(20)
-
-    async def give_up(pool: ThreadPoolExecutor) -> None:
-        waiting = asyncio.create_task(outcome(pool, task))
-        await asyncio.to_thread(begun.wait, 20)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-
-    with ThreadPoolExecutor(1) as pool:
-        asyncio.run(give_up(pool))
-        release.set()
+    ended = Event()
+    given_up_before(ended.set, after_loop=True)
+    assert ended.is_set()
     assert not caplog.records
 
 
