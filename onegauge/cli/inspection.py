@@ -1,7 +1,6 @@
 """Commands that send images to a gateway."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -196,5 +195,6 @@ def watch(
 
     bounds = Bounds(min_sharpness, usual_sharpness, min_highlights, usual_highlights, max_clipped)
     of_part = asked(line, threshold, "any", views, view)  # refused now, not with the first frame
-    camera = Camera(source, every, trigger, of_part.views, of_part.view, keep, max_waiting)
-    watch_camera(station, url, replace(camera, metrics=metrics, lossless=lossless, bounds=bounds))
+    of_frames = (of_part.views, of_part.view, keep, max_waiting)
+    camera = Camera(source, every, trigger, *of_frames, metrics, lossless, bounds)
+    watch_camera(station, url, camera)
