@@ -14,6 +14,7 @@ import pytest
 from asyncua import Client as AsyncClient
 from asyncua import Node
 from asyncua.sync import Client
+from asyncua.ua import UaStatusCodeError
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
@@ -205,8 +206,8 @@ def test_decision_on_another_line_is_no_answer(plant, normal, defective):
 
 
 async def read_again(node: Node) -> object:
-    """The value of a node, None while its server is away."""
-    with suppress(ConnectionError):
+    """The value of a node, None while its server is away or the session is not open again."""
+    with suppress(ConnectionError, UaStatusCodeError):
         return await node.read_value()
     return None
 
