@@ -27,6 +27,10 @@ include-path-regex = "^/v1/proposals"
 
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 404, 409, 422]
+
+# What is wrong with a long list of ids may also be too large, and is refused for that first.
+[operations.checks.negative_data_rejection]
+expected-statuses = [401, 403, 404, 409, 413, 422]
 """
 CLIENT = """
 import sys

@@ -61,7 +61,7 @@ class NewProposal(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     remove: Annotated[
-        list[Annotated[str, Field(pattern=r"^\w{1,64}$")]] | None,
+        list[Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]] | None,
         Field(min_length=1, max_length=500, description="Ids of normal images that are to leave"),
     ] = None
     by: Author = None

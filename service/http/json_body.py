@@ -27,7 +27,7 @@ async def read_json(request: Request, kind: type[T], within_s: float) -> T:
     except TimeoutError as exc:
         raise BodyTimeout(f"The body took longer than {within_s:g} s.") from exc
     try:
-        return kind.model_validate_json(bytes(data))
+        return kind.model_validate_json(bytes(data), strict=True)  # else true is 1 as well
     except ValidationError as exc:
         raise invalid_option(exc) from exc
 

@@ -54,7 +54,17 @@ def test_a_sink_that_is_not_there_is_told(telling):
     assert answer.json()["detail"] == "There is no sink 'scada', but mes."
 
 
-@pytest.mark.parametrize("given", [b"", b"{}", b'{"enabled": 7}', b'{"enabled": true, "a": 1}'])
+@pytest.mark.parametrize(
+    "given",
+    [
+        b"",
+        b"{}",
+        b'{"enabled": 7}',
+        b'{"enabled": 1}',
+        b'{"enabled": "no"}',
+        b'{"enabled": true, "a": 1}',
+    ],
+)
 def test_a_switch_has_two_positions(telling, given):
     answer = telling().put(f"{PATH}/mes", content=given)
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-option")
