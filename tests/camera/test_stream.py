@@ -100,7 +100,8 @@ def test_a_camera_that_goes_and_comes_back():
         assert stream.take(LONG) is not None
         camera.kill()
         with pytest.raises(CameraAway, match=f"rtsp://{camera.address}: no more frames come"):
-            stream.take(LONG)
+            while stream.take(LONG) is not None:  # it had come before
+                pass
         with pytest.raises(CameraAway):
             stream.check()
         stream.close()
@@ -115,8 +116,8 @@ def test_a_camera_that_stays_silent_is_away_and_gives_no_old_frame():
     with rtsp() as camera, opened(camera, silent_s=0.5) as stream:
         assert stream.take(LONG) is not None
         camera.pause()
-        sleep(0.2)  # what is on its way has come
-        assert stream.take(0.1) is None
+        while stream.take(0.1) is not None:  # it was on its way
+            pass
         with pytest.raises(CameraAway, match=r"nothing comes for 0\.5 s"):
             wait_until(lambda: stream.check() is not None)
 
