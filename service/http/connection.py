@@ -7,10 +7,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from onegauge.service.http.disconnect import LOST
 from onegauge.service.http.parser import Parser
 
 HEADER_TIMEOUT_S = 5.0
 MAX_HEADER_BYTES = 2**16
+MAX_BODY_AHEAD = 2**18  # bytes of a body that may wait to be taken, as many as come at once
 LOOK_S = 0.1  # between looks at whether a client that sends nothing more still listens
 _FIRST_WORD = b"HTTP/1.1 "  # of every answer
 
@@ -23,6 +25,7 @@ class Connection(HttpToolsProtocol):
     """
 
     parser: Parser
+    _lost: asyncio.Future[None]
     _header_timer: asyncio.TimerHandle | None = None
     _header_bytes = 0  # since the last that were of a body
     _look_timer: asyncio.TimerHandle | None = None
@@ -31,11 +34,13 @@ class Connection(HttpToolsProtocol):
         """Expect a header."""
         super().connection_made(transport)
         self.parser = Parser(self)
+        self._lost = self.loop.create_future()
         self._expect_header()
 
     def on_message_begin(self) -> None:
         """Expect the rest of a header, with the body of the request before still to be answered."""
         super().on_message_begin()
+        self.scope["state"][LOST] = self._lost
         self._expect_header()
 
     def data_received(self, data: bytes) -> None:
@@ -54,9 +59,22 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
-        """Go on with a body, which has limits of its own."""
+        """Go on with a body, which has limits of its own.
+
+        uvicorn would copy each piece twice, and stop reading at each that is longer than 64 KB.
+        """
         self._header_bytes = 0
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        if not cycle.body:
+            cycle.body = body  # type: ignore[assignment]
+        else:
+            cycle.body = bytearray(cycle.body) if isinstance(cycle.body, bytes) else cycle.body
+            cycle.body += body
+        if len(cycle.body) > MAX_BODY_AHEAD:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_headers_complete(self) -> None:
         """Expect a body, whose limits are elsewhere."""
@@ -68,6 +86,8 @@ class Connection(HttpToolsProtocol):
         """Expect the next request."""
         if not self.parser.repeats_header():
             super().on_message_complete()
+            if not self.pipeline:
+                self.flow.resume_reading()  # else nobody would hear of the connection's end
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Still answer a whole request; returns whether the connection stays open for that.
@@ -94,6 +114,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
         super().connection_lost(exc)
+        self._lost.set_result(None)
         self._stop()
         if self._look_timer is not None:
             self._look_timer.cancel()

@@ -1,10 +1,13 @@
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from time import monotonic
 
 import pytest
+from starlette.requests import ClientDisconnect, Request
 
-from onegauge.service.http.connection import HEADER_TIMEOUT_S
+from onegauge.service.http.connection import HEADER_TIMEOUT_S, MAX_BODY_AHEAD
+from onegauge.service.http.disconnect import while_connected
 from tests.service.http.wire import ABC, GET, POST, answer, body_of, connection, echo
 
 
@@ -210,6 +213,53 @@ def test_work_for_a_client_that_has_gone_is_given_up(run, abort):
             await work.given_up.wait()
 
     run(scenario())
+
+
+@each_loop
+def test_work_behind_a_long_body_hears_of_the_end_of_its_connection(run, monkeypatch):
+    monkeypatch.setattr("onegauge.service.http.connection.MAX_BODY_AHEAD", 2)
+    reading, begun, given_up = (asyncio.Event() for _ in range(3))
+
+    async def app(scope: dict, receive: object, _send: object) -> None:
+        reading.set()
+        await body_of(receive)
+        with suppress(ClientDisconnect):
+            async with while_connected(Request(scope, receive)):
+                begun.set()
+                await asyncio.Event().wait()
+        given_up.set()
+
+    async def scenario() -> None:
+        async with connection(app=app) as (_, writer), asyncio.timeout(20):
+            writer.write(POST + ABC[:-3])
+            await reading.wait()
+            writer.write(ABC[-3:])
+            await begun.wait()
+            writer.close()
+            await given_up.wait()
+
+    run(scenario())
+
+
+@each_loop
+def test_body_that_waits_is_bounded_and_stays_as_it_is(run):
+    sent = b"".join(b"%08d" % number for number in range(2**17))
+    waited = []
+
+    async def app(scope: dict, receive: object, send: object) -> None:
+        cycle = receive.__self__
+        while not cycle.flow.read_paused:
+            await asyncio.sleep(0.01)
+        waited.append(len(cycle.body))
+        await echo(scope, receive, send)
+
+    async def scenario() -> bytes:
+        async with connection(app=app) as (reader, writer), asyncio.timeout(20):
+            writer.write(POST + b"Content-Length: %d\r\n\r\n" % len(sent) + sent)
+            return await answer(reader)
+
+    assert run(scenario()) == b"POST " + sent
+    assert waited[0] <= 2 * MAX_BODY_AHEAD
 
 
 def test_requests_before_the_end_of_sending_are_all_answered():

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from onegauge.service.http.disconnect import while_connected
+from onegauge.service.http.disconnect import LOST, while_connected
 
 
 def request(gone: asyncio.Event) -> Request:
@@ -32,6 +32,25 @@ def test_work_whose_client_has_gone_is_cancelled():
         return cancelled.is_set()
 
     assert asyncio.run(scenario())
+
+
+def test_connection_that_ends_with_the_work_is_no_error():
+    errors = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: errors.append(context))
+        lost, later = loop.create_future(), loop.create_future()
+        async with while_connected(Request({"type": "http", "state": {LOST: lost}})):
+            lost.set_result(None)
+        await asyncio.sleep(0)
+        for _ in range(3):
+            async with while_connected(Request({"type": "http", "state": {LOST: later}})):
+                pass
+        assert not later._callbacks  # which would grow with each request of a connection
+
+    asyncio.run(scenario())
+    assert not errors
 
 
 def test_work_that_ends_keeps_its_error_and_leaves_no_task():
