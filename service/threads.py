@@ -7,14 +7,13 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
 from queue import SimpleQueue
-from threading import Event
 from typing import Any, TypeVar
 
 from onegauge.service.errors import Problem
 
 T = TypeVar("T")
 
-_given_up: ContextVar[Event | None] = ContextVar("given_up", default=None)  # the task of a thread
+_waited_for: ContextVar["_Waiting | None"] = ContextVar("waited_for", default=None)
 
 _log = logging.getLogger("onegauge.threads")
 
@@ -57,18 +56,24 @@ class Threads:
                 future.cancel()
 
 
+class _Waiting:
+    """Somebody who waits for a task of a thread. An Event of threading takes ten times as long."""
+
+    given_up = False
+
+
 async def outcome(pool: ThreadPoolExecutor, task: Callable[[], T]) -> T:
     """What a task comes to in a pool, where it sees the context variables of here.
 
     Who gives up gives up the turn, too, and what has begun ends at the next `go_on`. An error that
     comes then is logged.
     """
-    given_up, context = Event(), copy_context()
-    context.run(_given_up.set, given_up)
+    waiting, context = _Waiting(), copy_context()
+    context.run(_waited_for.set, waiting)
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def tell(_future: Future[T]) -> None:
-        if not given_up.is_set():
+        if not waiting.given_up:
             loop.call_soon_threadsafe(done.set)
 
     future = pool.submit(context.run, task)
@@ -77,7 +82,7 @@ async def outcome(pool: ThreadPoolExecutor, task: Callable[[], T]) -> T:
         await done.wait()
         return future.result()
     except asyncio.CancelledError:
-        given_up.set()
+        waiting.given_up = True
         future.cancel()
         future.add_done_callback(_log_outcome)
         raise
@@ -87,8 +92,8 @@ async def outcome(pool: ThreadPoolExecutor, task: Callable[[], T]) -> T:
 
 def go_on() -> None:
     """Raise CancelledError in a thread whose task was given up."""
-    given_up = _given_up.get()
-    if given_up and given_up.is_set():
+    waiting = _waited_for.get()
+    if waiting and waiting.given_up:
         raise CancelledError
 
 

@@ -1,7 +1,6 @@
 """The gateway's routes: parse, call, answer."""
 
 import asyncio
-from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -114,7 +113,8 @@ async def _read(request: Request, gateway: Gateway, visit: Visit, form: Form) ->
 def _respond(request: Request, answer: Answer, form: Form) -> Response:
     """The answer, or the first image's problem when no image could be inspected."""
     decided = [result for result in answer.results if isinstance(result, Decision)]
-    request.state.access["decisions"] = Counter(result.decision for result in decided)
+    verdicts = [result.decision for result in decided]
+    request.state.access["decisions"] = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
     if decided:
         return present(form, answer)
     results = [result.model_dump() for result in answer.results]

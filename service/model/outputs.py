@@ -42,6 +42,8 @@ class Outputs:
 
     def row(self, index: int) -> Self:
         """One image of the batch, as a batch of its own."""
+        if len(self.score) == 1:
+            return self
         own = slice(index, index + 1)
         parts = {name: getattr(self, name)[own] for name in OUTPUTS}
         return type(self)(**parts, insight=self.insight and self.insight.row(index))
