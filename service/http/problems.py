@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
@@ -39,7 +39,7 @@ def problem_response(request: Request, details: dict[str, Any]) -> Response:
     if details["status"] == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     content = {**details, "request_id": request.state.request_id}
-    return JSONResponse(content, details["status"], headers, MEDIA_TYPE)
+    return Response(to_json(content), details["status"], headers, MEDIA_TYPE)
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
