@@ -15,6 +15,8 @@ from onegauge.training.backbones.embedding import Embedding
 from onegauge.training.backbones.neighbours import distances
 
 NEW = (-1, -1)  # what is apart from an image that none of the references is of one group with
+AXES = 32  # of the embedding, by which alone candidates for neighbours are found
+CANDIDATES = 256
 AT_A_TIME = 1024  # images whose distances to all references are in memory together
 
 
@@ -55,8 +57,20 @@ class Retrieval(nn.Module):
         return apart.masked_fill(within(self.groups, own), torch.inf)
 
     def forward(self, embedding: Tensor, own: Tensor) -> Neighbours:
-        """The neighbours of images with embeddings (B, E), none of the groups `own`."""
-        return nearest(self.distances(embedding, own))
+        """The neighbours of images with embeddings (B, E), none of the groups `own`.
+
+        They are sought among those that are nearest in the first axes: one product with all
+        references takes as long as it takes to read them.
+        """
+        known, first = self.references, self.references[:, :AXES]
+        squares = (first**2).sum(1).masked_fill(within(self.groups, own), torch.inf)
+        apart = squares - 2 * embedding[:, :AXES] @ first.T  # (B, N) less the images' own squares
+        none = apart.new_full((apart.shape[0], CANDIDATES), torch.inf)  # references may be fewer
+        found = torch.cat([apart, none], dim=1).topk(CANDIDATES, dim=1, largest=False)
+        rows = found.indices.clamp_max(known.shape[0] - 1)  # (B, C)
+        exact = (known[rows] - embedding.unsqueeze(1)).square().sum(2).sqrt()
+        near = nearest(exact.masked_fill(found.values == torch.inf, torch.inf), known.shape[0])
+        return Neighbours(rows.gather(1, near.rows), near.weights)
 
 
 def within(groups: Tensor, own: Tensor) -> Tensor:
@@ -64,12 +78,14 @@ def within(groups: Tensor, own: Tensor) -> Tensor:
     return (groups >= own[:, :1]) & (groups <= own[:, 1:])
 
 
-def nearest(apart: Tensor) -> Neighbours:
-    """The neighbours of images by their distances (B, N) to all references.
+def nearest(apart: Tensor, references: int | None = None) -> Neighbours:
+    """The neighbours of images by their distances (B, N) to all references, or to candidates.
 
-    Infinite are those of references that an image must not be compared with.
+    Infinite are those of references that an image must not be compared with. There may be fewer
+    `references` than candidates.
     """
-    found = apart.topk(min(NEIGHBOURS, apart.shape[1]), dim=1, largest=False)
+    known = apart.shape[1] if references is None else references
+    found = apart.topk(min(NEIGHBOURS, known), dim=1, largest=False)
     barred = found.values == torch.inf
     unit = found.values.masked_fill(barred, 0)[:, :LIKE].amax(1, keepdim=True).clamp_min(1e-6)
     weights = (-(found.values / unit).square()).exp()

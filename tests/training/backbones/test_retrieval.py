@@ -55,6 +55,20 @@ def test_no_image_is_a_neighbour_of_its_own_part_unless_it_is_new():
     assert torch.equal(of_new.rows[:, 0], torch.arange(60))
 
 
+@pytest.mark.parametrize("images", [45, 2000])
+def test_neighbours_are_those_of_all_axes_however_many_references_there_are(images):
+    rng = torch.Generator().manual_seed(0)
+    mixed = torch.randn(80, 80, generator=rng)
+    looks = torch.randn(images, 80, generator=rng) * 0.93 ** torch.arange(80) @ mixed
+    retrieval = Retrieval(looks, torch.arange(images) // 2)
+    asked = retrieval.embedding(looks[:20] + 0.1 * torch.randn(20, 80, generator=rng))
+    assert asked.shape[1] > module.AXES
+    own = torch.tensor([[3, 5]])
+    found, expected = retrieval(asked, own), nearest(retrieval.distances(asked, own))
+    assert torch.equal(found.rows[found.weights > 0], expected.rows[expected.weights > 0])
+    assert torch.allclose(found.weights, expected.weights, atol=1e-4)
+
+
 def test_images_looked_up_together_are_found_as_all_at_once(monkeypatch):
     known, groups = descriptors(50), torch.arange(50)
     retrieval = Retrieval(known, groups)
