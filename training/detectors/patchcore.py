@@ -44,8 +44,20 @@ class PatchCore(Detector):
         self.register_buffer("source", torch.empty(0, dtype=torch.int32))  # (M,) group
 
     def forward(self, seen: Seen) -> Tensor:
-        """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed."""
-        return self._as_map(seen, None)
+        """Raw anomaly map (B, h, w): distance to the nearest memory, enlarged and smoothed.
+
+        Memories of the groups that are an image's own tell nothing of it.
+        """
+        patches = local_patches(seen.stages[-2:])  # (B, H, W, D)
+        points, memories = patches.flatten(1, 2), self.bank.float()
+        norms = memories.square().sum(1)  # (M,)
+        if seen.own is not None:
+            norms = norms.masked_fill(within(self.source, seen.own), torch.inf).unsqueeze(1)
+        squared = (norms - 2 * points @ memories.T).amin(2) + points.square().sum(2)
+        maps = squared.clamp_min(0).sqrt().view(patches.shape[:3]).unsqueeze(1)
+        size = seen.stages[0].shape[-2:]
+        maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
+        return smooth(maps, self.stride).squeeze(1)
 
     def fit(self, features: Features, options: FitOptions, progress: Progress) -> None:
         """Fill the memory bank with a coreset of the patches."""
@@ -78,21 +90,5 @@ class PatchCore(Detector):
     @torch.inference_mode()
     def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
         """Maps (N, h, w) fp16 of the fitted images, each without the memories of its own groups."""
-        found = features.each("out of fold", self._without_own, progress)
+        found = features.each("out of fold", self, progress)
         return torch.cat([maps.half().cpu() for maps in found])
-
-    def _without_own(self, seen: Seen) -> Tensor:
-        return self._as_map(seen, within(self.source, seen.own))
-
-    def _as_map(self, seen: Seen, barred: Tensor | None) -> Tensor:
-        """Raw maps (B, h, w), without the memories that are `barred` (B, M)."""
-        patches = local_patches(seen.stages[-2:])  # (B, H, W, D)
-        points, memories = patches.flatten(1, 2), self.bank.float()
-        norms = memories.square().sum(1)  # (M,)
-        if barred is not None:
-            norms = norms.masked_fill(barred, torch.inf).unsqueeze(1)  # (B, 1, M)
-        squared = (norms - 2 * points @ memories.T).amin(2) + points.square().sum(2)
-        maps = squared.clamp_min(0).sqrt().view(patches.shape[:3]).unsqueeze(1)
-        size = seen.stages[0].shape[-2:]
-        maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
-        return smooth(maps, self.stride).squeeze(1)

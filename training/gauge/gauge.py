@@ -92,7 +92,7 @@ class Gauge(nn.Module):
         features = self.backbone(image)
         embedding = self.retrieval.embedding(deviations(features))
         look = Look(embedding, self.retrieval(embedding, own))
-        return Seen(image, features, look.neighbours), look
+        return Seen(image, features, look.neighbours, own), look
 
     def read(self, seen: Seen, look: Look, raw: Tensor, own: Tensor) -> Reading:
         """What follows from their raw maps (B, h, w)."""
