@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 OWN = "own"  # (1, 2) first and last group whose references a batch is not compared with
 # What the graph finds on its way and a library keeps of an image: its descriptors (B, D) and
@@ -63,6 +63,14 @@ def replace_constants(model: ModelProto, values: Mapping[str, NDArray[Any]]) -> 
         stored = np.ascontiguousarray(value, kind)
         constants[name].CopyFrom(numpy_helper.from_array(stored.reshape(np.shape(value)), name))
     del model.graph.value_info[:]
+
+
+def replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
+    """Take these nodes, less those and the constants whose outputs nobody uses any more."""
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(copies)
+    _keep_what_is_needed(graph)
 
 
 def _keep_what_is_needed(graph: GraphProto) -> None:

@@ -5,8 +5,8 @@ int8  for CPUs and TensorRT: static, weights by channel, in pairs of QuantizeLin
       DequantizeLinear whose scales come from normal images
 
 Networks are the layers of the backbone and of a detector's trained parts. Normalised pixels,
-distances to a memory bank, alignment, calibration and novelty are none, nor is within a network
-what sums up many numbers or divides by such sums.
+distances to memories, alignment, calibration and novelty are none, nor is within a network what
+sums up many numbers or divides by such sums. On CPUs int8 has distances as well, see `nearest`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from onegauge.export.graph import replace_nodes
+from onegauge.export.nearest import nearest_in_integers
 from onegauge.export.rounding import round_weights
 from onegauge.service.model.contract import IMAGE
 
@@ -86,7 +88,7 @@ def to_half(model: ModelProto) -> None:
                 halves[name] = node.output[i] = f"{name}{HALF}"
         nodes.append(node)
         nodes += [_cast(halves[name], name, TensorProto.FLOAT) for name in outputs]
-    _replace_nodes(graph, nodes)
+    replace_nodes(graph, nodes)
 
 
 def to_int8(traced: Path, target: Path, images: np.ndarray) -> None:
@@ -106,6 +108,7 @@ def to_int8(traced: Path, target: Path, images: np.ndarray) -> None:
             between.append(node)
             given.update(node.output)
     told = _rounded_weights(model, layers, images)
+    nearest_in_integers(model)
     _quantize(model, target, images, [*layers, *between], told, QuantType.QUInt8)
 
 
@@ -194,7 +197,7 @@ def as_computed_in_half(model: ModelProto) -> None:
         helper.make_tensor(name, TensorProto.FLOAT, [], [value])
         for name, value in constants.items()
     )
-    _replace_nodes(graph, nodes)
+    replace_nodes(graph, nodes)
 
 
 def _rounded(source: str, target: str) -> list[NodeProto]:
@@ -249,21 +252,6 @@ def _half_of(weight: TensorProto, name: str) -> TensorProto:
 
 def _cast(source: str, target: str, to: int) -> NodeProto:
     return helper.make_node("Cast", [source], [target], name=f"cast_{target}", to=to)
-
-
-def _replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
-    """Take these nodes, less those and the weights whose outputs nobody uses any more."""
-    used = {output.name for output in graph.output}
-    kept: list[NodeProto] = []
-    for node in reversed(nodes):
-        if any(name in used for name in node.output):
-            used.update(node.input)
-            kept.append(node)
-    weights = [tensor for tensor in graph.initializer if tensor.name in used]
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
-    del graph.node[:], graph.initializer[:], graph.value_info[:]
-    graph.node.extend(copies)
-    graph.initializer.extend(weights)
 
 
 @contextmanager

@@ -38,7 +38,6 @@ class Beside(NamedTuple):
 
     memories: Tensor  # int8 (B, k, M, A) of the neighbours
     usual: Tensor  # fp16 (B, k, M) what a distance to each is divided by
-    weights: Tensor  # (B, k) of the neighbours; 0 for what must not be compared
 
 
 class Gallery(Detector):
@@ -123,9 +122,10 @@ class Gallery(Detector):
         return local_patches(stages) @ self.axes - self.origin
 
     def beside(self, seen: Seen) -> Beside:
-        """What images are compared with."""
+        """What images are compared with: in place of what they must not be, with the nearest."""
         rows, weights = seen.neighbours
-        return Beside(self.memories[rows], self.usual[rows], weights)
+        rows = torch.where(weights == 0, rows[:, :1], rows)
+        return Beside(self.memories[rows], self.usual[rows])
 
     def compare(self, points: Tensor, beside: Beside) -> Tensor:
         """Smoothed distances (B, h, w) of points (B, h, w, A) to the neighbours' memories."""
@@ -133,7 +133,6 @@ class Gallery(Detector):
         strange = beside.usual.float().unsqueeze(3) ** -2  # (B, k, M, 1)
         # products, as powers take ONNX Runtime three times as long
         norms = (memories * memories).sum(3, keepdim=True) * strange
-        norms = norms.masked_fill((beside.weights == 0)[:, :, None, None], torch.inf)
         # |x - m|² / u² as one product: (|x|², x, 1) · (1 / u², -2 m / u², |m|² / u²)
         answering = torch.cat([strange, -2 * memories * strange, norms], dim=3).flatten(1, 2)
         patches = points.flatten(1, 2)  # (B, P, A)
@@ -192,9 +191,9 @@ class _Comparing(nn.Module):
         super().__init__()
         self.gallery = gallery
 
-    def forward(self, memories: Tensor, usual: Tensor, weights: Tensor, *stages: Tensor) -> Tensor:
+    def forward(self, memories: Tensor, usual: Tensor, *stages: Tensor) -> Tensor:
         points = self.gallery.points([*stages])
-        return self.gallery.compare(points, Beside(memories, usual, weights))
+        return self.gallery.compare(points, Beside(memories, usual))
 
 
 @dataclass(frozen=True)
