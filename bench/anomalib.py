@@ -4,9 +4,9 @@
 
 DATA is a tree of products, of each of which so many training images are taken, evenly; WEIGHTS are
 those of a ResNet18. anomalib, in an environment of its own, trains as its engine does and is asked
-by its own inferencers; here runs are exported and asked as the gateway's embedded backend asks, the
-default detector in int8 as well. One image after the other, from the file to the score, with all
-cores.
+by its own inferencers; here runs are exported and asked as the gateway's embedded backend asks,
+those that keep memories in int8 as well. One image after the other, from the file to the score,
+with all cores.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from onegauge.training.resume import open_state
 
 SIZE = (256, 256)
 OURS = "gallery"  # our default detector
+IN_INT8 = {"gallery", "patchcore"}  # whose networks are not trained
 FEW = 4
 BLOCK = 40  # images that each is asked in turn
 T = TypeVar("T")
@@ -70,7 +71,8 @@ def main(
             kind: train_here(home, kind, weights, options)
             for kind in dict.fromkeys([detector, OURS])
         }
-        export_here(home, OURS, f"{OURS}-int8", "--precision", "int8")
+        for kind in trained.keys() & IN_INT8:
+            export_here(home, kind, f"{kind}-int8", "--precision", "int8")
         rate = epoch_here(home, detector, weights)
         figures |= {
             "anomalib trains, s": round(there["seconds"], 1),
