@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from onegauge.export.held_out import HeldOut
 from onegauge.export.recalibration import judged
 from onegauge.training.data.synthesis import add_anomaly
 
-NORMAL_IMAGES = 128  # to compare on at most; as many with a synthetic anomaly
+# To compare on at most, and as many with a synthetic anomaly: the AUROC lost on 128 has a standard
+# error of 0.4 points, on 384 of 0.2
+NORMAL_IMAGES = 384
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def sample_of(held_out: HeldOut) -> Sample:
 
 def measure_effect(full: Path, smaller: Path, sample: Sample, allowance: Allowance) -> Effect:
     """Compare two files on a sample; raises VerificationError beyond the allowance."""
-    images = np.concatenate([sample.normal, sample.anomalous])
-    pictures, own = images[:, np.newaxis], 2 * sample.own
+    pictures = [image[np.newaxis] for image in chain(sample.normal, sample.anomalous)]
+    own = 2 * sample.own
     labels = np.repeat([0, 1], [len(sample.normal), len(sample.anomalous)])
     (score, novelty), (found, found_novelty) = (
         judged(file, pictures, own) for file in (full, smaller)
@@ -76,12 +79,12 @@ def measure_effect(full: Path, smaller: Path, sample: Sample, allowance: Allowan
     auroc_before, auroc = (float(roc_auc_score(labels, values)) for values in (score, found))
     if (loss := auroc_before - auroc) > allowance.auroc_loss:
         raise VerificationError(
-            f"the smaller precision costs {100 * loss:.2f} points of AUROC on {len(images)} "
+            f"the smaller precision costs {100 * loss:.2f} points of AUROC on {len(pictures)} "
             f"images; {100 * allowance.auroc_loss:g} are allowed: export with a higher "
             "--precision, or train on more images, of which more are held out to measure on"
         )
     return Effect(
-        len(images),
+        len(pictures),
         float(np.median(difference)),
         float(np.quantile(difference, 0.99)),
         flipped,
