@@ -15,7 +15,10 @@ Kind: TypeAlias = Literal["uint16", "int16", "uint32", "float32", "text"]
 WordOrder: TypeAlias = Literal["big", "little"]
 
 _WORDS: dict[Kind, int] = {"uint16": 1, "int16": 1, "uint32": 2, "float32": 2, "text": TEXT_WORDS}
-_FORMATS: dict[Kind, str] = {"uint16": ">H", "int16": ">h", "uint32": ">I", "float32": ">f"}
+_FORMATS: dict[Kind, str] = {
+    **{"uint16": "H", "int16": "h", "uint32": "I", "float32": "f"},
+    "text": f"{2 * TEXT_WORDS}s",
+}
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,6 @@ class Register:
     def words(self) -> int:
         """How many registers it takes."""
         return _WORDS[self.kind]
-
-    def encode(self, value: Value, word_order: WordOrder) -> list[int]:
-        """As so many words; a text is cut, and has a ? for each letter that is not of ASCII."""
-        if isinstance(value, str):
-            data = value.encode("ascii", "replace")[: 2 * self.words].ljust(2 * self.words, b"\0")
-        else:
-            number = int(value.timestamp()) if isinstance(value, datetime) else value
-            data = struct.pack(_FORMATS[self.kind], number)
-        words = list(struct.unpack(f">{self.words}H", data))
-        return words[::-1] if self.kind != "text" and word_order == "little" else words
 
 
 REGISTERS = (
@@ -79,6 +72,7 @@ BITS = (
     "LastUnknown",
     "Heartbeat",
 )
+_DOUBLE = tuple(r.offset for r in REGISTERS if r.kind in ("uint32", "float32"))
 _JUDGED = Code.NORMAL, Code.ANOMALOUS, Code.UNKNOWN
 
 
@@ -97,11 +91,11 @@ class Registers:
             "ScoreThousandths": _thousandths(shown.result.score),
             "LastScoreThousandths": _thousandths(shown.last.score),
         }
-        words = [0] * A_LINE
-        for register in REGISTERS:
-            encoded = register.encode(values[register.name], self._word_order)
-            words[register.offset : register.offset + register.words] = encoded
-        words[WRITABLE.start : WRITABLE.stop] = self._written
+        told = (_packable(values[register.name]) for register in REGISTERS)
+        words = list(_WORDS_OF_A_LINE.unpack(_LINE.pack(*told, *self._written)))
+        if self._word_order == "little":
+            for at in _DOUBLE:
+                words[at], words[at + 1] = words[at + 1], words[at]
         return words
 
     def bits(self) -> list[bool]:
@@ -124,6 +118,26 @@ class Registers:
         trigger, *part = self._written
         self._station.ask(trigger, _text(part))
         return True
+
+
+def _packable(value: Value) -> int | float | bytes:
+    """A text is cut where it is packed, and has a ? for each letter that is not of ASCII."""
+    if isinstance(value, str):
+        return value.encode("ascii", "replace")
+    return int(value.timestamp()) if isinstance(value, datetime) else value
+
+
+def _layout() -> struct.Struct:
+    """All registers of a line, with nothing where there is none."""
+    layout, end = ">", 0
+    for register in REGISTERS:
+        layout += f"{2 * (register.offset - end)}x{_FORMATS[register.kind]}"
+        end = register.offset + register.words
+    written = f"{2 * (WRITABLE.start - end)}x{len(WRITABLE)}H"
+    return struct.Struct(f"{layout}{written}{2 * (A_LINE - WRITABLE.stop)}x")
+
+
+_LINE, _WORDS_OF_A_LINE = _layout(), struct.Struct(f">{A_LINE}H")
 
 
 def _thousandths(score: float) -> int:

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat
 
-from onegauge.service.errors import needed_by
 from onegauge.service.sinks.modbus.registers import A_LINE, WordOrder
 from onegauge.service.sinks.settings import SinkSettings
 from onegauge.service.sinks.wire import Wire
@@ -49,6 +48,6 @@ class ModbusSettings(SinkSettings):
 
     def wire(self, name: str, gateway: str) -> Wire:  # noqa: ARG002
         """A server that does not listen yet."""
-        with needed_by(f"the sink {name} of kind modbus", "plant"):
-            from onegauge.service.sinks.modbus.wire import Modbus
+        from onegauge.service.sinks.modbus.wire import Modbus
+
         return Modbus(self)

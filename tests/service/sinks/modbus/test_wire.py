@@ -16,7 +16,7 @@ from onegauge.service.sinks.wire import Wire
 from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided
 
-ILLEGAL_ADDRESS = 2
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 1, 2
 Client = ModbusTcpClient
 
 
@@ -118,8 +118,8 @@ def test_unit_does_not_matter(plc):
 def test_only_trigger_and_part_are_written(plc):
     assert refused(plc.write_register(2, 1))
     assert refused(plc.write_registers(96, [0, 0]))
-    assert refused(plc.write_coil(80, True))
-    assert refused(plc.write_coils(80, [True]))
+    assert plc.write_coil(80, True).exception_code == ILLEGAL_FUNCTION
+    assert plc.write_coils(80, [True]).exception_code == ILLEGAL_FUNCTION
     assert refused(
         plc.readwrite_registers(read_address=0, read_count=2, write_address=2, values=[1])
     )
