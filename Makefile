@@ -90,7 +90,6 @@ bench-full: bench ## Measure peers, loads, formats, Triton, the graph and traini
 	taskset -c 0 $(DEV)/python -m bench.throughput --rounds 2
 	$(DEV)/python -m bench.recording
 	$(DEV)/python -m bench.sinks
-	$(DEV)/python -m bench.controllers
 	$(DEV)/python -m bench.saturation
 	$(DEV)/python -m bench.formats
 	$(DEV)/python -m bench.triton

@@ -7,7 +7,6 @@ of the gateway
     throughput      images a second beside the limit of the machine and beside peers
     recording       what keeping records costs
     sinks           what telling a plant of each decision costs
-    controllers     what it costs that a PLC or SCADA watches
     saturation      latency against load, and three times as much as it can do
     overload        what is left of its best when more is asked than it can do
     formats         images a second by size and format, and what decoding costs

@@ -2,20 +2,22 @@
 
     python -m bench.sinks
 
-off      without sinks
-webhook  a receiver, docs/examples/mes.py in a process of its own, takes each event
+off      all sinks are switched off
+webhook  a receiver, docs/examples/mes.py, takes each event
 mqtt     a broker, mosquitto, takes each event
 hangs    one that takes connections and never answers: all is put by
 gone     nobody is there: all is put by
+modbus   a controller reads all registers of the line every 20 ms
+opcua    a client is subscribed to all nodes of the line, and told every 100 ms of changes
 
-They take turns, as `bench/support/turns.py` tells.
+They take turns, as `bench/support/turns.py` tells, by the off switches of one gateway: two that are
+the same differ by more than what is measured, as memory falls to them. The gateway has a core; the
+load has the other, and with it all that is told.
 """
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,62 +28,54 @@ from typing import Any
 import httpx
 import typer
 
+from bench.support.controllers import controller
 from bench.support.figures import keep
-from bench.support.turns import folder_on_disk, gateways
+from bench.support.pinned import pinned, two_cores
+from bench.support.plant import mes, modbus, mqtt, webhook
+from bench.support.servers import Served, server
+from bench.support.turns import LINE, Turns, folder_on_disk
 from rig.address import free_address
-from rig.mosquitto import USER, Mosquitto, mosquitto
+from rig.mosquitto import mosquitto
 
-RECEIVER = Path(__file__).parents[1] / "docs" / "examples" / "mes.py"
-DELIVERED_WITHIN_S = 30
+DELIVERED, KEPT = ("webhook", "mqtt"), ("hangs", "gone")
+WITHIN_S = 30
 
 
-def main(seconds: float = 8, rounds: int = 6) -> None:
+def main(seconds: float = 4, rounds: int = 6) -> None:
     """Measure, print a table, keep the figures."""
-    with folder_on_disk() as folder, ExitStack() as stack:
-        (folder / "secret").write_text("0123456789abcdef")
-        urls = {
-            "webhook": stack.enter_context(_receiver(folder)),
-            "hangs": stack.enter_context(_hanging()),
-            "gone": f"http://{free_address()}",
-        }
-        (folder / "broker").mkdir()
-        tables = {
-            name: f'kind = "webhook"\nurl = "{url}"\nsecret_file = "{folder}/secret"\n'
-            for name, url in urls.items()
-        }
-        tables["mqtt"] = _published(stack.enter_context(mosquitto(folder / "broker")))
-        settings = {"off": {}} | {n: _settings(folder, n, table) for n, table in tables.items()}
-        turns = stack.enter_context(gateways(settings))
+    serves, asks = two_cores()
+    places = {"modbus": free_address(), "opcua": f"opc.tcp://{free_address()}/onegauge"}
+    with pinned(asks), folder_on_disk() as folder, ExitStack() as stack:
+        file = folder / "sinks.toml"
+        tables = _tables(folder, places, stack)
+        file.write_text("".join(f"[{n}]\nenabled = false\n{table}" for n, table in tables.items()))
+        with pinned(serves):
+            gateway = stack.enter_context(
+                server("onegauge", Served(), ONEGAUGE_SINKS=str(file), ONEGAUGE_GRACE_S="5")
+            )
+        turns = Turns(dict.fromkeys(("off", *tables), gateway))
+        turns.beside = lambda name: _on(gateway.url, name, places.get(name))
         turns.measure(seconds, rounds)
-        for name in ("webhook", "mqtt"):
-            _check(turns.gateways[name].url, turns.answered(name))
-        for name in ("hangs", "gone"):
-            _check_kept(turns.gateways[name].url)
-    keep(f"sinks on {len(os.sched_getaffinity(0))} cores", turns.report())
+        for name in DELIVERED:
+            _check(gateway.url, name, turns.answered(name))
+        for name in KEPT:
+            _check_kept(gateway.url, name)
+    keep("sinks", turns.report())
 
 
-def _settings(folder: Path, name: str, table: str) -> dict[str, str]:
-    file = folder / name / "sinks.toml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(f"[{name}]\n{table}")
-    return {"ONEGAUGE_SINKS": str(file)}
-
-
-def _published(broker: Mosquitto) -> str:
-    user = f'user = "{USER}"\npassword_file = "{broker.password_file}"\n'
-    return f'kind = "mqtt"\nurl = "{broker.url}"\n{user}'
-
-
-@contextmanager
-def _receiver(folder: Path) -> Iterator[str]:
-    host, _, port = free_address().partition(":")
-    files = [str(folder / name) for name in ("events.db", "secret")]
-    command = [sys.executable, str(RECEIVER), *files, port]
-    with subprocess.Popen(command) as process:
-        try:
-            yield f"http://{host}:{port}"
-        finally:
-            process.terminate()
+def _tables(folder: Path, places: dict[str, str], stack: ExitStack) -> dict[str, str]:
+    """The settings of each sink, with what it tells, as long as the stack has it."""
+    receiver = stack.enter_context(mes(folder))
+    (folder / "broker").mkdir()
+    endpoint = f'kind = "opcua"\nendpoint = "{places["opcua"]}"\nlines = ["{LINE}"]\n'
+    return {
+        "webhook": receiver.table,
+        "mqtt": mqtt(stack.enter_context(mosquitto(folder / "broker"))),
+        "hangs": webhook(stack.enter_context(_hanging()), receiver.secret_file),
+        "gone": webhook(f"http://{free_address()}", receiver.secret_file),
+        "modbus": modbus(places["modbus"], LINE),
+        "opcua": endpoint,
+    }
 
 
 @contextmanager
@@ -90,23 +84,42 @@ def _hanging() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def _state(url: str) -> dict[str, Any]:
-    (state,) = httpx.get(f"{url}/v1/sinks").json()["sinks"]
-    return dict(state)
+@contextmanager
+def _on(url: str, name: str, place: str | None) -> Iterator[None]:
+    """A sink is on, and watched where controllers do that; of `off` nothing is."""
+    if name == "off":
+        yield
+        return
+    with ExitStack() as stack:
+        _switch(url, name, enabled=True)
+        stack.callback(_switch, url, name, enabled=False)
+        if place:
+            stack.enter_context(controller(name, place))
+        yield
 
 
-def _check(url: str, answered: int) -> None:
+def _switch(url: str, name: str, *, enabled: bool) -> None:
+    httpx.put(f"{url}/v1/sinks/{name}", json={"enabled": enabled}).raise_for_status()
+
+
+def _state(url: str, name: str) -> dict[str, Any]:
+    states = httpx.get(f"{url}/v1/sinks").json()["sinks"]
+    return next(dict(state) for state in states if state["name"] == name)
+
+
+def _check(url: str, name: str, answered: int) -> None:
     """What was answered is delivered, or else what was measured is worth nothing."""
-    until = time.monotonic() + DELIVERED_WITHIN_S
-    while _state(url)["events"].get("delivered") != answered:
+    until = time.monotonic() + WITHIN_S
+    _switch(url, name, enabled=True)  # what waited at the end of a turn is on disk
+    while (state := _state(url, name))["events"].get("delivered") != answered:
         if time.monotonic() > until:
-            sys.exit(f"{answered} answers, but {_state(url)}")
+            sys.exit(f"{answered} answers, but {state}")
         time.sleep(0.1)
 
 
-def _check_kept(url: str) -> None:
+def _check_kept(url: str, name: str) -> None:
     """What nobody took is on disk."""
-    state = _state(url)
+    state = _state(url, name)
     if state["events"] or not state["spooled_bytes"]:
         sys.exit(f"nobody took the events, but {state}")
 

@@ -59,14 +59,15 @@ class Turns:
 
     def _turn(self, name: str, bodies: Path, content_type: str, seconds: float) -> dict[str, Any]:
         gateway = self.gateways[name]
-        before = gateway.cpu_s()
         url = f"{gateway.url}/inspect?line={LINE}"
         with self.beside(name):
+            before = gateway.cpu_s()
             found = load(url, bodies, content_type, seconds, connections=CONNECTIONS)
             time.sleep(AFTER_S)
+            spent = gateway.cpu_s() - before
         if list(found["statuses"]) != ["200"]:
             sys.exit(f"{name} failed under load: {found['statuses']}")
-        return found | {"cpu_s": (gateway.cpu_s() - before) / found["statuses"]["200"]}
+        return found | {"cpu_s": spent / found["statuses"]["200"]}
 
     def answered(self, name: str) -> int:
         """How many images one has answered."""
