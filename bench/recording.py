@@ -6,12 +6,12 @@ off      without records
 records  with records in SQLite and pictures by the default policy
 all      with every picture
 
-They take turns, as `bench/support/turns.py` tells.
+They take turns, as `bench/support/turns.py` tells. The gateways have a core and the load has
+another, so that what it takes to ask is no part of what it takes to answer.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import httpx
 import typer
 
 from bench.support.figures import keep
+from bench.support.pinned import pinned, two_cores
 from bench.support.turns import folder_on_disk, gateways
 
 KEPT = {"off": None, "records": "anomalous,near,sample:0.01", "all": "all"}
@@ -26,14 +27,17 @@ KEPT = {"off": None, "records": "anomalous,near,sample:0.01", "all": "all"}
 
 def main(seconds: float = 8, rounds: int = 6) -> None:
     """Measure, print a table, keep the figures."""
+    serves, asks = two_cores()
     with (
         folder_on_disk() as folder,
+        pinned(serves),
         gateways({name: _settings(folder, name) for name in KEPT}) as turns,
     ):
-        turns.measure(seconds, rounds)
+        with pinned(asks):
+            turns.measure(seconds, rounds)
         for name in KEPT.keys() - {"off"}:
             _check(turns.gateways[name].url, turns.answered(name))
-    keep(f"recording on {len(os.sched_getaffinity(0))} cores", turns.report())
+    keep("recording", turns.report())
 
 
 def _settings(folder: Path, name: str) -> dict[str, str]:

@@ -72,7 +72,8 @@ def main(
     if (connections > 0) == (rate > 0):
         sys.exit("say --connections or --rate")
     parts = urlsplit(url)
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
     files = sorted(body.iterdir()) if body.is_dir() else [body]
     requests = [_request(head, file.read_bytes()) for file in files]
     client = _Client(parts.hostname or "", parts.port or 80, cycle(requests))
