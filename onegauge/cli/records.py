@@ -46,6 +46,10 @@ OfLine = Annotated[str | None, typer.Option(help="Only of this line")]
 OfDecision = Annotated[
     Literal["normal", "anomalous"] | None, typer.Option(help="Only with this decision")
 ]
+OfPartDecision = Annotated[
+    Literal["normal", "anomalous", "incomplete"] | None,
+    typer.Option("--part-decision", help="Only of parts of several views with this decision"),
+]
 OfVerdict = Annotated[
     Said | None, typer.Option(help="Only with this verdict of a person, or with none")
 ]
@@ -58,6 +62,7 @@ def export(
     until: Until = None,
     line: OfLine = None,
     decision: OfDecision = None,
+    part_decision: OfPartDecision = None,
     verdict: OfVerdict = None,
     form: Annotated[
         Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="Of the table")
@@ -72,7 +77,12 @@ def export(
     if out is None and form == "parquet":
         raise typer.BadParameter("--format parquet needs --out")
     which = Filter(
-        since=_time(since), until=_time(until), line=line, decision=decision, verdict=verdict
+        since=_time(since),
+        until=_time(until),
+        line=line,
+        decision=decision,
+        part_decision=part_decision,
+        verdict=verdict,
     )
     output = nullcontext(sys.stdout.buffer) if out is None else out.open("wb")
     with _opened(records) as database, output as file:
@@ -139,6 +149,7 @@ def find(
     since: Since = None,
     until: Until = None,
     decision: OfDecision = None,
+    part_decision: OfPartDecision = None,
     verdict: OfVerdict = None,
     nearest: Annotated[
         bool, typer.Option("--nearest", help="Nearest to the threshold first, not newest")
@@ -160,6 +171,7 @@ def find(
             part=part,
             line=line,
             decision=decision,
+            part_decision=part_decision,
             verdict=verdict,
             order="nearest" if nearest else "newest",
             limit=limit,

@@ -17,7 +17,7 @@ from onegauge.records.tables import Moment, inspections
 Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
 Row: TypeAlias = dict[str, Any]
 
-COLUMNS = tuple(inspections.columns.keys())
+COLUMNS = tuple(column.name for column in inspections.columns if column.name != "folded")
 BATCH = 10_000  # rows that Parquet packs together
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -37,7 +37,7 @@ def write(found: Iterable[Found], file: BinaryIO, form: Format) -> int:
 
 
 def _row(found: Found) -> Row:
-    row = {**vars(found.record), "margin": found.record.margin, "verdict": found.verdict}
+    row = {**vars(found), **vars(found.record), "margin": found.record.margin}
     return {name: row[name] for name in COLUMNS}
 
 
@@ -77,6 +77,7 @@ def _write_parquet(rows: Iterator[Row], file: BinaryIO) -> int:
     schema = pyarrow.schema(
         (column.name, next(kind for of, kind in kinds if isinstance(column.type, of)))
         for column in inspections.columns
+        if column.name in COLUMNS
     )
     count = 0
     with ParquetWriter(file, schema) as writer:

@@ -25,10 +25,12 @@ from onegauge.records.search import (
 )
 from onegauge.records.tables import inspections, judgements, masks, parts, small_maps
 from onegauge.records.tally import Tally
-from onegauge.schemas import Verdict
+from onegauge.records.views import tell_views
+from onegauge.schemas import PartWord, Verdict
 
 _C = inspections.c
 RECORD = [_C[field.name] for field in fields(Record)]
+_FOUND = [*RECORD, _C.verdict, _C.part_decision]
 _TEXTS = ("request_id", "line", "part", "filename", "key", "media_type")
 
 NEAR = 5  # decisions of a part after a view, of which one may be its own
@@ -39,10 +41,11 @@ _CALLED: Mapping[Opinion, Verdict] = {"false_alarm": "anomalous", "missed": "nor
 
 @dataclass(frozen=True)
 class Found:
-    """An inspection and the verdict that stands."""
+    """An inspection, the verdict that stands, and what was decided on its part."""
 
     record: Record
     verdict: Opinion | None
+    part_decision: PartWord | None = None  # on all views of its part, where that is made
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,13 @@ class History:
             pngs = [{"inspection": i, "png": png} for i, png in (files or {}).items()]
             written.append((table, "inspection", pngs))
         if records:
+            named = {row["part"] for row in (*rows, *decided)} - {None}
             with self._database.writing() as connection:
                 for table, key, values in written:
                     if values:
                         connection.execute(insert(connection, table, key), values)
+                if named:
+                    tell_views(connection, named, min(record.id for record in records))
 
     def find(
         self,
@@ -122,7 +128,7 @@ class History:
         later = () if after is None else (beyond(order, key_of(after, order)),)
         # the rows are fetched when it is known which
         chosen = ids(which, order, *later).limit(limit + 1).subquery()
-        query = select(*RECORD, _C.verdict).join_from(chosen, inspections, chosen.c.id == _C.id)
+        query = select(*_FOUND).join_from(chosen, inspections, chosen.c.id == _C.id)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(*ordered(order)))
             found = [_found(row._mapping) for row in rows]
@@ -171,7 +177,7 @@ class History:
 
     def views(self, part: Part) -> list[Found]:
         """The views of a part that are still on record, the oldest first."""
-        query = select(*RECORD, _C.verdict).where(_C.id.in_(part.inspections)).order_by(_C.id)
+        query = select(*_FOUND).where(_C.id.in_(part.inspections)).order_by(_C.id)
         with self._database.reading() as connection:
             return [_found(row) for row in connection.execute(query).mappings()]
 
@@ -295,8 +301,8 @@ def _storable(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _found(row: Any) -> Found:
     values = dict(row)
-    verdict = values.pop("verdict")
-    return Found(Record(**values), verdict)
+    beside = values.pop("verdict"), values.pop("part_decision")
+    return Found(Record(**values), *beside)
 
 
 def _judgement(row: Any) -> Judgement:

@@ -14,6 +14,7 @@ from onegauge.records.database import Database
 from onegauge.records.pictures import Pictures
 from onegauge.records.record import first_id
 from onegauge.records.tables import inspections, judgements, lessons, masks, parts, small_maps
+from onegauge.records.views import unfold
 
 Change: TypeAlias = Callable[[Connection, list[str]], int]  # of rows; how many it removed
 
@@ -133,6 +134,7 @@ class _Pruning:
 
 def _delete(connection: Connection, ids: list[str]) -> int:
     _delete_maps(connection, ids)
+    unfold(connection, ids)
     connection.execute(delete(inspections).where(_C.id.in_(ids)))
     return len(ids)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVarTuple
 
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from onegauge.records.errors import InvalidCursor
 from onegauge.records.record import Opinion, Record, first_id
 from onegauge.records.tables import inspections, lessons
-from onegauge.schemas import NO_LINE, Verdict
+from onegauge.schemas import NO_LINE, PartWord, Verdict
 
 Order: TypeAlias = Literal["newest", "nearest"]
 Columns = TypeVarTuple("Columns")
@@ -28,8 +28,9 @@ class Filter:
     """Which inspections are meant: those that all of it holds for; None is any.
 
     `since` is inclusive and `until` exclusive, both to the millisecond; scores are inclusive. The
-    verdict "none" and the line "-" stand for inspections without one. `kept` ones have a picture;
-    of `decided` ones somebody has said what they teach.
+    verdict "none" and the line "-" stand for inspections without one. The `part_decision` is that
+    on all views of its part, of which a worse one stands for each that is `folded`. `kept` ones
+    have a picture; of `decided` ones somebody has said what they teach.
     """
 
     since: datetime | None = None
@@ -43,6 +44,8 @@ class Filter:
     model: str | None = None
     version: str | None = None
     unknown: bool | None = None
+    part_decision: PartWord | None = None
+    folded: bool | None = None
     kept: bool | None = None
     decided: bool | None = None
 
@@ -58,6 +61,8 @@ def conditions(which: Filter) -> list[ColumnElement[bool]]:
         _C.model: which.model,
         _C.version: which.version,
         _C.unknown_product: which.unknown,
+        _C.part_decision: which.part_decision,
+        _C.folded: which.folded,
     }
     conditions = [
         column == (storable(value) if isinstance(value, str) else value)
@@ -112,8 +117,8 @@ def _index(which: Filter, order: Order) -> str:
     if order == "newest" and which.kept:
         return "kept"
     # models of a line are few: its rows are soon found, be the line rare or not
-    times = Filter(line=which.line, since=which.since, until=which.until, model=which.model)
-    return "line" if order == "newest" and which.line is not None and which == times else order
+    rest = replace(which, line=None, since=None, until=None, model=None, folded=None)
+    return "line" if order == "newest" and which.line is not None and rest == ANY else order
 
 
 def ordered(order: Order, *, back: bool = False) -> list[ColumnElement[Any]]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 
@@ -80,11 +81,17 @@ inspections = Table(
     Column("media_type", Text),
     Column("preview", Boolean, nullable=False),
     Column("verdict", Text),  # the last one, so that it can be searched for
+    Column("part_decision", Text),  # on all views of its part, once that is made
+    # whether a worse view of its part stands for it in a list of parts
+    Column("folded", Boolean, nullable=False, server_default=false()),
 )
 
 # The first two hold all that a list is chosen by: what is rare is looked for in them, without the
 # rows, which are ten times as large. The others are for what is rare and often asked for.
-_CHOSEN_BY = ("line", "decision", "verdict", "unknown_product", "score", "model", "version")
+_CHOSEN_BY = (
+    *("line", "decision", "verdict", "unknown_product", "score", "model", "version"),
+    *("part_decision", "folded"),
+)
 _JUDGED = inspections.c.verdict.is_not(None)
 _KEPT = inspections.c.picture.is_not(None)
 for name, columns, condition in (

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from onegauge.schemas.answer import Normal, PartDecision
+from onegauge.schemas.answer import Normal, PartDecision, PartWord
 from onegauge.schemas.model import ModelVersion
 from onegauge.schemas.words import Author, LineName, Moment, Note, Opinion, PartName, Verdict
 
@@ -28,6 +28,9 @@ class Search(BaseModel):
     max_score: Annotated[float | None, Field(allow_inf_nan=False)] = None
     model: Annotated[str | None, Field(description="Name of the model that decided")] = None
     version: Annotated[str | None, Field(description="Its version")] = None
+    part_decision: Annotated[
+        PartWord | None, Field(description="What was decided on all views of its part")
+    ] = None
     unknown: Annotated[
         bool | None, Field(description="Whether of a product that training has not seen")
     ] = None

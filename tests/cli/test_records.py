@@ -12,7 +12,7 @@ from onegauge.records.database import Database
 from onegauge.records.history import History
 from onegauge.records.pictures import Pictures
 from tests.cli.command import status
-from tests.records.made import record
+from tests.records.made import decided, record
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def records(tmp_path: Path, history: History, monkeypatch: pytest.MonkeyPatch) -
     """Three inspections, one of them judged, of a gateway whose variables are set."""
     digest = Pictures(tmp_path / "pictures").put(b"x" * 2_000_000)
     made = [record(n, picture=digest if n == 0 else None) for n in range(3)]
-    history.add(made)
+    history.add([*made, decided(made[1:2], decision="anomalous")])
     history.judge(made[2].id, "false_alarm", by="Ada")
     monkeypatch.setenv("ONEGAUGE_RECORDS", f"sqlite:///{tmp_path}/records.db")
     return history
@@ -51,6 +51,7 @@ def test_a_table_goes_to_standard_output(capfdbinary):
         (["--verdict", "false_alarm"], ["part-2"]),
         (["--verdict", "none", "--line", "press", "--decision", "normal"], ["part-1", "part-0"]),
         (["--line", "mill"], []),
+        (["--part-decision", "anomalous"], ["part-1"]),
     ],
 )
 @pytest.mark.usefixtures("records")

@@ -91,6 +91,8 @@ def test_find_prints_a_table_and_lines(url, made, capsys):
     assert {line["id"] for line in lines} == set(made)
     assert status("records", "find", "--url", url, "--limit", "1") == 0
     assert "1 inspections; there are more" in capsys.readouterr().out
+    assert status("records", "find", "--url", url, "--part-decision", "normal", "--jsonl") == 0
+    assert capsys.readouterr().out == ""
     assert status("records", "find", "--url", url, "--since", "2099-01-01") == 0
     assert status("records", "find", "--url", url, "--part", "a\x00b") == 1
     assert "part" in capsys.readouterr().err

@@ -7,19 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
 
 from onegauge.records.criteria import saved_criteria
-from onegauge.records.database import Database
+from onegauge.records.database import MIGRATIONS, Database
 from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable
 from onegauge.records.history import History
-from onegauge.records.tables import metadata
+from onegauge.records.search import Filter
+from onegauge.records.tables import inspections, metadata
 from tests.records.made import record
 
 ROOT = Path(__file__).parents[2]
-FIRST = {"inspections", "judgements", "maps", "secrets"}
 OPEN = """
 import sys
 from onegauge.records.database import Database
@@ -115,18 +117,21 @@ def test_a_database_of_a_newer_onegauge_is_left_alone(url):
 
 
 def test_an_older_database_is_brought_up_to_date_and_keeps_its_records(url):
-    database = Database.open(url)
-    History(database).add([record()])
-    with database.writing() as connection:  # as the first onegauge with records left it
-        for table in reversed(metadata.sorted_tables):
-            if table.name not in FIRST:
-                connection.execute(text(f"DROP TABLE {table.name}"))
-        connection.execute(text("DROP INDEX inspections_unknown"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    database.close()
+    first, engine = record(), create_engine(url)
+    if engine.dialect.name == "sqlite":
+        Path(engine.url.database).parent.mkdir()
+    with engine.begin() as connection:  # as the first onegauge with records left it
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        row = {**vars(first), "margin": first.margin}
+        connection.execute(inspections.insert(), [row])
+    engine.dispose()
     database = Database.open(url)
     assert saved_criteria(database, "onegauge", limit=1) == []
-    assert len(History(database).find().found) == 1
+    history = History(database)
+    assert [found.record for found in history.find(Filter(folded=False)).found] == [first]
     database.close()
 
 

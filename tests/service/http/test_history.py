@@ -56,6 +56,8 @@ def test_an_inspection_tells_what_was_decided_on_its_part_with_its_other_views(
     assert found(client, part="4711")  # once all is written
     for one in (first, second):
         assert client.get(f"{LIST}/{one}").json()["part_decision"] == answer["part"]
+    assert {one["id"] for one in found(client, part_decision="anomalous")} == {first, second}
+    assert found(client, part_decision="incomplete") == []
     said = {"verdict": "false_alarm", "whole_part": True}
     client.put(f"{LIST}/{first}/verdict", json=said)
     assert client.get(f"{LIST}/{second}").json()["verdict"] == "confirmed"

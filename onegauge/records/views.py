@@ -1,0 +1,39 @@
+"""The views of a part, each of which bears what was decided on them together.
+
+So parts are looked for as pictures are, and a list can show one picture of each: its worst.
+"""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, ScalarSelect, select, update
+
+from onegauge.records.tables import inspections, parts
+
+_C = inspections.c
+
+
+def tell_views(connection: Connection, named: Collection[str], since: str) -> None:
+    """Have the views of parts of these names bear what was decided on them since an id.
+
+    A view and the decision are written in either order, and each tells the other.
+    """
+    decided = select(parts.c.decision, parts.c.inspections)
+    later = decided.where(parts.c.part.in_(named), parts.c.id >= since).order_by(parts.c.id)
+    for decision, views in connection.execute(later).all():
+        borne = update(inspections).where(_C.id.in_(views))
+        connection.execute(borne.values(part_decision=decision, folded=_C.id != _worst(views)))
+
+
+def unfold(connection: Connection, leaving: Sequence[str]) -> None:
+    """Have nothing stand for the views of parts of which some leave: it may be those."""
+    alone = select(_C.part).where(_C.id.in_(leaving), _C.part_decision.is_not(None))
+    others = update(inspections).where(_C.part.in_(alone), _C.folded.is_(True))
+    connection.execute(others.values(folded=False))
+
+
+def _worst(views: Sequence[str]) -> ScalarSelect[str]:
+    """Of the views that are there an anomalous one, if any, and of these that of most score."""
+    of = inspections.alias()
+    badness = (of.c.decision == "anomalous").desc(), of.c.score.desc(), of.c.id
+    found = select(of.c.id).where(of.c.id.in_(views)).order_by(*badness).limit(1)
+    return found.scalar_subquery()
