@@ -24,21 +24,29 @@ class Desk:
     part: Part | None = None  # what was decided on its views together
     previous: str | None = None
     next: str | None = None
-    after_part: str | None = None  # the next that is none of its views
 
     def address(self, inspection: str, **changes: str | None) -> str:
         """Of another inspection, with the page of the list that it is on."""
         after = self.search.after
-        if inspection not in [found.record.id for found in self.page.found]:
-            after = self.page.next if inspection in (self.next, self.after_part) else None
+        if inspection not in {found.record.id for found in (*self.page.found, *self.views)}:
+            after = self.page.next if inspection == self.next else None
         return self.search.address(f"{HOME}/{inspection}", **{"after": after, **changes})
 
     @property
+    def current(self) -> str | None:
+        """The inspection of the list that is shown, or that stands for it."""
+        assert self.entry is not None
+        own = self.entry.record.id, *(self.part.inspections if self.part else ())
+        listed = {found.record.id for found in self.page.found}
+        return next((inspection for inspection in own if inspection in listed), None)
+
+    @property
     def telling(self) -> str:
-        """The view that a part has its decision of: what is said of the part is said of it, too."""
+        """A view that a part has its decision of: what is said of the part is said of it, too."""
         assert self.entry is not None
         assert self.part is not None
-        found = (v.record.id for v in self.views if v.record.decision == self.part.decision)
+        views = self.entry.record, *(view.record for view in self.views)
+        found = (view.id for view in views if view.decision == self.part.decision)
         return next(found, self.entry.record.id)
 
     @property
@@ -66,14 +74,13 @@ def lay_out(history: History, search: Search, zone: tzinfo, inspection: str | No
             return Desk(search, page, lines)
         inspection = page.found[0].record.id
     entry = history.get(inspection)
-    around = history.around(inspection, which, order=search.order)
     part = history.part_of(entry.record)
-    if part is None or part.views == 1:
-        views = views_of(history, entry)
-        return Desk(search, page, lines, entry, views, None, around.previous, around.next)
-    views = tuple(history.views(part))
-    beyond = history.around(inspection, which, order=search.order, but=part.inspections).next
-    return Desk(search, page, lines, entry, views, part, around.previous, around.next, beyond)
+    if part is not None and part.views == 1:
+        part = None
+    views = tuple(history.views(part)) if part else views_of(history, entry)
+    own = part.inspections if part else ()
+    around = history.around(inspection, which, order=search.order, but=own)
+    return Desk(search, page, lines, entry, views, part, around.previous, around.next)
 
 
 def views_of(history: History, entry: Entry) -> tuple[Found, ...]:

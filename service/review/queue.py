@@ -64,7 +64,7 @@ async def judge(
             inspection, said, by=name, note=note, whole_part=whole
         )
     )
-    address = own(form.get("after_part" if of_part else "then"))
+    address = own(form.get("then"))
     response = redirect(f"{address}{'&' if '?' in address else '?'}judged={inspection}")
     remember_name(request, response, visitor, name)
     return response

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from onegauge.records.record import Opinion
 from onegauge.records.search import Filter, Order
-from onegauge.schemas import Verdict
+from onegauge.schemas import PartWord, Verdict
 from onegauge.service.errors import InvalidOption
 
 TEXT_LENGTH = 128
@@ -27,6 +27,7 @@ class Search(BaseModel):
     since: datetime | None = None  # by the clock of who looks
     until: datetime | None = None
     decision: Verdict | None = None
+    part_decision: PartWord | None = None
     verdict: Opinion | Literal["none"] | None = None
     min_score: Score | None = None
     max_score: Score | None = None
@@ -57,6 +58,9 @@ class Search(BaseModel):
             line=self.line,
             part=self.part,
             decision=self.decision,
+            part_decision=self.part_decision,
+            # a picture stands for its part, but where it is asked what was said of each
+            folded=False if self.verdict in (None, "none") else None,
             verdict=self.verdict,
             # what was said of unknown products is said, though it is no verdict
             decided=False if self.verdict == "none" else None,

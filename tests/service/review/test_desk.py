@@ -6,7 +6,7 @@ from onegauge.records.database import Database
 from onegauge.records.history import History
 from onegauge.service.review.desk import VIEWS, lay_out
 from onegauge.service.review.search import Search
-from tests.records.made import record
+from tests.records.made import decided, record
 
 
 @pytest.fixture
@@ -32,6 +32,16 @@ def test_an_address_has_the_page_of_the_list_that_it_is_on(history):
     later = lay_out(history, Search(line="press", after=desk.page.next), UTC, ids[50])
     assert later.address(ids[51]).endswith(f"&after={desk.page.next}")
     assert later.address(ids[49]) == f"/review/{ids[49]}?line=press"
+
+
+def test_a_view_that_another_stands_for_keeps_the_page_of_the_list(history):
+    later = [record(100 + number) for number in range(52)]
+    views = [record(number, part="4711", score=number) for number in range(3)]
+    history.add([*views, decided(views), *later])
+    first = lay_out(history, Search(), UTC, None)
+    desk = lay_out(history, Search(after=first.page.next), UTC, views[2].id)
+    assert desk.address(views[0].id).endswith(f"?after={first.page.next}")
+    assert lay_out(history, Search(), UTC, views[0].id).current is None
 
 
 def test_what_was_judged_keeps_its_place_though_it_left_the_list(history):

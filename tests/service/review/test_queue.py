@@ -169,8 +169,8 @@ def test_a_part_of_several_views_is_shown_with_its_one_decision_and_judged_in_on
     assert "missed" not in buttons(page, "part_verdict")
     path = buttons(page, "part_verdict")["false_alarm"]
     assert path == f"/review/{views[1].id}/verdict"
-    after = re.search(r'name="after_part" value="([^"]+)"', page)[1]
-    data = {"part_verdict": "false_alarm", "then": "/review/lines", "after_part": after, **ANNA}
+    then = re.search(r'name="then" value="([^"]+)"', page)[1]
+    data = {"part_verdict": "false_alarm", "then": then, **ANNA}
     answer = review.client.post(path, data=data, headers=FORM, follow_redirects=False)
     assert answer.headers["Location"] == f"/review/{older.id}?judged={views[1].id}"
     verdicts = [review.history.get(view.id).verdict for view in views]
@@ -187,6 +187,27 @@ def test_a_part_that_was_not_called_anomalous_is_no_false_alarm(review, decision
     review.history.add([decided(views, views=3, decision=decision)])
     offered = buttons(review.client.get(f"/review/{views[0].id}").text, "part_verdict")
     assert {"confirmed", "false_alarm", "missed", "unclear"} - offered.keys() == {off}
+
+
+def test_parts_are_listed_once_each_by_the_worst_of_their_views(review):
+    older = review.add(0)
+    scores = (0.2, 1.9, 1.4)
+    views = [review.add(n + 1, part="4711", score=s) for n, s in enumerate(scores)]
+    newer, unfinished = review.add(5), review.add(6, part="4712")
+    review.history.add([decided(views), decided([unfinished], views=2, decision="incomplete")])
+    page = review.client.get("/review").text
+    assert listed(page) == [unfinished.id, newer.id, views[1].id, older.id]
+    assert "Incomplete" in page
+    assert listed(review.client.get("/review?part_decision=incomplete").text) == [unfinished.id]
+    for view in views:  # wherever one looks, its neighbours are other parts
+        page = review.client.get(f"/review/{view.id}").text
+        steps = re.findall(r'href="/review/([0-9a-f]{32})" data-key="[jk]"', page)
+        assert steps == [newer.id, older.id]
+        marked = re.findall(r'<a class="tile [^"]*" href="/review/(\w+)" aria-current="true"', page)
+        assert marked == [views[1].id]
+    review.history.judge(views[0].id, "missed", by="Ada")
+    assert listed(review.client.get("/review?verdict=missed").text) == [views[0].id]
+    assert views[1].id in listed(review.client.get("/review?verdict=none").text)
 
 
 def test_a_part_of_one_view_is_a_picture_like_others(review):
