@@ -3,7 +3,8 @@
     python -m bench.records
 
 Two months of four lines in a temporary folder: one in forty images is anomalous, one in four of
-those was judged, and at the end a fifth line has inspected a few. PostgreSQL has the statistics
+those was judged, one line inspects parts of three views, and at the end a fifth line has inspected
+a few. PostgreSQL has the statistics
 that its autovacuum makes within a minute of such a fill. Each question is asked once before it
 counts.
 """
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -24,13 +26,14 @@ import typer
 from bench.support.figures import keep
 from onegauge.records.database import Database
 from onegauge.records.history import History
-from onegauge.records.record import Record, new_id
+from onegauge.records.record import Part, Record, new_id
 from onegauge.records.search import Filter
 from rig.postgresql import postgresql
 
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 END = BEGIN + timedelta(days=60)
 LINES = ("mill", "paint", "press", "saw")
+OF_PARTS, VIEWS = "press", 3  # the line whose parts have several views
 OPINIONS = ("confirmed", "confirmed", "false_alarm", "unclear")
 MAP_BYTES = 2300
 BATCH = 1000
@@ -75,8 +78,11 @@ def fill(history: History, rows: int) -> float:
     for first in range(0, rows, BATCH):
         step = (END - BEGIN) / rows
         batch = [made(chance, BEGIN + n * step) for n in range(first, min(first + BATCH, rows))]
+        batch, parts = in_parts(batch)
         started = perf_counter()
-        history.add(batch, {one.id: chance.randbytes(MAP_BYTES) for one in batch if one.picture})
+        history.add(
+            [*batch, *parts], {one.id: chance.randbytes(MAP_BYTES) for one in batch if one.picture}
+        )
         writing += perf_counter() - started
         flagged = [one.id for one in batch if one.decision == "anomalous"]
         for opinion in OPINIONS:
@@ -84,6 +90,33 @@ def fill(history: History, rows: int) -> float:
             history.judge_many(judged, opinion, by="Ada")
     history.add([made(chance, END, "new") for _ in range(20)])
     return rows / writing
+
+
+def in_parts(batch: list[Record]) -> tuple[list[Record], list[Part]]:
+    """The inspections, those of one line as views of parts, and what was decided on these."""
+    found = [one for one in batch if one.line == OF_PARTS]
+    views, parts = {}, []
+    for first in range(0, len(found), VIEWS):
+        group = [replace(one, part=found[first].part) for one in found[first : first + VIEWS]]
+        views |= {one.id: one for one in group}
+        parts.append(decided(group))
+    return [views.get(one.id, one) for one in batch], parts
+
+
+def decided(views: list[Record]) -> Part:
+    """The decision of a part by its views."""
+    last = views[-1]
+    return Part(
+        id=new_id(last.time + timedelta(milliseconds=1)),
+        time=last.time,
+        line=last.line,
+        part=str(last.part),
+        views=len(views),
+        decision="anomalous" if any(one.decision == "anomalous" for one in views) else "normal",
+        score=max(one.score for one in views),
+        unknown_product=any(one.unknown_product for one in views),
+        inspections=[one.id for one in views],
+    )
 
 
 def vacuum(database: Database) -> None:
@@ -163,6 +196,13 @@ def answered(history: History) -> dict[str, float]:
         "of a version long ago": Filter(model="onegauge", version="1"),
         "of a version that is none": Filter(version="9"),
         "kept": Filter(kept=True),
+        "each part once": Filter(folded=False),
+        "each part once, of a line": Filter(folded=False, line=OF_PARTS),
+        "each part once, anomalous, of a line, not judged": Filter(
+            folded=False, decision="anomalous", line=OF_PARTS, verdict="none"
+        ),
+        "of anomalous parts": Filter(part_decision="anomalous"),
+        "of incomplete parts, of which there are none": Filter(part_decision="incomplete"),
         "of the last day": Filter(since=day),
         "of the last day, of a line": Filter(since=day, line="press"),
         "anomalous of the last hour": Filter(

@@ -5,11 +5,24 @@ So parts are looked for as pictures are, and a list can show one picture of each
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, ScalarSelect, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from onegauge.records.tables import inspections, parts
 
-_C = inspections.c
+_C, _BESIDE = inspections.c, inspections.alias().c
+# of the views that are there an anomalous one, if any, and of these that with the highest score
+_WORST = (
+    select(_BESIDE.id)
+    .where(_BESIDE.id.in_(bindparam("views", expanding=True)))
+    .order_by((_BESIDE.decision == "anomalous").desc(), _BESIDE.score.desc(), _BESIDE.id)
+    .limit(1)
+)
+# made once: to make it takes longer than to have it done
+_BEAR = (
+    update(inspections)
+    .where(_C.id.in_(bindparam("views", expanding=True)))
+    .values(part_decision=bindparam("decided"), folded=_C.id != _WORST.scalar_subquery())
+)
 
 
 def tell_views(connection: Connection, named: Collection[str], since: str) -> None:
@@ -20,8 +33,7 @@ def tell_views(connection: Connection, named: Collection[str], since: str) -> No
     decided = select(parts.c.decision, parts.c.inspections)
     later = decided.where(parts.c.part.in_(named), parts.c.id >= since).order_by(parts.c.id)
     for decision, views in connection.execute(later).all():
-        borne = update(inspections).where(_C.id.in_(views))
-        connection.execute(borne.values(part_decision=decision, folded=_C.id != _worst(views)))
+        connection.execute(_BEAR, {"decided": decision, "views": views})
 
 
 def unfold(connection: Connection, leaving: Sequence[str]) -> None:
@@ -29,11 +41,3 @@ def unfold(connection: Connection, leaving: Sequence[str]) -> None:
     alone = select(_C.part).where(_C.id.in_(leaving), _C.part_decision.is_not(None))
     others = update(inspections).where(_C.part.in_(alone), _C.folded.is_(True))
     connection.execute(others.values(folded=False))
-
-
-def _worst(views: Sequence[str]) -> ScalarSelect[str]:
-    """Of the views that are there an anomalous one, if any, and of these that of most score."""
-    of = inspections.alias()
-    badness = (of.c.decision == "anomalous").desc(), of.c.score.desc(), of.c.id
-    found = select(of.c.id).where(of.c.id.in_(views)).order_by(*badness).limit(1)
-    return found.scalar_subquery()
