@@ -4,9 +4,8 @@
 
 Two months of four lines in a temporary folder: one in forty images is anomalous, one in four of
 those was judged, one line inspects parts of three views, and at the end a fifth line has inspected
-a few. PostgreSQL has the statistics
-that its autovacuum makes within a minute of such a fill. Each question is asked once before it
-counts.
+a few. PostgreSQL has the statistics that its autovacuum makes within a minute of such a fill. At
+the end a gateway makes its pages of them. Each is asked for once before it counts.
 """
 
 import random
@@ -16,28 +15,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Annotated
 
 import typer
+from httpx import Client
 
 from bench.support.figures import keep
+from bench.support.servers import Served, server
 from onegauge.records.database import Database
 from onegauge.records.history import History
 from onegauge.records.record import Part, Record, new_id
 from onegauge.records.search import Filter
 from rig.postgresql import postgresql
 
-BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
-END = BEGIN + timedelta(days=60)
+END = datetime.now(UTC)
+BEGIN = END - timedelta(days=60)
 LINES = ("mill", "paint", "press", "saw")
 OF_PARTS, VIEWS = "press", 3  # the line whose parts have several views
 OPINIONS = ("confirmed", "confirmed", "false_alarm", "unclear")
 MAP_BYTES = 2300
 BATCH = 1000
 TIMES = 5
+WITHIN_S = 60
+PAGES = (
+    "",
+    "?line=press&decision=anomalous&verdict=none",
+    "?order=nearest&line=press&decision=anomalous&verdict=none",
+    "?min_score=9",
+    "?order=nearest&min_score=9",
+    "?part_decision=incomplete",
+    "/lines",
+    "/threshold",
+    "/threshold?number=10000",
+    "/unknown",
+    "/teach",
+    "/references?by=suspicion",
+)
 
 
 def main(
@@ -46,29 +63,27 @@ def main(
 ) -> None:
     """Fill each database, ask it, print and keep the milliseconds."""
     for name in database or ["sqlite", "postgresql"]:
-        with tempfile.TemporaryDirectory() as folder, opened(name, Path(folder)) as opening:
-            history = History(opening)
+        with tempfile.TemporaryDirectory() as folder, reached(name, Path(folder)) as url:
+            database = Database.open(url)
+            history = History(database)
             figures = {"rows a second": fill(history, rows)}
             if name == "postgresql":
-                vacuum(opening)
-            figures |= answered(history)
+                vacuum(database)
+            figures |= answered(history) | shown(url, Path(folder))
+            database.close()
         for question, figure in figures.items():
             sys.stdout.write(f"{name:10}  {figure:8.1f}  {question}\n")
         keep(f"{rows} records in {name}, ms", figures)
 
 
 @contextmanager
-def opened(name: str, folder: Path) -> Iterator[Database]:
-    """An empty database."""
+def reached(name: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty database."""
     if name == "postgresql":
         with postgresql() as server:
-            database = Database.open(server.new_database())
-            yield database
-            database.close()
+            yield server.new_database()
     else:
-        database = Database.open(f"sqlite:///{folder}/records.db")
-        yield database
-        database.close()
+        yield f"sqlite:///{folder}/records.db"
 
 
 def fill(history: History, rows: int) -> float:
@@ -229,6 +244,17 @@ def answered(history: History) -> dict[str, float]:
         "a verdict": lambda: history.judge(some.id, "confirmed", by="Ada"),
     }
     return {question: milliseconds(ask) for question, ask in questions.items()}
+
+
+def shown(database: str, folder: Path) -> dict[str, float]:
+    """The median milliseconds of each page, with the way to it and back."""
+    kept = {"ONEGAUGE_RECORDS": database, "ONEGAUGE_PICTURES": f"{folder}/pictures"}
+    with server("onegauge", Served(), **kept) as gateway, Client(timeout=WITHIN_S) as browser:
+
+        def ask(page: str) -> None:
+            browser.get(f"{gateway.url}/review{page}").raise_for_status()
+
+        return {f"page /review{page}": milliseconds(partial(ask, page)) for page in PAGES}
 
 
 def milliseconds(ask: Callable[[], object]) -> float:
