@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from sqlalchemy import create_engine, make_url
 
+from onegauge.records.database import Database
+from onegauge.records.history import History
 from onegauge.service.http.keys import KeyFile
 from onegauge.service.settings import Settings
 from onegauge.service.sinks.table import read_sinks
@@ -111,6 +114,24 @@ def test_records_go_to_the_database_that_is_started_beside_the_gateway(checkout)
     assert (url.hostname, url.username, url.path) == ("postgres", of["POSTGRES_USER"], "/onegauge")
     assert url.password == (checkout / "secrets" / "postgres_password").read_text()
     assert of["POSTGRES_PASSWORD_FILE"] == "/run/secrets/postgres_password"
+
+
+def test_a_gateway_reaches_its_database_by_the_url_of_its_secret(checkout, postgresql):
+    prepare(checkout)
+    url = make_url((checkout / "secrets" / "records").read_text())
+    there = make_url(postgresql.new_database())
+    engine = create_engine(there, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        # as the image makes them at its first start
+        connection.exec_driver_sql(
+            f"CREATE ROLE onegauge SUPERUSER LOGIN PASSWORD '{url.password}'"
+        )
+        connection.exec_driver_sql("CREATE DATABASE onegauge OWNER onegauge")
+    engine.dispose()
+    here = url.set(host=there.host, port=there.port).render_as_string(hide_password=False)
+    database = Database.open(here)
+    assert History(database).find().found == []
+    database.close()
 
 
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
