@@ -459,6 +459,12 @@ def test_a_part_of_several_views_is_judged_in_one_stroke_and_taken_back(line, op
         line.inspect(view, part="4799", views="2", line="press-9")["inspection"] for view in views
     ]
     page = opened()
+    page.goto(f"{line.url}/review?line=press-9")
+    expect(page.locator(".list .tile")).to_have_count(1)
+    page.goto(f"{line.url}/review?part_decision=anomalous")
+    assert shown(page) in ids
+    page.locator(".whole-part .view:not([aria-current])").click()
+    expect(page.locator(".list .tile[aria-current]")).to_have_count(1)
     page.goto(f"{line.url}/review/{ids[0]}")
     take_a_name(page)
     expect(page.locator(".whole-part .view")).to_have_count(2)
