@@ -12,6 +12,7 @@ import pytest
 from bench.support.load import load
 
 STALL_S = 0.6
+TARGET = "/inspect?line=press-3"
 
 
 @contextmanager
@@ -23,6 +24,7 @@ def answering(answer: Callable[[int], int]) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            assert self.path == TARGET
             assert self.rfile.read(int(self.headers["Content-Length"])) == b"body"
             status = answer(next(numbers))
             if status == 0:
@@ -38,7 +40,7 @@ def answering(answer: Callable[[int], int]) -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/inspect"
+            yield f"http://127.0.0.1:{server.server_port}{TARGET}"
         finally:
             server.shutdown()
             thread.join()
