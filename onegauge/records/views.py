@@ -39,5 +39,5 @@ def tell_views(connection: Connection, named: Collection[str], since: str) -> No
 def unfold(connection: Connection, leaving: Sequence[str]) -> None:
     """Have nothing stand for the views of parts of which some leave: it may be those."""
     alone = select(_C.part).where(_C.id.in_(leaving), _C.part_decision.is_not(None))
-    others = update(inspections).where(_C.part.in_(alone), _C.folded.is_(True))
-    connection.execute(others.values(folded=False))
+    others = _C.part.in_(alone), _C.folded.is_(True), _C.id.not_in(leaving)
+    connection.execute(update(inspections).where(*others).values(folded=False))
