@@ -248,7 +248,8 @@ def answered(history: History) -> dict[str, float]:
 
 def shown(database: str, folder: Path) -> dict[str, float]:
     """The median milliseconds of each page, with the way to it and back."""
-    kept = {"ONEGAUGE_RECORDS": database, "ONEGAUGE_PICTURES": f"{folder}/pictures"}
+    places = {f"ONEGAUGE_{name}": f"{folder}/{name}" for name in ("PICTURES", "RECORDS_SPOOL")}
+    kept = {"ONEGAUGE_RECORDS": database, **places}
     with server("onegauge", Served(), **kept) as gateway, Client(timeout=WITHIN_S) as browser:
 
         def ask(page: str) -> None:
