@@ -8,19 +8,14 @@ not change and a shift only moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from torch import Tensor
+from numpy.typing import NDArray
 
-from onegauge.training.backbones.neighbours import nearest
+from onegauge.library.likeness import AT_A_TIME, Array, Rows, distances, lowest
 from onegauge.training.data.dataset import Picture
 from onegauge.training.errors import DataError
 from onegauge.training.groups import numbered
@@ -31,13 +26,17 @@ CELLS, SAME = 16, 1.0  # along a side of a print; grey levels by which their mea
 BAND = 0.5  # of the frequencies, around which their weight falls off
 COARSEST = 2  # waves along a side that still are lighting, not detail
 LOOKALIKES = 64  # images that each is compared with
-COMPARED = 64  # images at a time
+COMPARED = 4096  # pairs at a time
 TRANSFORMED = 8  # spectra at a time, as more would not fit the processor's cache
 SHOTS = 10  # of one part at most that are told from a product whose parts are all alike
 ALIKE = 0.8  # least correlation of near-copies
 EQUAL = 0.97  # above it what differs is noise
 ABOVE, LEFT = np.array([0, -1, 1, 0, 0]), np.array([0, 0, 0, -1, 1])  # of a pixel and those beside
 APART = 0.3  # how far below, in atanh of the correlation, all other images are
+
+Prints = NDArray[np.uint8]
+Spectra = NDArray[np.complex64]
+Links = NDArray[np.int64]  # (2, L)
 
 
 class Originals:
@@ -64,7 +63,7 @@ class Originals:
             )
 
 
-def print_of(picture: Picture) -> np.ndarray:
+def print_of(picture: Picture) -> Prints:
     """A picture as a whole in grey, however it is cut: uint8 (s, s), s at most SIDE."""
     side = min(SIDE, picture.pixels.shape[1])
     whole = np.zeros((side, side), np.uint8)
@@ -72,9 +71,9 @@ def print_of(picture: Picture) -> np.ndarray:
         rows = _scaled(tile.top, tile.height, picture.height, side)
         columns = _scaled(tile.left, tile.width, picture.width, side)
         red, green, blue = np.moveaxis(pixels, 2, 0)  # whose sum is much quicker than their mean
-        grey = torch.from_numpy((red.astype(np.float32) + green + blue) / 3)[None]  # (1, H, W)
-        size = rows.stop - rows.start, columns.stop - columns.start
-        whole[rows, columns] = F.adaptive_avg_pool2d(grey, size)[0].round().byte().numpy()
+        grey = red.astype(np.int32) + green + blue  # (H, W), three times too light
+        cells = _means(grey, rows.stop - rows.start, columns.stop - columns.start)
+        whole[rows, columns] = (cells / 3).round()
     return whole
 
 
@@ -84,17 +83,27 @@ def _scaled(start: int, length: int, whole: int, side: int) -> slice:
     return slice(first, max((start + length) * side // whole, first + 1))
 
 
-def require_difference(prints: np.ndarray) -> None:
+def _means(values: NDArray[np.int32], height: int, width: int) -> NDArray[np.float64]:
+    """The means of integers (H, W) over cells (height, width), which share pixels at their ends."""
+    for cells in (height, width):
+        edges = np.arange(cells + 1) * len(values)
+        first, last = edges[:-1] // cells, -(-edges[1:] // cells)
+        sums = np.concatenate([values[:1] * 0, values.cumsum(0, dtype=values.dtype)])
+        values = ((sums[last] - sums[first]) / (last - first)[:, None]).T
+    return values
+
+
+def require_difference(prints: Prints) -> None:
     """Raise DataError where nothing but noise tells pictures apart by their prints (N, s, s)."""
-    cells = F.adaptive_avg_pool2d(torch.from_numpy(prints).float(), CELLS)  # (N, CELLS, CELLS)
-    if len(prints) > 1 and float((cells.amax(0) - cells.amin(0)).max()) <= SAME:
+    cells = np.stack([_means(one.astype(np.int32), CELLS, CELLS) for one in prints])
+    if len(prints) > 1 and float(np.ptp(cells, axis=0).max()) <= SAME:
         raise DataError(
             f"the {len(prints)} different images show the same: nowhere do they differ by more "
             f"than {SAME:g} of 255 grey levels; look at them, and train on images of many parts"
         )
 
 
-def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.ndarray:
+def near_copies(prints: Prints, looks: Array, progress: Progress) -> Rows:
     """The part (N,) of each picture by its print uint8 (N, s, s); most are alone in theirs.
 
     Each is compared with those that look most like it by `looks` (N, E). What is alike by far more
@@ -102,129 +111,187 @@ def near_copies(prints: np.ndarray, looks: Tensor, progress: Progress) -> np.nda
     or there are more than SHOTS, they stay apart. Rather miss copies than join parts, but say that
     they may be some.
     """
-    count = min(LOOKALIKES, len(prints) - 1)
-    if count < 2:
-        return np.arange(len(prints))
-    near = torch.cat([nearest(some, looks, count + 1) for some in looks.split(1024)])
-    others = np.stack([those[those != row][:count] for row, those in enumerate(near.numpy())])
-    pairs, crowd = [], 0
-    with progress.step("near-copies", len(prints)) as step:
-        compared = progress.workers.map(_compare, _comparisons(prints, others))
-        for row, found in enumerate(chain.from_iterable(compared)):
-            pairs += [(row, other) for other in others[row, found.alike].tolist()]
-            crowd += found.crowded
-            step.advance()
-    if crowd:
-        progress.say(
-            f"warning: {crowd} images are each as like {SHOTS} others or more as shots of one part "
-            "are, and count as different parts: if they are shots, the false-alarm rate does not "
-            "hold for new parts, so tell the part by --group-by"
-        )
-    links = {*pairs} & {(other, row) for row, other in pairs}
-    ends = np.array(sorted(links), np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(prints),) * 2)
-    linked = connected_components(graph, directed=False)[1]
-    crowded = np.bincount(linked)[linked] > SHOTS
-    return numbered([(part, crowded[row] and row) for row, part in enumerate(linked.tolist())])
+    search = Search(prints, looks, progress, progress.workers.map)
+    links = search.links()
+    search.warn()
+    return numbered(parts_of(np.arange(len(prints)), links).tolist())
 
 
-class _Comparison(NamedTuple):
-    """Prints uint8 (n, s, s), and places there: of each that is compared (r,), and with what."""
+def parts_of(parts: Rows, links: Links, known: int = 0) -> Rows:
+    """The parts (N,) once what is linked is one part, if that is SHOTS pictures at most.
 
-    prints: np.ndarray
-    rows: np.ndarray
-    others: np.ndarray  # (r, k)
-
-
-class _Alike(NamedTuple):
-    """Which of the others are alike, and whether more are than can be shots of one part."""
-
-    alike: np.ndarray
-    crowded: bool
+    The first pictures, so many as are `known`, keep theirs. A new one that is linked to several of
+    these parts is of the first.
+    """
+    joined = _joined(parts, links)
+    joined[:known] = parts[:known]
+    crowded = np.bincount(joined)[joined] > SHOTS
+    return np.where(crowded, parts, joined)
 
 
-def _comparisons(prints: np.ndarray, others: np.ndarray) -> Iterator[_Comparison]:
-    """Each print (N, s, s) with its others (N, k), some at a time with all that these need."""
-    for start in range(0, len(prints), COMPARED):
-        rows = np.arange(start, min(start + COMPARED, len(prints)))
-        needed, places = np.unique(np.column_stack([rows, others[rows]]), return_inverse=True)
-        places = places.reshape(len(rows), -1)
-        yield _Comparison(prints[needed], places[:, 0], places[:, 1:])
+class Search:
+    """The search for near-copies among N pictures, computed by whoever maps chunks."""
+
+    def __init__(
+        self,
+        prints: Prints,
+        looks: Array,
+        progress: Progress,
+        compute: Callable[[Callable[[_Pairs], Array], Iterable[_Pairs]], Iterator[Array]] = map,
+    ) -> None:
+        """By prints uint8 (N, s, s), of those whose `looks` (N, E) are nearest."""
+        self._prints, self._progress, self._compute = prints, progress, compute
+        self._others = _lookalikes(looks)  # (N, k)
+        self._crowd = 0
+
+    def links(self, known: int = 0) -> Links:
+        """The links (2, L) between near-copies, but for those among the first that are `known`."""
+        count = len(self._prints)
+        if count < 3:
+            return np.zeros((2, 0), np.int64)
+        new = np.arange(known, count)
+        alike = self._alike(new)
+        self._crowd = int(((alike >= ALIKE).sum(1) >= SHOTS).sum())
+        said = self._said(new, alike)
+        asked = np.unique(said[1][said[1] < known])
+        if len(asked):
+            said = np.concatenate([said, self._said(asked, self._alike(asked))], axis=1)
+        mutual = np.isin(said[0] * count + said[1], said[1] * count + said[0])
+        return said[:, mutual & (said >= known).any(0)]
+
+    def warn(self) -> None:
+        """Say of how many pictures more others are alike than can be shots of one part."""
+        if self._crowd:
+            self._progress.say(
+                f"warning: {self._crowd} images are each as like {SHOTS} others or more as shots "
+                "of one part are, and count as different parts: if they are shots, the false-alarm "
+                "rate does not hold for new parts, so tell the part by --group-by"
+            )
+
+    def _said(self, rows: Rows, alike: Array) -> Links:
+        """Links (2, L) from some pictures to those of their others (R, k) that stand out."""
+        stands_out = _stand_out(alike)
+        one = np.broadcast_to(rows[:, None], alike.shape)
+        return np.stack([one[stands_out], self._others[rows][stands_out]])
+
+    def _alike(self, rows: Rows) -> Array:
+        """The correlations (R, k) of some pictures with the others that look like them."""
+        others, count = self._others[rows], len(self._prints)
+        one = np.broadcast_to(rows[:, None], others.shape)
+        pairs, places = np.unique(
+            np.minimum(one, others) * count + np.maximum(one, others), return_inverse=True
+        )  # each pair once, though both may ask for it
+        found = []
+        with self._progress.step("near-copies", len(pairs)) as step:
+            for some in self._compute(_correlations, self._chunks(np.divmod(pairs, count))):
+                found.append(some)
+                step.advance(len(some))
+        return np.concatenate(found)[places.reshape(others.shape)]
+
+    def _chunks(self, pairs: tuple[Rows, Rows]) -> Iterator[_Pairs]:
+        """Some pairs at a time, with the prints that these need."""
+        for start in range(0, len(pairs[0]), COMPARED):
+            some = np.stack(pairs)[:, start : start + COMPARED]
+            needed, places = np.unique(some, return_inverse=True)
+            yield _Pairs(self._prints[needed], *places.reshape(some.shape))
 
 
-def _compare(comparison: _Comparison) -> list[_Alike]:
-    details, found = _details(torch.from_numpy(comparison.prints)), []
-    for row, others in zip(comparison.rows, comparison.others, strict=True):
-        alike = _correlations(details[row], details[others], comparison.prints.shape[-1])
-        crowded = int((alike >= ALIKE).sum()) >= SHOTS
-        found.append(_Alike(_stand_out(alike).numpy(), crowded))
-    return found
+class _Pairs(NamedTuple):
+    """Prints uint8 (n, s, s), and which of them are compared: (P,) with (P,)."""
+
+    prints: Prints
+    one: Rows
+    other: Rows
 
 
-def _waves(side: int) -> tuple[Tensor, Tensor]:
-    """The frequencies along y (Y,) and, as images are real, half of them along x (X,)."""
+def _lookalikes(looks: Array) -> Rows:
+    """What looks most like each of N pictures, the most alike first: (N, k)."""
+    count, found = min(LOOKALIKES, len(looks) - 1), []
+    for start in range(0, len(looks), AT_A_TIME):
+        near, _ = lowest(distances(looks[start : start + AT_A_TIME], looks), count + 1)
+        found += [those[those != start + row][:count] for row, those in enumerate(near)]
+    return np.stack(found)
+
+
+def _correlations(pairs: _Pairs) -> Array:
+    """The highest correlation (P,), over all shifts, of the pictures of each pair.
+
+    Between pixels it is that of a parabola through the logarithms at and beside the highest pixel.
+    """
+    details, side, found = _details(pairs.prints), pairs.prints.shape[-1], []
+    for start in range(0, len(pairs.one), TRANSFORMED):
+        some = slice(start, start + TRANSFORMED)
+        found.append(_peaks(details[pairs.one[some]], details[pairs.other[some]], side))
+    at, *beside = np.concatenate(found).clip(min=1e-6).T
+    log = np.log(at)
+    for pair in (beside[:2], beside[2:]):
+        before, after = (np.log((value / at).clip(0.1, 1)) for value in pair)  # below the peak
+        log = log - (after - before) ** 2 / (8 * (after + before).clip(max=-1e-3))
+    return np.exp(log).clip(max=1)
+
+
+def _waves(side: int) -> tuple[Rows, Rows]:
+    """The frequencies along y (Y,), from 0 on, and, as images are real, half of them along x."""
     most = int(1.5 * BAND * side / 2)
-    y = torch.arange(-most, most + 1)
-    return y, y[most:]
+    return np.r_[0 : most + 1, -most:0], np.arange(most + 1)
 
 
-def _details(prints: Tensor) -> Tensor:
+def _details(prints: Prints) -> Spectra:
     """Spectra (N, Y, X) of prints (N, s, s) of unit length, strong and weak waves alike.
 
     What is no stronger than the finest waves, which are noise, hardly counts.
     """
     side = prints.shape[-1]
     y, x = _waves(side)
-    fades = torch.hann_window(side, periodic=False)
-    distance = torch.hypot(y[:, None].float(), x.float())
-    weight = torch.exp(-((distance / (BAND * side / 2)) ** 2)) * (distance > COARSEST)
-    weight = weight * torch.where(x > 0, 2.0, 1.0).sqrt()  # (Y, X), the other half of x with it
-    finest = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)) > 0.4
-    details = []
-    for some in prints.split(256):
-        light = some.float() - some.float().mean((1, 2), keepdim=True)
-        spectrum = torch.fft.rfft2(light * fades * fades[:, None])
-        noise = 4 * spectrum.abs().square()[:, finest].mean(1)[:, None, None]
-        spectrum = spectrum[:, y][:, :, x]
-        power = spectrum.abs().square()
-        even = spectrum * weight * power.sqrt() / (power + noise).clamp_min(1e-9)
-        length = even.abs().square().sum((1, 2), keepdim=True).sqrt()
-        details.append(even / length.clamp_min(1e-9))
-    return torch.cat(details)
+    fades = np.hanning(side).astype(np.float32)
+    distance = np.hypot(y[:, None], x)
+    weight = np.exp(-((distance / (BAND * side / 2)) ** 2)) * (distance > COARSEST)
+    weight = weight * np.sqrt(np.where(x > 0, 2.0, 1.0))  # (Y, X), the other half of x with it
+    finest = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)) > 0.4
+    details = np.empty((len(prints), len(y), len(x)), np.complex64)
+    for row, print_ in enumerate(prints):
+        light = print_.astype(np.float32)
+        spectrum = np.fft.rfft2((light - light.mean()) * fades * fades[:, None])
+        noise = 4 * np.square(np.abs(spectrum[finest])).mean()
+        spectrum = spectrum[y][:, x]
+        strength = np.abs(spectrum)
+        even = spectrum * (weight * strength / (strength**2 + noise).clip(min=1e-9))
+        details[row] = even / np.linalg.norm(even).clip(min=1e-9)
+    return details
 
 
-def _correlations(detail: Tensor, others: Tensor, side: int) -> Tensor:
-    """The highest correlation (n,), over all shifts, of a spectrum (Y, X) with others (n, Y, X).
+def _peaks(ones: Spectra, others: Spectra, side: int) -> Array:
+    """What n pairs of spectra (n, Y, X) have in common where that is highest, and beside: (n, 5).
 
-    Between pixels it is that of a parabola through the logarithms at and beside the highest pixel.
+    Beside is above, below, left and right of it.
     """
-    some = others.split(TRANSFORMED)
-    at, *beside = torch.cat([_peaks(detail.conj() * other, side) for other in some]).unbind(1)
-    log = at.clamp_min(1e-6).log()
-    for pair in (beside[:2], beside[2:]):
-        before, after = ((value / at).clamp(0.1, 1).log() for value in pair)  # below the peak
-        log = log - (after - before).square() / (8 * (after + before).clamp_max(-1e-3))
-    return log.exp().clamp_max(1)
-
-
-def _peaks(spectra: Tensor, side: int) -> Tensor:
-    """What has such spectra (n, Y, X) where it is highest, above, below, left and right: (n, 5)."""
-    _, x = _waves(side)
-    up = len(x)  # of the frequencies along y, from 0 on; the others are below
-    common = torch.zeros(len(spectra), side, side // 2 + 1, dtype=spectra.dtype)
-    common[:, :up, :up] = spectra[:, up - 1 :]
-    common[:, 1 - up :, :up] = spectra[:, : up - 1]
-    common[:, :, 1:] /= 2  # of both halves
-    shifted = torch.fft.irfft2(common, s=(side, side), norm="forward").numpy()  # (n, s, s)
-    peak = shifted.reshape(len(shifted), -1).argmax(1)[:, None]  # torch's takes ten times as long
+    up = ones.shape[2]  # of the frequencies along y, from 0 on; the others are below
+    common = np.zeros((len(ones), side, up), np.complex64)
+    np.multiply(ones[:, :up].conj(), others[:, :up], out=common[:, :up])
+    np.multiply(ones[:, up:].conj(), others[:, up:], out=common[:, 1 - up :])
+    common[:, :, 1:] *= np.float32(0.5)  # of both halves
+    columns = np.fft.ifft(common, axis=1, norm="forward")  # few of which there are
+    shifted = np.fft.irfft(columns, n=side, norm="forward").reshape(len(ones), -1)  # (n, s·s)
+    peak = shifted.argmax(1)[:, None]
     top, left = (peak // side + ABOVE) % side, (peak % side + LEFT) % side
-    return torch.from_numpy(shifted[np.arange(len(shifted))[:, None], top, left])
+    return np.take_along_axis(shifted, top * side + left, 1).astype(np.float32)
 
 
-def _stand_out(alike: Tensor) -> Tensor:
-    """Which of the correlations (n,) are above a gap that no two parts leave: indices."""
-    ordered, rows = alike.sort(descending=True)
-    steps = -ordered.clamp(-EQUAL, EQUAL).atanh().diff()[: SHOTS - 1]
-    steps = torch.where(ordered[: len(steps)] >= ALIKE, steps, 0)
-    widest = int(steps.argmax())
-    return rows[: widest + 1] if steps[widest] >= APART else rows[:0]
+def _stand_out(alike: Array) -> NDArray[np.bool_]:
+    """Which of the correlations (R, k) are above a gap that no two parts leave: bool (R, k)."""
+    order = (-alike).argsort(1, kind="stable")
+    ordered = np.take_along_axis(alike, order, 1)
+    steps = -np.diff(np.arctanh(ordered.clip(-EQUAL, EQUAL)))[:, : SHOTS - 1]
+    steps = np.where(ordered[:, : steps.shape[1]] >= ALIKE, steps, 0)
+    above = np.where(steps.max(1) >= APART, 1 + steps.argmax(1), 0)
+    return order.argsort(1) < above[:, None]
+
+
+def _joined(parts: Rows, links: Links) -> Rows:
+    """The lowest of the parts (N,) of all that are linked, directly or by others."""
+    while True:
+        joined = parts.copy()
+        np.minimum.at(joined, links[0], parts[links[1]])
+        if (joined == parts).all():
+            return joined
+        parts = joined

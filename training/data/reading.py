@@ -214,7 +214,7 @@ def _found_parts(entries: Sequence[_Entry], looks: Tensor, progress: Progress) -
     tiles = looks.split([entry.tiles for entry in entries])
     average = torch.stack([part.mean(0) for part in tiles])  # (P, D)
     prints = np.stack([entry.print for entry in entries])
-    parts = near_copies(prints, Embedding(average)(average), progress)
+    parts = near_copies(prints, Embedding(average)(average).numpy(), progress)
     _, sizes = np.unique(parts, return_counts=True)
     if sizes.max() > 1:
         progress.say(
