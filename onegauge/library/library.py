@@ -62,7 +62,7 @@ class Added:
     places: NDArray[np.int32]  # (R, M)
     thumbnails: tuple[bytes, ...]  # (R,)
     pictures: Rows  # (R,) from 0
-    groups: Rows  # (Q,) from 0, the part that each picture shows
+    parts: Rows  # (Q,) that each picture shows: one of the library's, or a number above these
     products: tuple[str, ...]  # (Q,)
     origins: tuple[Origin, ...]  # (Q,)
 
@@ -95,19 +95,23 @@ class Library:
         return len(self.references)
 
     def with_pictures(self, added: Added) -> Library:
-        """The library with some more pictures behind the others."""
+        """The library with some more pictures behind the others.
+
+        A part counts once: of a new one a picture is calibrated on, of a known one none is that was
+        not, and what is scores without all pictures of its part.
+        """
         rows = len(self.maps) + np.arange(len(added.maps))
-        groups = 1 + self.groups.max() + added.groups[added.pictures]  # (R,)
-        parts = 1 + self.parts.max() + added.groups[added.pictures]
-        held_out = np.isin(added.pictures, one_of_each(added.groups))
+        own = np.stack([self._groups_of(part) for part in added.parts.tolist()])  # (Q, 2)
+        once = one_of_each(added.parts)
+        once = once[added.parts[once] > self.parts.max()]
         new: dict[str, Any] = {
             **{name: getattr(added, name) for name in OF_A_ROW},
-            "parts": parts,
-            "groups": groups,
-            "own": np.stack([groups, groups], axis=1),
+            "parts": added.parts[added.pictures],
+            "groups": own[added.pictures, 1],
+            "own": own[added.pictures],
             "pictures": len(self.origins) + added.pictures,
             "references": rows,
-            "held_out": rows[held_out],
+            "held_out": rows[np.isin(added.pictures, once)],
         }
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), value]) for name, value in new.items()
@@ -119,6 +123,14 @@ class Library:
             products=(*self.products, *(added.products[p] for p in added.pictures)),
             origins=(*self.origins, *added.origins),
         )
+
+    def _groups_of(self, part: int) -> tuple[int, int]:
+        """The first and the last group of a part; one of its own for a part that is new."""
+        known = self.groups[self.parts == part]
+        if len(known):
+            return int(known.min()), int(known.max())
+        new = int(self.groups.max() + part - self.parts.max())
+        return new, new
 
     @property
     def apart(self) -> Rows:

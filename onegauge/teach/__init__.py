@@ -2,7 +2,7 @@
 
 target       what is taught: a run, or a model in a repository
 observer     the graph of it, asked about images beside a library that is being made
-addition     new normal images → rows of the library
+addition     new normal images → rows of the library; shots: which of them show one part
 change       what another library does to decisions, and its graph, verified
 add, remove  the two ways to another library
 references   the images of a library, listed

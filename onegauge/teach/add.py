@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from onegauge.library.fit import Fit
-from onegauge.teach.addition import Pictures, grown, read_pictures
+from onegauge.teach.addition import added_rows, grown, read_pictures
 from onegauge.teach.change import FORGOTTEN, Change, rows_of, taught
-from onegauge.teach.observer import NEW, Observer
+from onegauge.teach.observer import NEW, Observer, Sight
+from onegauge.teach.shots import shown_parts
 from onegauge.teach.target import Target
 from onegauge.training.choice import Choice
 from onegauge.training.progress import Progress
@@ -25,24 +27,27 @@ def add(target: Target, data: Path, group_by: str | None, choice: Choice) -> str
     before = target.fit()
     pictures = read_pictures(target, data, group_by, choice, progress)
     observer = Observer(target.graph(), before.constants())
-    after = Fit.of(grown(target.library, pictures, observer))
-    progress.say(_of_new(pictures, observer, before, after))
+    sight = observer.see(pictures.images)
+    added = added_rows(target.library, pictures, sight)
+    if group_by is None:
+        parts = shown_parts(target.library, added, pictures.prints, target.tiling, progress)
+        added = replace(added, parts=parts)
+    after = Fit.of(grown(target.library, added, pictures.images, observer))
+    progress.say(_of_new(len(pictures.origins), sight, before, after))
     progress.say(Change(before, after).told())
     if target.recalibrated:
         progress.say(FORGOTTEN)
     return target.keep(taught(target, observer, after, pictures.images))
 
 
-def _of_new(pictures: Pictures, observer: Observer, before: Fit, after: Fit) -> str:
+def _of_new(pictures: int, sight: Sight, before: Fit, after: Fit) -> str:
     """What becomes of the new images, in a sentence."""
-    seen, _ = observer.see(pictures.images)
-    score, novelty = before.judge(seen, np.repeat(NEW, len(pictures.images), 0))
-    held_out = rows_of(
-        after.library, len(before.library.origins) + np.arange(len(pictures.origins))
-    )
+    seen, _ = sight
+    score, novelty = before.judge(seen, np.repeat(NEW, len(seen.raw_map), 0))
+    held_out = rows_of(after.library, len(before.library.origins) + np.arange(pictures))
     flagged = int((after.scores(held_out) >= 1).sum())
     return (
-        f"{len(pictures.origins)} images become references, {len(after.library)} in all; before, "
+        f"{pictures} images become references, {len(after.library)} in all; before, "
         f"{int((score >= 1).sum())} of them were flagged and {int((novelty >= 1).sum())} of an "
         f"unknown product; now, each left out in turn, {flagged} of {len(held_out)} are flagged, "
         f"at a promise of {after.false_alarm_rate:.3g}"

@@ -17,9 +17,10 @@ from onegauge.library.suspicion import ODDEST
 from onegauge.library.thumbnails import thumbnail
 from onegauge.library.views import Scoring
 from onegauge.teach.errors import TeachingError
-from onegauge.teach.observer import Constants, Observer
+from onegauge.teach.observer import Constants, Observer, Sight
 from onegauge.teach.target import Target
 from onegauge.training.choice import Choice
+from onegauge.training.data.copies import Prints, print_of
 from onegauge.training.data.dataset import (
     MAX_UNREADABLE,
     Picture,
@@ -30,6 +31,8 @@ from onegauge.training.data.dataset import (
 from onegauge.training.groups import numbered, parts_by_name
 from onegauge.training.progress import Progress
 
+Images = NDArray[np.uint8]
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -37,8 +40,9 @@ class Pictures:
 
     origins: tuple[Origin, ...]  # (Q,)
     products: tuple[str, ...]  # (Q,) from the folders' names
-    groups: NDArray[np.int64]  # (Q,)
-    images: NDArray[np.uint8]  # (R, H, W, 3)
+    groups: NDArray[np.int64]  # (Q,) by --group-by; without it each is one
+    prints: Prints  # (Q, s, s)
+    images: Images  # (R, H, W, 3)
     numbers: NDArray[np.int64]  # (R,) the picture of each
 
 
@@ -64,6 +68,7 @@ def read_pictures(
         origins=tuple(origins),
         products=tuple(selection.layout.product_of(path) for path, _ in found),
         groups=numbered([parts[origin.name] for origin in origins]),
+        prints=np.stack([print_of(picture) for _, picture in found]),
         images=np.concatenate([picture.pixels for _, picture in found]),
         numbers=np.repeat(np.arange(len(found)), [len(picture) for _, picture in found]),
     )
@@ -92,15 +97,12 @@ def _new_ones(
     return found
 
 
-def grown(library: Library, pictures: Pictures, observer: Observer) -> Library:
-    """The library with the pictures, each scored as if it were not there.
-
-    What was known is not looked at again: it keeps its maps, and what is usual at its patches.
-    """
-    seen, points = observer.see(pictures.images)
+def added_rows(library: Library, pictures: Pictures, sight: Sight) -> Added:
+    """The pictures as rows of a library, as far as others have no say; parts as they are told."""
+    seen, points = sight
     memories, places = remembered(points)
-    added = Added(
-        maps=seen.raw_map.astype(np.float16),  # for its size alone: it is found below
+    return Added(
+        maps=seen.raw_map.astype(np.float16),  # for its size alone: it is found by `grown`
         deviations=seen.deviations,
         quarters=seen.quarters,
         oddness=np.zeros(len(places), np.float32),
@@ -109,17 +111,24 @@ def grown(library: Library, pictures: Pictures, observer: Observer) -> Library:
         places=places.astype(np.int32),
         thumbnails=tuple(thumbnail(image) for image in pictures.images),
         pictures=pictures.numbers,
-        groups=pictures.groups,
+        parts=1 + library.parts.max() + pictures.groups,
         products=pictures.products,
         origins=pictures.origins,
     )
+
+
+def grown(library: Library, added: Added, images: Images, observer: Observer) -> Library:
+    """The library with pictures of the images (R, H, W, 3), each scored as if it were not there.
+
+    What was known is not looked at again: it keeps its maps, and what is usual at its patches.
+    """
     larger = library.with_pictures(added)
     new = slice(len(library.maps), None)
     plain = {**_given(larger), USUAL: np.ones_like(larger.usual)}
-    maps = observer.maps(pictures.images, larger.own[new], plain)
+    maps = observer.maps(images, larger.own[new], plain)
     larger.oddness[len(library) :] = Scoring(ODDEST, library.inspected)(maps.astype(np.float32))
-    larger.usual[len(library) :] = usual_at(maps, places, library.usual)
-    larger.maps[new] = observer.maps(pictures.images, larger.own[new], _given(larger))
+    larger.usual[len(library) :] = usual_at(maps, added.places.astype(np.int64), library.usual)
+    larger.maps[new] = observer.maps(images, larger.own[new], _given(larger))
     return larger
 
 

@@ -18,6 +18,7 @@ BATCH = 8
 NEW = np.array([[-1, -1]])  # what none of the references is of one group with
 
 Constants = Mapping[str, NDArray[Any]]
+Sight = tuple[Seen, NDArray[np.float32]]  # of R images, and their patches (R, h·w, A)
 
 
 class Observer:
@@ -28,10 +29,8 @@ class Observer:
         self.constants = dict(constants)
         self._session = Session(looking(model, constants))
 
-    def see(
-        self, images: NDArray[np.uint8], constants: Constants | None = None
-    ) -> tuple[Seen, NDArray[np.float32]]:
-        """What the graph sees in new images, and their patches (R, h·w, A)."""
+    def see(self, images: NDArray[np.uint8], constants: Constants | None = None) -> Sight:
+        """What the graph sees in new images."""
         own = np.repeat(NEW, len(images), 0)
         *seen, points = self._ask((*HIDDEN, POINTS), images, own, constants)
         return Seen(*seen), points.reshape(len(points), -1, points.shape[-1])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def assert_same(found: Library, expected: Library) -> None:
             assert getattr(found, name) == value, name
 
 
-def added(pictures: int, tiles: int, groups: list[int]) -> Added:
+def added(pictures: int, tiles: int, parts: list[int]) -> Added:
     of = library(pictures=pictures, tiles=tiles)
     arrays = {
         name: getattr(of, name)
@@ -54,7 +55,7 @@ def added(pictures: int, tiles: int, groups: list[int]) -> Added:
     }
     origins = tuple(origin(100 + number) for number in range(pictures))
     products = tuple(f"new {number}" for number in range(pictures))
-    beside = (of.thumbnails, of.pictures, np.array(groups), products, origins)
+    beside = (of.thumbnails, of.pictures, np.array(parts), products, origins)
     return Added(*arrays.values(), *beside)
 
 
@@ -91,7 +92,7 @@ def test_a_picture_leaves_with_all_its_tiles_and_the_others_keep_what_is_theirs(
 
 
 def test_new_pictures_come_behind_and_are_of_groups_of_their_own():
-    more = library().with_pictures(added(3, 2, groups=[0, 1, 0]))
+    more = library().with_pictures(added(3, 2, parts=[4, 5, 4]))
     assert more.pictures.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
     assert more.groups[8:].tolist() == [4, 4, 5, 5, 4, 4]
     assert more.own[8:].tolist() == [[g, g] for g in (4, 4, 5, 5, 4, 4)]
@@ -102,15 +103,26 @@ def test_new_pictures_come_behind_and_are_of_groups_of_their_own():
 
 
 def test_of_a_new_part_one_picture_is_calibrated_on_with_all_its_tiles():
-    more = library().with_pictures(added(3, 2, groups=[0, 1, 0]))
+    more = library().with_pictures(added(3, 2, parts=[4, 5, 4]))
     new = more.held_out[more.held_out >= 8]
     pictures = more.pictures[new].tolist()
     assert pictures in ([4, 4, 5, 5], [5, 5, 6, 6])
 
 
+def test_new_pictures_of_a_known_part_leave_it_out_and_are_not_calibrated_on():
+    known = library()
+    two_groups = replace(known, parts=known.parts.clip(max=2))  # of part 2 in training's form
+    more = two_groups.with_pictures(added(3, 2, parts=[2, 1, 3]))
+    assert more.parts[8:].tolist() == [2, 2, 1, 1, 3, 3]
+    assert more.groups[8:].tolist() == [3, 3, 1, 1, 4, 4]
+    assert more.own[8:].tolist() == [[2, 3], [2, 3], [1, 1], [1, 1], [4, 4], [4, 4]]
+    assert more.held_out[8:].tolist() == [12, 13]
+    assert len(np.unique(more.groups)) == 5
+
+
 def test_what_comes_and_leaves_again_changes_nothing():
     whole = library()
-    more = whole.with_pictures(added(2, 2, groups=[0, 1]))
+    more = whole.with_pictures(added(2, 2, parts=[4, 5]))
     back = more.without(np.array([4, 5]))
     assert back.origins[: len(whole.origins)] == whole.origins
     for name in ("maps", "groups", "own", "references", "held_out", "memories", "pictures"):

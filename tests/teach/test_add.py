@@ -3,7 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from demo.products.tree import write_tree
 from onegauge.export.errors import VerificationError
 from onegauge.library.fit import Fit
 from onegauge.library.library import FILE, load
@@ -95,6 +97,52 @@ def test_images_of_one_part_are_left_out_together_and_calibrate_once(repository,
     assert not (used & of_own).any()
 
 
+def shots(source: Path, folder: Path, count: int = 3) -> None:
+    """Each picture of a folder a few times, a little elsewhere, in other light and noise."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        part = np.asarray(Image.open(file), float)
+        for number in range(count):
+            shot = np.roll(part, rng.integers(-2, 3, 2), (0, 1)) * rng.uniform(0.9, 1.1)
+            pixels = (shot + rng.normal(0, 2, shot.shape)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{file.stem}-{number}.png")
+
+
+def test_near_copies_among_what_is_added_count_as_one_part(repository, tmp_path, capsys):
+    counts = {"train": 5, "test_good": 0, "test_defective": 0}
+    write_tree(tmp_path / "wood", **counts, seed=5, size=128, products=("wood",))
+    shots(tmp_path / "wood" / "wood" / "train" / "good", tmp_path / "shots")
+    teach(repository, tmp_path / "shots")
+    library = load(repository / NAME / "2" / FILE)
+    shown = library.parts[60:].reshape(5, 3)
+    assert (shown == shown[:, :1]).all()
+    assert len({*shown[:, 0]}) == 5
+    assert int((library.held_out >= 60).sum()) == 5
+    told = " ".join(capsys.readouterr().err.split())
+    assert "15 of 15 images are near-copies of each other, and 0 of references" in told
+    assert "they count as 5 new parts" in told
+
+
+def test_near_copies_of_references_are_of_their_parts_and_calibrate_nothing(
+    repository, product_tree, tmp_path, capsys
+):
+    shots(product_tree / "wood" / "train" / "good", tmp_path / "shots", count=1)
+    teach(repository, tmp_path / "shots")
+    before, after = (load(repository / NAME / version / FILE) for version in "12")
+    found = np.flatnonzero(after.parts[60:] <= before.parts.max())
+    assert len(found) >= 14  # of 20, though but thumbnails of the references are kept
+    wood = before.parts[np.array(before.products) == "wood"]  # in the order of the names
+    assert (after.parts[60:][found] == wood[found]).all()
+    assert not np.isin(after.held_out, 60 + found).any()
+    assert np.isin(before.held_out, after.held_out).all()
+    neighbours = Fit.of(after).neighbours(np.arange(80))
+    of_own = (after.parts[neighbours.rows] == after.parts[:, None]) & (neighbours.weights > 0)
+    assert not of_own.any()
+    told = f"0 of 20 images are near-copies of each other, and {len(found)} of references"
+    assert told in capsys.readouterr().err
+
+
 def test_new_references_score_as_images_that_are_left_out(repository, rings):
     teach(repository, rings)
     fit = Fit.of(load(repository / NAME / "2" / FILE))
@@ -103,8 +151,8 @@ def test_new_references_score_as_images_that_are_left_out(repository, rings):
 
 
 def test_a_graph_that_differs_from_its_library_is_not_published(repository, rings, monkeypatch):
-    def spoilt(pictures, library, observer):
-        found = grown(pictures, library, observer)
+    def spoilt(*given):
+        found = grown(*given)
         monkeypatch.setattr("onegauge.teach.change.replace_constants", lambda *_: None)
         return found
 

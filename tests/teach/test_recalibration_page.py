@@ -20,6 +20,7 @@ def recalibration(aligned: np.ndarray, novelty: float = 0.5) -> Recalibration:
         origins=tuple(Origin(f"<i>{row}</i>.png", f"{row:064}", 8, 8, 0) for row in rows),
         products=("",) * count,
         groups=rows,
+        prints=np.full((count, 8, 8), 128, np.uint8),
         images=np.full((count, 8, 8, 3), 128, np.uint8),
         numbers=rows,
     )

@@ -1,0 +1,103 @@
+"""Which new pictures are shots of one part: near-copies of each other, or of references.
+
+The references' pictures are not kept. So all are compared by what a library has of each, its
+thumbnails, as training compares prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from onegauge.library.library import Added, Library, Origin
+from onegauge.library.likeness import Array, Embedding, Rows
+from onegauge.service.imaging.tiles import Tile, Tiling
+from onegauge.training.data.copies import Prints, Search, parts_of, print_of
+from onegauge.training.data.dataset import Picture
+from onegauge.training.groups import numbered
+from onegauge.training.progress import Progress
+
+
+def shown_parts(
+    library: Library, added: Added, prints: Prints, tiling: Tiling | None, progress: Progress
+) -> Rows:
+    """The part (Q,) that each new picture shows: one of the library's, or a new one above these.
+
+    `prints` (Q, s, s) are those of the new pictures. Says how many are near-copies.
+    """
+    rows = library.references
+    known = _Shots(
+        library.thumbnails, library.pictures[rows], library.deviations[rows], library.origins
+    )
+    new = _Shots(added.thumbnails, added.pictures, added.deviations, added.origins)
+    whole, every = known.whole(tiling), new.whole(tiling)
+    looks = np.stack([*known.looks(whole), *new.looks(every)])
+    looks = Embedding.of(looks)(looks)
+    among = Search(prints, looks[len(whole) :], progress)
+    small = np.stack([*known.prints(whole, tiling), *new.prints(every, tiling)])
+    beside = Search(small, looks, progress)
+    links = np.concatenate([len(whole) + among.links(), beside.links(len(whole))], axis=1)
+    among.warn()
+    told = dict(zip(library.pictures.tolist(), library.parts.tolist(), strict=True))
+    free = 1 + int(library.parts.max())
+    before = np.array([*(told[picture] for picture in whole), *range(free, free + len(every))])
+    parts = parts_of(before, links, len(whole))[len(whole) :]
+    parts[parts >= free] = free + numbered(parts[parts >= free].tolist())
+    _tell(parts, free, progress)
+    return parts
+
+
+@dataclass(frozen=True)
+class _Shots:
+    """What is kept of the R images of some pictures."""
+
+    thumbnails: Sequence[bytes]  # (R,)
+    pictures: Rows  # (R,) that each is, or is a tile of
+    deviations: Array  # (R, D)
+    origins: Sequence[Origin]  # of the pictures
+
+    def whole(self, tiling: Tiling | None) -> list[int]:
+        """The pictures of which all tiles are there."""
+        numbers, counts = np.unique(self.pictures, return_counts=True)
+        there = zip(numbers.tolist(), counts.tolist(), strict=True)
+        return [number for number, count in there if count == len(self._tiles(number, tiling))]
+
+    def prints(self, numbers: Sequence[int], tiling: Tiling | None) -> list[Prints]:
+        """The prints (s, s) of some pictures."""
+        found = []
+        for number in numbers:
+            origin, rows = self.origins[number], np.flatnonzero(self.pictures == number)
+            pixels = np.stack([_pixels(self.thumbnails[row]) for row in rows.tolist()])
+            tiles = self._tiles(number, tiling)
+            found.append(
+                print_of(Picture(pixels, origin.width, origin.height, tiles, origin.digest))
+            )
+        return found
+
+    def looks(self, numbers: Sequence[int]) -> list[Array]:
+        """How the images of some pictures look on average, (D,)."""
+        return [self.deviations[self.pictures == number].mean(0) for number in numbers]
+
+    def _tiles(self, number: int, tiling: Tiling | None) -> tuple[Tile, ...]:
+        sides = self.origins[number].width, self.origins[number].height
+        return (Tile(0, 0, *sides),) if tiling is None else tuple(tiling.tiles(*sides))
+
+
+def _pixels(thumbnail: bytes) -> Prints:
+    return np.asarray(Image.open(BytesIO(thumbnail)).convert("RGB"))
+
+
+def _tell(parts: Rows, free: int, progress: Progress) -> None:
+    """Say how many of the new pictures are near-copies, if any; new parts are from `free` on."""
+    _, sizes = np.unique(parts[parts >= free], return_counts=True)
+    several, of_known = int(sizes[sizes > 1].sum()), int((parts < free).sum())
+    if several or of_known:
+        progress.say(
+            f"{several} of {len(parts)} images are near-copies of each other, and {of_known} of "
+            f"references, as several shots of one part are: they count as {len(sizes)} new parts; "
+            "--group-by tells by the names what is of one part"
+        )
