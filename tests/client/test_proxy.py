@@ -90,12 +90,12 @@ def ask(how: str, url: str) -> None:
     if how == "evaluate":
         evaluate_gateway(url, [], Progress())
     elif how == "sync":
-        with Client(url, retries=0, timeout_s=5) as client:
+        with Client(url, retries=0) as client:
             client.ready()
     else:
 
         async def session() -> None:
-            async with AsyncClient(url, retries=0, timeout_s=5) as client:
+            async with AsyncClient(url, retries=0) as client:
                 await client.ready()
 
         asyncio.run(session())
