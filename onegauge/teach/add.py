@@ -45,10 +45,15 @@ def _of_new(pictures: int, sight: Sight, before: Fit, after: Fit) -> str:
     seen, _ = sight
     score, novelty = before.judge(seen, np.repeat(NEW, len(seen.raw_map), 0))
     held_out = rows_of(after.library, len(before.library.origins) + np.arange(pictures))
-    flagged = int((after.scores(held_out) >= 1).sum())
+    now = "all of known parts, so that none is calibrated on"
+    if len(held_out):
+        flagged = int((after.scores(held_out) >= 1).sum())
+        now = (
+            f"now, each left out in turn, {flagged} of {len(held_out)} are flagged, at a promise "
+            f"of {after.false_alarm_rate:.3g}"
+        )
     return (
         f"{pictures} images become references, {len(after.library)} in all; before, "
         f"{int((score >= 1).sum())} of them were flagged and {int((novelty >= 1).sum())} of an "
-        f"unknown product; now, each left out in turn, {flagged} of {len(held_out)} are flagged, "
-        f"at a promise of {after.false_alarm_rate:.3g}"
+        f"unknown product; {now}"
     )

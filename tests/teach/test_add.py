@@ -143,6 +143,17 @@ def test_near_copies_of_references_are_of_their_parts_and_calibrate_nothing(
     assert told in capsys.readouterr().err
 
 
+def test_what_is_added_may_be_of_known_parts_alone(repository, product_tree, tmp_path, capsys):
+    shots(product_tree / "wood" / "train" / "good", tmp_path / "shots", count=1)
+    for file in sorted((tmp_path / "shots").iterdir())[2:]:
+        file.unlink()
+    teach(repository, tmp_path / "shots")
+    assert len(load(repository / NAME / "2" / FILE).held_out) == 60
+    told = " ".join(capsys.readouterr().err.split())
+    assert "2 of references" in told
+    assert "; all of known parts, so that none is calibrated on" in told
+
+
 def test_new_references_score_as_images_that_are_left_out(repository, rings):
     teach(repository, rings)
     fit = Fit.of(load(repository / NAME / "2" / FILE))
