@@ -95,13 +95,18 @@ def test_each_frame_is_another_one(stream):
     assert len({frame.tobytes() for frame in frames}) == 5
 
 
+def take_what_has_come(stream: Stream, within_s: float) -> None:
+    """Frames that were on their way when the camera went, or fell silent."""
+    while stream.take(within_s) is not None:
+        pass
+
+
 def test_a_camera_that_goes_and_comes_back():
     with rtsp() as camera, opened(camera) as stream:
         assert stream.take(LONG) is not None
         camera.kill()
         with pytest.raises(CameraAway, match=f"rtsp://{camera.address}: no more frames come"):
-            while stream.take(LONG) is not None:  # it had come before
-                pass
+            take_what_has_come(stream, LONG)
         with pytest.raises(CameraAway):
             stream.check()
         stream.close()
@@ -116,8 +121,7 @@ def test_a_camera_that_stays_silent_is_away_and_gives_no_old_frame():
     with rtsp() as camera, opened(camera, silent_s=0.5) as stream:
         assert stream.take(LONG) is not None
         camera.pause()
-        while stream.take(0.1) is not None:  # it was on its way
-            pass
+        take_what_has_come(stream, 0.1)
         with pytest.raises(CameraAway, match=r"nothing comes for 0\.5 s"):
             wait_until(lambda: stream.check() is not None)
 
