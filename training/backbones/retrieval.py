@@ -67,9 +67,10 @@ class Retrieval(nn.Module):
         apart = squares - 2 * embedding[:, :AXES] @ first.T  # (B, N) less the images' own squares
         none = apart.new_full((apart.shape[0], CANDIDATES), torch.inf)  # references may be fewer
         found = torch.cat([apart, none], dim=1).topk(CANDIDATES, dim=1, largest=False)
-        rows = found.indices.clamp_max(known.shape[0] - 1)  # (B, C)
+        barred = found.values == torch.inf
+        rows = found.indices.masked_fill(barred, 0)  # (B, C), as a library may grow in a graph
         exact = (known[rows] - embedding.unsqueeze(1)).square().sum(2).sqrt()
-        near = nearest(exact.masked_fill(found.values == torch.inf, torch.inf), known.shape[0])
+        near = nearest(exact.masked_fill(barred, torch.inf), known.shape[0])
         return Neighbours(rows.gather(1, near.rows), near.weights)
 
 
