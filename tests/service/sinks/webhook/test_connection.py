@@ -14,6 +14,7 @@ from onegauge.service.sinks.webhook import connection
 from onegauge.service.sinks.webhook.connection import MAX_READ, Answer, Connection
 from rig.receiver import receiver
 
+BODY = b"[]"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -22,7 +23,7 @@ def to(url: str, timeout_s: float = 10.0) -> Connection:
 
 
 def post(to: Connection) -> Answer:
-    return to.post(b"[]", {"Content-Type": "application/json"})
+    return to.post(BODY, {"Content-Type": "application/json"})
 
 
 @contextmanager
@@ -33,7 +34,9 @@ def saying(*answers: bytes) -> Iterator[str]:
         for answer in answers:
             peer, _ = server.accept()
             with peer:
-                peer.recv(65_536)
+                asked = b""
+                while not asked.endswith(BODY):  # to close before would reset the connection
+                    asked += peer.recv(65_536)
                 peer.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
