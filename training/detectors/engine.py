@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.config import FitOptions
-from onegauge.training.distributed import averaged, leads, mean, share
+from onegauge.training.distributed import averaged, leads, mean, share, wait
 from onegauge.training.errors import CheckpointError, TrainingError
 from onegauge.training.progress import Progress
 from onegauge.training.resume import whole
@@ -72,6 +72,7 @@ def minimise(
             if leads() and (stop or (done + 1) % per_epoch == 0):
                 _save_state(options.state, module, descent.optimizer, done + 1)
             if stop:
+                wait()  # until the state is written, from which all go on
                 raise KeyboardInterrupt
     module.eval()
 
