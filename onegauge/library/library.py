@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onegauge.library.errors import LibraryError
-from onegauge.library.likeness import Array, Rows
+from onegauge.library.likeness import NEIGHBOURS, Array, Rows
 
 FILE = "library.npz"  # beside the graph of a version
 TEXTS = "texts"
@@ -205,7 +205,8 @@ def load(file: Path) -> Library:
     except FileNotFoundError as exc:
         raise LibraryError(
             f"{file} is not there: the model keeps no library of its normal images, as one of "
-            "another detector than gallery, or of an older onegauge; export it anew"
+            f"another detector than gallery, of fewer than {NEIGHBOURS} images, or of an older "
+            "onegauge, whose run can be exported anew"
         ) from exc
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as exc:
         raise LibraryError(f"{file} is damaged: {exc}; export the model anew") from exc

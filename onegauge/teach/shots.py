@@ -1,7 +1,7 @@
 """Which new pictures are shots of one part: near-copies of each other, or of references.
 
-The references' pictures are not kept. So all are compared by what a library has of each, its
-thumbnails, as training compares prints.
+New ones are compared with each other by their prints, as in training. Pictures of references are
+not kept, so all are compared by their thumbnails, too.
 """
 
 from __future__ import annotations
