@@ -114,6 +114,8 @@ def _index(which: Filter, order: Order) -> str:
         return "part"
     if which.verdict not in (None, "none"):
         return "verdict"
+    if which.part_decision == "incomplete":  # the others are of many views
+        return "part_decision"
     if order == "newest" and which.kept:
         return "kept"
     # models of a line are few: its rows are soon found, be the line rare or not

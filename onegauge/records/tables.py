@@ -94,12 +94,14 @@ _CHOSEN_BY = (
 )
 _JUDGED = inspections.c.verdict.is_not(None)
 _KEPT = inspections.c.picture.is_not(None)
+_OF_PART = inspections.c.part_decision.is_not(None)
 for name, columns, condition in (
     ("newest", ("id", *_CHOSEN_BY, "p_value"), None),
     ("nearest", ("margin", "id", *_CHOSEN_BY), None),
     ("line", ("line", "id"), None),
     ("part", ("part", "id"), None),
     ("verdict", ("verdict", "id"), _JUDGED),
+    ("part_decision", ("part_decision", "id"), _OF_PART),
     ("kept", ("id",), _KEPT),
     ("picture", ("picture",), _KEPT),
     ("unknown", ("unknown_product", "id"), _KEPT),

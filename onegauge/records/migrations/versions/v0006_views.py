@@ -21,3 +21,11 @@ def upgrade() -> None:
     }.items():
         op.drop_index(f"inspections_{name}", "inspections")
         op.create_index(f"inspections_{name}", "inspections", columns)
+    decided = sa.text("part_decision IS NOT NULL")
+    op.create_index(
+        "inspections_part_decision",
+        "inspections",
+        ["part_decision", "id"],
+        sqlite_where=decided,
+        postgresql_where=decided,
+    )
