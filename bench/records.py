@@ -101,8 +101,8 @@ def fill(history: History, rows: int) -> float:
         writing += perf_counter() - started
         flagged = [one.id for one in batch if one.decision == "anomalous"]
         for opinion in OPINIONS:
-            judged = [one for one in flagged if chance.random() < 1 / 16]
-            history.judge_many(judged, opinion, by="Ada")
+            for judged in (one for one in flagged if chance.random() < 1 / 16):
+                history.judge(judged, opinion, by="Ada")
     history.add([made(chance, END, "new") for _ in range(20)])
     return rows / writing
 

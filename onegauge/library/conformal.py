@@ -12,8 +12,6 @@ from onegauge.library.errors import LibraryError
 
 ROUNDING = 1e-6  # of the largest score: what differs by less does so by chance
 
-Numbers = NDArray[np.float64]
-
 
 class Calibrated(NamedTuple):
     """The affine map that puts the typical normal score at 0 and the threshold at exactly 1."""

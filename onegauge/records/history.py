@@ -232,33 +232,13 @@ class History:
                     judged[view.id] = verdict
                 elif part:
                     judged[view.id] = "confirmed"
-        return self._say(judged, by, note)[0]
-
-    def judge_many(
-        self,
-        judged: Sequence[str],
-        verdict: Opinion | None,
-        *,
-        by: str | None,
-        note: str | None = None,
-    ) -> list[Judgement]:
-        """Say the same of several inspections, or of none where one is unknown.
-
-        Raises UnknownInspection.
-        """
-        return self._say(dict.fromkeys(judged, verdict), by, note)
-
-    def _say(
-        self, judged: Mapping[str, Opinion | None], by: str | None, note: str | None
-    ) -> list[Judgement]:
-        """Note verdicts of several inspections at one time; raises UnknownInspection."""
         time = datetime.now(UTC)
         said = [None if text is None else storable(text) for text in (by, note)]
         made = [Judgement(one, time, verdict, *said) for one, verdict in judged.items()]
         with self._database.writing() as connection:
             for judgement in made:
                 _say(connection, judgement)
-        return made
+        return made[0]
 
     def _beside(self, record: Record, part: Part | None) -> list[Record]:
         """The other views of a part that was decided on, else the newest other pictures of it."""

@@ -7,7 +7,6 @@ from onegauge.records.errors import InvalidPolicy
 from onegauge.records.record import Record
 
 NEAR = 0.1  # margin of a score that could as well have been on the other side of the threshold
-DEFAULT = "anomalous,near,sample:0.01"
 
 
 @dataclass(frozen=True)

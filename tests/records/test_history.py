@@ -191,17 +191,6 @@ def test_what_was_said_can_be_taken_back_but_not_hidden(history):
     assert parts(history.find(Filter(verdict="missed"))) == []
 
 
-def test_of_several_all_are_judged_or_none(history):
-    records = [record(n) for n in range(3)]
-    history.add(records)
-    ids = [one.id for one in records]
-    with pytest.raises(UnknownInspection):
-        history.judge_many([*ids, "0" * 32], "false_alarm", by="Ada")
-    assert parts(history.find(Filter(verdict="none"))) == ["part-2", "part-1", "part-0"]
-    history.judge_many(ids[:2], "false_alarm", by="Ada")
-    assert parts(history.find(Filter(verdict="false_alarm"))) == ["part-1", "part-0"]
-
-
 def test_what_is_said_of_a_whole_part_holds_for_the_views_that_it_can_and_is_taken_back(history):
     decisions = ("anomalous", "normal", "anomalous", "anomalous")
     views = [record(n, part="4711", decision=made) for n, made in enumerate(decisions)]

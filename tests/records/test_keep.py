@@ -3,7 +3,7 @@
 import pytest
 
 from onegauge.records.errors import InvalidPolicy
-from onegauge.records.keep import DEFAULT, Keep
+from onegauge.records.keep import Keep
 from tests.records.made import record
 
 OF_A_SAMPLE = "0" * 32  # would be in any
@@ -24,10 +24,10 @@ NEVER = "f" * 32
         ("sample:0.01", {"id": OF_A_SAMPLE}, True),
         ("sample:0", {"id": OF_A_SAMPLE}, False),
         ("sample:0.01", {"decision": "anomalous"}, False),
-        (DEFAULT, {"decision": "anomalous"}, True),
-        (DEFAULT, {"score": 0.95}, True),
-        (DEFAULT, {"id": OF_A_SAMPLE}, True),
-        (DEFAULT, {}, False),
+        ("anomalous,near,sample:0.01", {"decision": "anomalous"}, True),
+        ("anomalous,near,sample:0.01", {"score": 0.95}, True),
+        ("anomalous,near,sample:0.01", {"id": OF_A_SAMPLE}, True),
+        ("anomalous,near,sample:0.01", {}, False),
         (" near , anomalous ", {"decision": "anomalous"}, True),
     ],
 )

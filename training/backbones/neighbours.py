@@ -13,12 +13,6 @@ def distances(queries: Tensor, bank: Tensor) -> Tensor:
     return squared.clamp_min(0).sqrt()
 
 
-def nearest(queries: Tensor, bank: Tensor, k: int) -> Tensor:
-    """Indices (B, k) of the rows of the bank nearest to each query, nearest first."""
-    apart = (bank**2).sum(1) - 2 * queries @ bank.T  # but for the queries' own norms
-    return apart.topk(k, dim=1, largest=False).indices
-
-
 def comparable(groups: Tensor, wanted: int) -> int:
     """How many rows, `wanted` at most, there are beside those of any one of the groups (N,).
 

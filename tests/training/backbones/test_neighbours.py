@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from onegauge.training.backbones.neighbours import comparable, distances, nearest
+from onegauge.training.backbones.neighbours import comparable, distances
 from onegauge.training.errors import DataError
 
 
@@ -17,11 +17,6 @@ def test_distances_are_euclidean():
 def test_the_distance_to_itself_is_a_number():
     far = points(50, 0) + 1000  # where rounding would make the square negative
     assert distances(far, far).isfinite().all()
-
-
-def test_the_nearest_come_first():
-    bank = torch.tensor([[0.0], [10.0], [11.0], [30.0]])
-    assert nearest(torch.tensor([[10.9], [25.0]]), bank, 3).tolist() == [[2, 1, 0], [3, 2, 1]]
 
 
 def test_no_more_are_compared_than_every_image_has_others():
