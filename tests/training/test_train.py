@@ -118,7 +118,7 @@ def interrupted(config: TrainConfig, during: str = "memories") -> TrainConfig:
         ({"detector": "gallery"}, "usual"),
         ({"detector": "gallery"}, "scoring"),
         ({"detector": "gallery", "assume_clean": 0.9}, "scoring"),
-        ({"detector": "patchcore"}, "out of fold"),
+        ({"detector": "patchcore"}, "scoring"),
         ({"detector": "revdist"}, "scoring"),
     ],
 )

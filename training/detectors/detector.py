@@ -65,7 +65,8 @@ class Detector(nn.Module, ABC):
         This default takes the maps as they are: right for a detector that scores its own
         training images like new ones; others override it.
         """
-        return raw_maps(self, features, progress)
+        quickest = self.quickest(len(features), features.batch([0]))
+        return raw_maps(quickest, features, progress)
 
     def plain_maps(self, out_of_fold: Tensor) -> Tensor:
         """Maps (N, h, w) fp16 of the images that `fit` saw, in one unit for all of them.

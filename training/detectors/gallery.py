@@ -22,7 +22,7 @@ from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.compiled import Compiled, pays
 from onegauge.training.backbones.features import Features, Seen
 from onegauge.training.detectors.coreset import farthest_points_of_each
-from onegauge.training.detectors.detector import Detector, FitOptions, raw_maps, smooth
+from onegauge.training.detectors.detector import Detector, FitOptions, smooth
 from onegauge.training.detectors.patches import local_patches
 from onegauge.training.progress import Progress
 
@@ -98,11 +98,6 @@ class Gallery(Detector):
         usual = around.gather(1, places)  # (N, M)
         floor = (FLOOR * usual.mean()).clamp_min(1e-6)
         self.usual = (usual.clamp_min(floor) ** SHARPNESS).half()
-
-    def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
-        """The maps as they are: an image's neighbours are others."""
-        quickest = self.quickest(len(features), features.batch([0]))
-        return raw_maps(quickest, features, progress)
 
     def quickest(self, images: int, seen: Seen) -> Callable[[Seen], Tensor]:
         """A graph, where there are enough images for one."""

@@ -86,9 +86,3 @@ class PatchCore(Detector):
                 source.append(groups.repeat_interleave(order.shape[1]).to(patches.device))
                 step.advance(len(patches))
         return torch.cat(drawn), torch.cat(source)
-
-    @torch.inference_mode()
-    def out_of_fold(self, features: Features, progress: Progress) -> Tensor:
-        """Maps (N, h, w) fp16 of the fitted images, each without the memories of its own groups."""
-        found = features.each("out of fold", self, progress)
-        return torch.cat([maps.half().cpu() for maps in found])
