@@ -18,6 +18,7 @@ from onegauge.service.http.keys import Key, KeyFile, KeyFileError, Scope
 from onegauge.service.settings import Settings
 
 SCHEME = "HTTPBearer"  # as OpenAPI calls it
+ACCESS_PROBLEMS = (Unauthorized, Forbidden, TooManyRequests, KeysUnreadable)  # that `allow` raises
 _bearer = HTTPBearer(
     scheme_name=SCHEME, auto_error=False, description="A key that `onegauge key` made"
 )

@@ -9,15 +9,11 @@ from onegauge.service.errors import (
     BackendError,
     BodyTimeout,
     BodyTooLarge,
-    Forbidden,
     InvalidOption,
-    KeysUnreadable,
     RecordsOff,
     RecordsUnreachable,
-    TooManyRequests,
-    Unauthorized,
 )
-from onegauge.service.http.access import needs
+from onegauge.service.http.access import ACCESS_PROBLEMS, needs
 from onegauge.service.http.gateway import Gateway, GatewayDep, records_of
 from onegauge.service.http.json_body import documented_body, read_json
 from onegauge.service.http.problems import documented
@@ -26,10 +22,7 @@ from onegauge.service.model.criterion import Criterion
 if TYPE_CHECKING:
     from onegauge.service.recording.records import Records
 
-_PROBLEMS = (
-    *(Unauthorized, Forbidden, TooManyRequests, KeysUnreadable),
-    *(RecordsOff, RecordsUnreachable),
-)
+_PROBLEMS = (*ACCESS_PROBLEMS, RecordsOff, RecordsUnreachable)
 
 router = APIRouter(prefix="/v1/criterion")
 

@@ -19,16 +19,12 @@ from onegauge.schemas import (
 from onegauge.service.errors import (
     BodyTimeout,
     BodyTooLarge,
-    Forbidden,
     InvalidOption,
-    KeysUnreadable,
     NoInspection,
     RecordsOff,
     RecordsUnreachable,
-    TooManyRequests,
-    Unauthorized,
 )
-from onegauge.service.http.access import needs
+from onegauge.service.http.access import ACCESS_PROBLEMS, needs
 from onegauge.service.http.gateway import GatewayDep, records_of
 from onegauge.service.http.json_body import documented_body, read_json
 from onegauge.service.http.problems import documented
@@ -37,10 +33,7 @@ if TYPE_CHECKING:
     from onegauge.records.record import Part, Record
     from onegauge.service.recording.records import Records
 
-_PROBLEMS = (
-    *(Unauthorized, Forbidden, TooManyRequests, KeysUnreadable),
-    *(RecordsOff, NoInspection, RecordsUnreachable, InvalidOption),
-)
+_PROBLEMS = (*ACCESS_PROBLEMS, RecordsOff, NoInspection, RecordsUnreachable, InvalidOption)
 _BYTES = "application/octet-stream"
 
 

@@ -17,17 +17,13 @@ from onegauge.service.errors import (
     BackendError,
     BodyTimeout,
     BodyTooLarge,
-    Forbidden,
     InvalidOption,
-    KeysUnreadable,
     NoProposal,
     RecordsOff,
     RecordsUnreachable,
     TeachingRefused,
-    TooManyRequests,
-    Unauthorized,
 )
-from onegauge.service.http.access import needs
+from onegauge.service.http.access import ACCESS_PROBLEMS, needs
 from onegauge.service.http.gateway import Gateway, GatewayDep, records_of
 from onegauge.service.http.json_body import documented_body, read_json
 from onegauge.service.http.problems import documented
@@ -36,10 +32,7 @@ if TYPE_CHECKING:
     from onegauge.records.proposals import Proposal as Kept
     from onegauge.service.teaching.teacher import Teacher
 
-_PROBLEMS = (
-    *(Unauthorized, Forbidden, TooManyRequests, KeysUnreadable),
-    *(RecordsOff, RecordsUnreachable, BackendError),
-)
+_PROBLEMS = (*ACCESS_PROBLEMS, RecordsOff, RecordsUnreachable, BackendError)
 _SAID = (TeachingRefused, BodyTooLarge, BodyTimeout, InvalidOption)
 _LOOKING = [Depends(needs("review", "teach", "admin"))]
 _TEACHING = [Depends(needs("teach", "admin"))]

@@ -8,16 +8,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from onegauge.schemas import Answer, Decision, ModelCard, Readiness
-from onegauge.service.errors import (
-    BackendError,
-    Forbidden,
-    KeysUnreadable,
-    Problem,
-    ShuttingDown,
-    TooManyRequests,
-    Unauthorized,
-)
-from onegauge.service.http.access import SCHEME, allow, needs, needs_for_metrics
+from onegauge.service.errors import BackendError, Problem, ShuttingDown
+from onegauge.service.http.access import ACCESS_PROBLEMS, SCHEME, allow, needs, needs_for_metrics
 from onegauge.service.http.admission import Visit
 from onegauge.service.http.answers import FORMS, Form, is_heavy, options_for, present, wanted_form
 from onegauge.service.http.body import IMAGE_FIELD, MASK_FIELD, read_body
@@ -55,7 +47,6 @@ _FORMS: dict[str, Any] = {
     "description": "The answer, in the form that `Accept` asks for",
     "content": {form: {"schema": _BINARY} for form in FORMS if form != "application/json"},
 }
-_ACCESS = (Unauthorized, Forbidden, TooManyRequests, KeysUnreadable)
 
 
 inspections = APIRouter()  # whose endpoints take a request and give a response, see Direct
@@ -123,7 +114,7 @@ def _respond(request: Request, answer: Answer, form: Form) -> Response:
 
 @router.get(
     "/v1/model",
-    responses=documented(*_ACCESS, BackendError),
+    responses=documented(*ACCESS_PROBLEMS, BackendError),
     dependencies=[Depends(needs("read"))],
 )
 @router.get("/model", include_in_schema=False, dependencies=[Depends(needs("read"))])
@@ -134,7 +125,7 @@ async def model(gateway: GatewayDep) -> ModelCard:
 
 @router.post(
     "/v1/model/reload",
-    responses=documented(*_ACCESS, BackendError),
+    responses=documented(*ACCESS_PROBLEMS, BackendError),
     dependencies=[Depends(needs("admin"))],
 )
 async def reload(gateway: GatewayDep) -> Readiness:
@@ -175,7 +166,7 @@ async def readyz(gateway: GatewayDep) -> Readiness:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **documented(*_ACCESS)},
+    responses={200: {"content": {"text/plain": {}}}, **documented(*ACCESS_PROBLEMS)},
     dependencies=[Depends(needs_for_metrics)],
 )
 async def metrics(gateway: GatewayDep) -> Response:

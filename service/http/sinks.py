@@ -3,17 +3,8 @@
 from fastapi import APIRouter, Depends, Request
 
 from onegauge.schemas import SinkList, SinkState, SinkSwitch
-from onegauge.service.errors import (
-    BodyTimeout,
-    BodyTooLarge,
-    Forbidden,
-    InvalidOption,
-    KeysUnreadable,
-    NoSink,
-    TooManyRequests,
-    Unauthorized,
-)
-from onegauge.service.http.access import needs
+from onegauge.service.errors import BodyTimeout, BodyTooLarge, InvalidOption, NoSink
+from onegauge.service.http.access import ACCESS_PROBLEMS, needs
 from onegauge.service.http.gateway import GatewayDep
 from onegauge.service.http.json_body import documented_body, read_json
 from onegauge.service.http.problems import documented
@@ -22,7 +13,7 @@ from onegauge.service.sinks.errors import UnknownSink
 router = APIRouter(
     prefix="/v1/sinks",
     dependencies=[Depends(needs("admin"))],
-    responses=documented(Unauthorized, Forbidden, TooManyRequests, KeysUnreadable),
+    responses=documented(*ACCESS_PROBLEMS),
 )
 
 
