@@ -111,7 +111,7 @@ def read_samples(data: bytes, *, max_pixels: int) -> Samples | None:
     """The samples of an image of more than 8 bits, None of any other; raises like `read_image`."""
     if not may_have_samples(data):
         return None
-    return _samples(_open(data, max_pixels), data)
+    return _samples(open_image(data, max_pixels), data)
 
 
 def _decode(
@@ -121,7 +121,7 @@ def _decode(
 
     A side is reduced only while it stays above `at_least` pixels.
     """
-    file = _open(data, max_pixels)
+    file = open_image(data, max_pixels)
     samples = _samples(file, data)
     if samples is not None:
         picture = _picture(depth.eight_bits(samples))
@@ -140,7 +140,26 @@ def _decode(
 
 def open_image(data: bytes, max_pixels: int) -> ImageFile | Tiff:
     """Read the header alone; raises ImageError."""
-    return _open(data, max_pixels)
+    if not data:
+        raise UnreadableImage("The image is empty: 0 bytes were received.")
+    kind = _format_of(data)
+    if kind is None:
+        name = foreign_format(data)
+        raise UnsupportedImage(
+            f"The content starts with {data[:8]!r}, which is "
+            + (f"{name}, none" if name else "none")
+            + " of the supported formats: JPEG, PNG, WebP, BMP, TIFF."
+        )
+    file, frames = _opened(kind[0], data)
+    width, height = file.size
+    if width * height > max_pixels:
+        raise TooManyPixels(
+            f"The image has {width} x {height} pixels; at most {max_pixels} are allowed.",
+            limit_pixels=max_pixels,
+        )
+    if frames > 1:
+        raise MultiFrameImage(f"The file holds {frames} frames; send each as an image of its own.")
+    return file
 
 
 def is_plain(file: ImageFile | Tiff, data: bytes) -> bool:
@@ -163,29 +182,6 @@ def _format_of(data: bytes) -> tuple[type[ImageFile] | type[Tiff], str] | None:
         if re.match(magic, data, re.DOTALL):
             return plugin, name
     return None
-
-
-def _open(data: bytes, max_pixels: int) -> ImageFile | Tiff:
-    if not data:
-        raise UnreadableImage("The image is empty: 0 bytes were received.")
-    kind = _format_of(data)
-    if kind is None:
-        name = foreign_format(data)
-        raise UnsupportedImage(
-            f"The content starts with {data[:8]!r}, which is "
-            + (f"{name}, none" if name else "none")
-            + " of the supported formats: JPEG, PNG, WebP, BMP, TIFF."
-        )
-    file, frames = _opened(kind[0], data)
-    width, height = file.size
-    if width * height > max_pixels:
-        raise TooManyPixels(
-            f"The image has {width} x {height} pixels; at most {max_pixels} are allowed.",
-            limit_pixels=max_pixels,
-        )
-    if frames > 1:
-        raise MultiFrameImage(f"The file holds {frames} frames; send each as an image of its own.")
-    return file
 
 
 def _opened(plugin: type[ImageFile] | type[Tiff], data: bytes) -> tuple[ImageFile | Tiff, int]:
