@@ -5,9 +5,14 @@
 client      a gateway's other side, as a library; `onegauge inspect` and `onegauge watch`
 cli         the command line
 service     the gateway: images → decisions over HTTP
+records     what a gateway has inspected, in a database
 training    a folder of normal images → a run
 export      a run → a published model
-files, cores, schemas   what several of these share
+library     the normal images that a gauge compares with
+teach       what changes a gauge after its training
+bulk        very many images, by Ray; cluster: Ray itself
+camera      cameras of a line's PC
+files, cores, pauses, schemas   what several of these share
 
 `service`, `training` and `export` are links to the folders beside this one.
 """

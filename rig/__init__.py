@@ -15,6 +15,8 @@ prometheus        a Prometheus with the project's rules, by the system's package
 installed         other tools of PyPI, each in a folder of its own
 once              what several processes need and one of them makes
 address           a free one, and waiting until it answers
+receiver          takes webhooks, or refuses them
+small_disk        a disk that is soon full
 publishing        a graph, published
 pictures          small pictures, and files that only claim to be some
 """

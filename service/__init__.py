@@ -4,6 +4,9 @@ imaging      encoded bytes → upright RGB pixels, the one reader for serving an
 model        pixels → the graph's outputs: its contract, its versions, and what runs it
 inspection   one request's images → decisions, regions and anomaly maps
 recording    decisions → records and pictures, beside the answers; finds them again
+outbox       how something leaves for elsewhere while decisions go on
+sinks        decisions → the brokers, hooks and controllers of a plant
+teaching     verdicts → another version, tried and served
 http         a connection → a request → an answer
 review       the page on which people look at what was inspected
 observe      metrics, drift, spans and logs

@@ -1,6 +1,7 @@
 """What may import what, of the whole tree."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -132,6 +133,15 @@ def test_no_module_imports_itself_by_others():
         for name, file in MODULES.items()
     }
     TopologicalSorter(needs).prepare()  # raises CycleError
+
+
+def test_a_package_that_lists_its_modules_lists_them_all():
+    packages = [name for name, file in MODULES.items() if file.name == "__init__.py"]
+    for package in packages:
+        told = ast.get_docstring(ast.parse(MODULES[package].read_text())) or ""
+        below = {name.rpartition(".")[2] for name in MODULES if name.rpartition(".")[0] == package}
+        missing = below - {"__main__"} - set(re.findall(r"\w+", told))
+        assert not missing or "\n" not in told, package
 
 
 @pytest.mark.parametrize("package", WITHOUT_TORCH)

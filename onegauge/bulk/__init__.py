@@ -13,4 +13,5 @@ output       Parquet files, and which images are done
 model        a version of a model as it travels
 places       files of this machine, and of what fsspec reaches
 progress     how far a run is
+errors       how it fails
 """

@@ -14,8 +14,10 @@ previews   small ones for lists
 retention  what leaves after a time
 export     inspections as a table
 stats      how much there is
+views      those of one part
 lessons    which images teach something
 proposals  what was made of them, step by step
+errors     how it fails
 
 Errors of the database and of disks become the package's own in `database` and `pictures`, and
 nowhere else.

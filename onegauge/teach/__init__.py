@@ -9,4 +9,5 @@ references   the images of a library, listed
 suspects     those least like their like, shown
 recalibrate  the threshold from fresh images of the line; recalibration_page shows what it would do
 share        so many images of so many; page: how pages are made
+errors       how it fails
 """

@@ -3,7 +3,9 @@
 connection, parser   bytes → requests, with limits on the header
 middleware           what every request passes: id, log, count, headers of the answer
 routes               the paths; lookout has that of Amazon Lookout for Vision
+direct               the short way of inspections to theirs
 history, criterion   the paths of records, and of what decides
+proposals, sinks     the paths of teaching, and of the ways to a plant
 access, keys         who may use a route, and how often
 admission            how many requests, inspections and bytes at once
 options, body, names what a request says: its options, its images, its file names; json_body

@@ -13,5 +13,6 @@ explainer, libraries the normal images that an answer rests on; where they are r
 anomaly_map          a map as a file: PNG, JPEG, .npy
 deployment           the criterion that decides where a request brings none
 versions, shadow     the version that answers and how another takes its place; one beside it
+taken                a decision as records and sinks get it
 background           tasks beside the requests
 """

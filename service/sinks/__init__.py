@@ -19,5 +19,7 @@ seldom     what the libraries of servers log
 modbus/    one by Modbus TCP, which controllers read
 opcua/     one by OPC UA, which controllers and SCADA read
 
+errors     how it fails
+
 Nothing here is loaded where there are no sinks.
 """

@@ -3,6 +3,7 @@
 detector                                         what every detector is
 gallery, patchcore, revdist, recontrast, uniad,
 dinomaly                                         the methods
+patches                                          features of small neighbourhoods
 coreset                                          few points that stand for many
 bottleneck                                       networks that revdist and recontrast train
 engine                                           the loop that trains; stable_adamw: an optimizer

@@ -1,7 +1,10 @@
 """What runs the graph: a file for each way.
 
 embedded  a model of the repository in this process, by ONNX Runtime (onnx) or OpenVINO (openvino)
-triton    a Triton Inference Server
+triton    a Triton Inference Server; shared_memory: images beside the messages to it
+
+jobs        work for a request in threads, given up with it
+huge_pages  memory that every image needs
 """
 
 from onegauge.service.errors import needed_by
