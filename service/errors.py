@@ -153,6 +153,12 @@ class NoInspection(RequestError):
     status, reason, title = 404, "unknown-inspection", "No such inspection"
 
 
+class NoProposal(RequestError):
+    """No proposal has this number."""
+
+    status, reason, title = 404, "unknown-proposal", "Unknown proposal"
+
+
 class NoSink(RequestError):
     """The gateway has no sink of this name."""
 
@@ -175,12 +181,6 @@ class BodyTimeout(RequestError):
     """The body did not arrive in time."""
 
     status, reason, title = 408, "body-timeout", "Request body too slow"
-
-
-class NoProposal(RequestError):
-    """No proposal has this number."""
-
-    status, reason, title = 404, "unknown-proposal", "Unknown proposal"
 
 
 class TeachingRefused(RequestError):

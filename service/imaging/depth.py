@@ -71,10 +71,9 @@ class Depth:
                 f"{2**bits - 1}. Set the camera to {bits} bits, or train on images like this one.",
                 limit_bits=bits,
             )
+        scaled: NDArray[np.uint8]
         if bits == CONTAINER and samples.values.shape[2] > 1:
-            scaled: NDArray[np.uint8] = (samples.values >> 8).astype(
-                np.uint8
-            )  # as Pillow has colours of 16 bits
+            scaled = (samples.values >> 8).astype(np.uint8)  # as Pillow has colours of 16 bits
         elif alpha.size:  # which may have the full range beside colours that have not
             other = _scaled(alpha, bits if int(alpha.max()) < 2**bits else CONTAINER)
             scaled = np.concatenate([_scaled(colour, bits), other], axis=2)
