@@ -67,12 +67,10 @@ def asked(
     rate: float | None = None,
 ) -> "Options":
     """Options of an inspection; raises ClientError for those that no gateway takes."""
-    from pydantic import ValidationError
-
     from onegauge.client import Options
-    from onegauge.client.calls import not_taken
+    from onegauge.client.calls import client_errors
 
-    try:
+    with client_errors():
         return Options(
             line=line,
             part=part,
@@ -81,8 +79,6 @@ def asked(
             threshold=threshold,
             max_false_alarm_rate=rate,
         )
-    except ValidationError as exc:
-        raise not_taken(exc) from exc
 
 
 def settings_with(given: Mapping[str, Any]) -> "Settings":

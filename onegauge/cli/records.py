@@ -158,13 +158,11 @@ def find(
     lines: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line")] = False,
 ) -> None:
     """Ask a gateway what it has inspected; the key is that of ONEGAUGE_API_KEY."""
-    from pydantic import ValidationError
-
-    from onegauge.client.calls import not_taken
+    from onegauge.client.calls import client_errors
     from onegauge.client.records import find as run
     from onegauge.schemas import Search
 
-    try:
+    with client_errors():
         search = Search(
             since=_time(since),
             until=_time(until),
@@ -176,8 +174,6 @@ def find(
             order="nearest" if nearest else "newest",
             limit=limit,
         )
-    except ValidationError as exc:
-        raise not_taken(exc) from exc
     run(url, search, lines=lines)
 
 

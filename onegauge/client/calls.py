@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -139,10 +140,8 @@ class Calls:
         whole_part: bool,
     ) -> Steps[Inspection]:
         """The call of `PUT /v1/inspections/{inspection}/verdict`; raises ClientError."""
-        try:
+        with client_errors():
             judgement = NewJudgement(verdict=verdict, by=by, note=note, whole_part=whole_part)
-        except ValidationError as exc:
-            raise not_taken(exc) from exc
         path = f"/v1/inspections/{quote(inspection, safe='')}/verdict"
         return self.call(Inspection, "PUT", path, json=judgement.model_dump())
 
@@ -158,28 +157,22 @@ class Calls:
         note: str | None,
     ) -> Steps[CriterionCard]:
         """The call of `PUT /v1/criterion`; raises ClientError."""
-        try:
+        with client_errors():
             criterion = NewCriterion(
                 threshold=threshold, max_false_alarm_rate=max_false_alarm_rate, by=by, note=note
             )
-        except ValidationError as exc:
-            raise not_taken(exc) from exc
         return self.call(CriterionCard, "PUT", "/v1/criterion", json=criterion.model_dump())
 
     def propose(self, remove: Sequence[str], by: str | None) -> Steps[Proposal]:
         """The call of `POST /v1/proposals`; raises ClientError."""
-        try:
+        with client_errors():
             proposal = NewProposal(remove=[*remove] or None, by=by)
-        except ValidationError as exc:
-            raise not_taken(exc) from exc
         return self.call(Proposal, "POST", "/v1/proposals", json=proposal.model_dump())
 
     def take_step(self, number: int, state: NextState, by: str | None) -> Steps[Proposal]:
         """The call of `PUT /v1/proposals/{number}/state`; raises ClientError."""
-        try:
+        with client_errors():
             step = NewState(state=state, by=by)
-        except ValidationError as exc:
-            raise not_taken(exc) from exc
         return self.call(Proposal, "PUT", f"/v1/proposals/{number}/state", json=step.model_dump())
 
     def switch_sink(self, name: str, enabled: bool) -> Steps[SinkState]:
@@ -228,11 +221,15 @@ class Calls:
             raise NoGateway(f"{self._asked} does not answer like a onegauge gateway") from exc
 
 
-def not_taken(error: ValidationError) -> ClientError:
-    """Our own error for what no gateway takes."""
-    first = error.errors()[0]
-    where = f"{first['loc'][0]} {first['input']!r}: " if first["loc"] else ""
-    return ClientError(f"{where}{first['msg'].removeprefix('Value error, ')}")
+@contextmanager
+def client_errors() -> Iterator[None]:
+    """Raise ClientError for what no gateway takes."""
+    try:
+        yield
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = f"{first['loc'][0]} {first['input']!r}: " if first["loc"] else ""
+        raise ClientError(f"{where}{first['msg'].removeprefix('Value error, ')}") from exc
 
 
 def time_left(request: httpx.Request) -> float:

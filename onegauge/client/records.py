@@ -8,9 +8,8 @@ from rich.text import Text
 
 from onegauge.client.calls import readable
 from onegauge.client.client import Client, key_of_environment
+from onegauge.client.inspect import COLOURS
 from onegauge.schemas import Inspected, Opinion, Search
-
-COLOURS = {"normal": "green", "anomalous": "red"}
 
 
 def find(url: str, search: Search, *, lines: bool) -> None:

@@ -17,7 +17,7 @@ from onegauge.service.errors import Forbidden
 from onegauge.service.http.gateway import GatewayDep
 from onegauge.service.http.proposals import teacher_of
 from onegauge.service.recording.records import Records
-from onegauge.service.review.doors import RecordsDep, VisitorDep
+from onegauge.service.review.doors import Inspection, RecordsDep, VisitorDep
 from onegauge.service.review.pages import PageRoute, own, page, redirect
 from onegauge.service.review.visitor import HOME, Visitor, author_of, form_of, remember_name
 from onegauge.service.teaching.teacher import Teacher
@@ -104,7 +104,7 @@ async def leave(
     records: RecordsDep,
     teacher: TeacherDep,
     visitor: VisitorDep,
-    inspection: Annotated[str, PathParameter(pattern="^[0-9a-f]{32}$")],
+    inspection: Inspection,
 ) -> Response:
     """Have an image not be learnt."""
 

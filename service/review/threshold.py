@@ -15,7 +15,7 @@ from onegauge.records.history import Found, History
 from onegauge.records.search import Filter
 from onegauge.records.tally import Scored
 from onegauge.schemas import HIGH, LOW, NewCriterion
-from onegauge.service.errors import Forbidden, InvalidOption
+from onegauge.service.errors import InvalidOption
 from onegauge.service.http.criterion import save
 from onegauge.service.http.gateway import GatewayDep
 from onegauge.service.model.contract import Contract
@@ -23,6 +23,7 @@ from onegauge.service.model.criterion import DEFAULT_THRESHOLD, Criterion, decim
 from onegauge.service.recording.records import Records
 from onegauge.service.review.doors import RecordsDep, VisitorDep
 from onegauge.service.review.pages import PageRoute, page, redirect
+from onegauge.service.review.teach import require_teacher
 from onegauge.service.review.visitor import HOME, author_of, form_of, note_of, remember_name
 
 PATH = f"{HOME}/threshold"
@@ -100,8 +101,7 @@ async def save_threshold(
 ) -> Response:
     """Decide by another threshold from now on, or by something of before."""
     form = await form_of(request)
-    if not visitor.may_teach:
-        raise Forbidden(f"The API key {visitor.name} has not the scope teach or admin.")
+    require_teacher(visitor)
     name = author_of(visitor, form)
     try:
         new = NewCriterion.model_validate({**_chosen(form), "by": name, "note": note_of(form)})
