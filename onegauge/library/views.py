@@ -14,7 +14,7 @@ PLACE_SCALE = 0.6  # weight of the map's mean deviation in a place's scale
 SHARED_LOCATION = 0.1  # weight of what is common to all in an image's location: a kind may be rare
 SHARED_SCALE = 0.3  # and in its scale, of which few values tell little
 FLOOR = 0.01  # of the deviation of all maps, that no place's scale is under: images may be copies
-STORED_SIDE = 32  # pixels at most of a stored map: maps are smooth
+STORED_SIDE = 32  # pixels of a stored map, and less than twice as many: maps are smooth
 LEAST_LEFT = 0.05  # of the weights, beside that of one neighbour: a spread of one is none
 AT_A_TIME = 64  # images that are aligned together
 
