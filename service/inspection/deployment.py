@@ -17,7 +17,7 @@ class Deployment:
     def use(self, criterion: DeploymentCriterion | None) -> None:
         """Decide by another criterion from now on, or again by that of the settings."""
         self.criterion = criterion or self.of_settings
-        self._metrics.decides_by(
+        self._metrics.model.decides_by(
             self.criterion.score_threshold, self.criterion.max_false_alarm_rate
         )
 

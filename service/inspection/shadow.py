@@ -38,7 +38,7 @@ class Shadow:
         if random.random() >= self._share:
             return
         if self._task.busy:
-            self._metrics.shadow_skipped()
+            self._metrics.model.shadow_skipped()
         else:
             self._task.begin(partial(self._compare, model, inquiry, answer))
 
@@ -57,11 +57,11 @@ class Shadow:
             try:
                 (says,) = (await self._inspection.answer(alone, model)).results
             except Problem:
-                self._metrics.shadow_skipped()
+                self._metrics.model.shadow_skipped()
                 return
             if isinstance(says, Decision):
                 agreed = said.decision == says.decision
                 self.agreed[model.contract.version, agreed] += 1
-                self._metrics.shadowed(agreed=agreed, difference=says.score - said.score)
+                self._metrics.model.shadowed(agreed=agreed, difference=says.score - said.score)
             else:
-                self._metrics.shadow_skipped()
+                self._metrics.model.shadow_skipped()

@@ -167,7 +167,7 @@ class Versions:
         self._refusal = self._seen = None
         if self._model:
             self._seen = self._model.contract
-            self._metrics.serves(self._seen)  # and with it that nothing is refused
+            self._metrics.model.serves(self._seen)  # and with it that nothing is refused
             self._told = None
         self._tell()
 
@@ -177,7 +177,7 @@ class Versions:
         if refused == self._told:
             return
         self._told = refused
-        self._metrics.refuses(refused.version if refused else None)
+        self._metrics.model.refuses(refused.version if refused else None)
         if refused:
             _log.error("version refused", extra={"fields": vars(refused)})
 

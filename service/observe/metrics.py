@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
-from math import nan
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from unicodedata import category
 
 from prometheus_client import (
@@ -18,8 +17,8 @@ from prometheus_client import (
 )
 
 from onegauge.schemas import LINE_MAX_LENGTH, Decision, Rejection
-from onegauge.service.model.contract import Contract
-from onegauge.service.observe.drift import Drift
+from onegauge.service.observe.model import ModelMetrics
+from onegauge.service.observe.records import RecordMetrics
 from onegauge.service.observe.sinks import SinkMetrics
 from onegauge.service.observe.stopwatch import Stopwatch
 
@@ -27,7 +26,6 @@ MAX_LINES = 100
 NO_LINE, OTHER_LINE = "none", "other"
 NO_PATH = "other"
 SCORES = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
-DIFFERENCES = (-1.0, -0.5, -0.2, -0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 P_VALUES = (0.001, 0.005, 0.01, 0.02, 0.05, *(round(0.1 * i, 1) for i in range(1, 11)))
 NOVELTIES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0)
 RAW_SCORES = tuple(0.001 * 2**i for i in range(18))  # detectors have units of their own
@@ -40,21 +38,8 @@ OF_IMAGES = {
     "normal_scale": ("Spread of the raw scores of such images", RAW_SCORES),
     "novelty": ("Distance from all that training has seen; unknown from 1", NOVELTIES),
 }
-PROVENANCE_LABELS = ("detector", "backbone")
-MODEL_LABELS = ("name", "version", "digest", "backend", *PROVENANCE_LABELS)
-DIGEST_LENGTH = 12
 MANY = 256  # figures that are counted together
 
-Loss = Literal[
-    "queue-full",
-    "spool-full",
-    "spool-failed",
-    "damaged",
-    "refused",
-    "stopped",
-    "error",
-    "picture",
-]
 Stage = Literal["read", "decode", "infer", "postprocess", "encode"]
 
 
@@ -113,29 +98,6 @@ class Metrics:
             "Images of a batch as the gateway sends it",
             buckets=BATCHES,
         )
-        self._drift = Drift()
-        self._registry.register(self._drift)
-        self._model = gauge("onegauge_model_info", "The model version that answers", MODEL_LABELS)
-        self._calibrated = gauge(
-            "onegauge_model_calibrated_timestamp_seconds", "When the model was calibrated"
-        )
-        self._criterion = gauge(
-            "onegauge_criterion", "What decides where a request does not say", ["kind"]
-        )
-        self._refused = gauge(
-            "onegauge_model_refused", "1 for a version that could not be served", ["version"]
-        )
-        self._shadow_decisions = counter(
-            "onegauge_shadow_decisions", "Decisions of the shadow version beside ours", ["agreed"]
-        )
-        self._shadow_skipped = counter(
-            "onegauge_shadow_skipped", "Requests that the shadow version had no time for"
-        )
-        self._shadow_difference = histogram(
-            "onegauge_shadow_score_difference",
-            "Score of the shadow version less that of the version that answers",
-            buckets=DIFFERENCES,
-        )
         self.keys_unreadable = gauge(
             "onegauge_api_keys_unreadable", "1 while the file of the API keys cannot be used"
         )
@@ -144,19 +106,8 @@ class Metrics:
             "Errors of tasks beside the requests, which go on",
             ["task"],
         )
-        self.records_written = counter("onegauge_records_written", "Records in the database")
-        self._records_lost = counter(
-            "onegauge_records_lost", "Records, and pictures of them, that are lost", ["reason"]
-        )
-        for reason in get_args(Loss):  # so that the first one is an increase
-            self._records_lost.labels(reason)
-        self.records_waiting = gauge("onegauge_records_waiting", "Records in memory")
-        self.records_spooled = gauge(
-            "onegauge_records_spool_bytes", "Records on disk that wait for the database"
-        )
-        self.records_unreachable = gauge(
-            "onegauge_records_unreachable", "1 while database or pictures cannot be reached"
-        )
+        self.model = ModelMetrics(self._registry)
+        self.records = RecordMetrics(self._registry)
         self.sinks = SinkMetrics(self._registry)
         self.in_flight = gauge("onegauge_requests_in_flight", "Inspections under way")
         self.waiting = gauge("onegauge_requests_waiting", "Read requests that wait for their turn")
@@ -187,7 +138,7 @@ class Metrics:
         }
         if not masked:
             values["p_value"] = result.p_value
-            self._drift.observe(label, result.p_value)
+            self.model.drift.observe(label, result.p_value)
         for name, value in values.items():
             self._note(self._child(self._of_images[name], label).observe, value)
         if result.unknown_product:
@@ -205,44 +156,6 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         """Count a refused image or request."""
         self._note(self._child(self._rejected, reason).inc, 1)
-
-    def serves(self, contract: Contract) -> None:
-        """Tell which model version answers."""
-        provenance = (contract.parameters.get(key, "") for key in PROVENANCE_LABELS)
-        self._refused.clear()
-        self._model.clear()
-        digest = contract.parameters.get("model_digest", "")[:DIGEST_LENGTH]
-        served = contract.name, contract.version, digest, contract.backend
-        self._model.labels(*served, *provenance).set(1)
-        self._calibrated.set(contract.calibrated_at or nan)
-        self._drift.serves(contract)
-
-    def decides_by(self, threshold: float | None, max_false_alarm_rate: float | None) -> None:
-        """Tell the criterion of the deployment, of which one is None."""
-        told = {"threshold": threshold, "max_false_alarm_rate": max_false_alarm_rate}
-        self._criterion.clear()
-        for kind, value in told.items():
-            if value is not None:
-                self._criterion.labels(kind).set(value)
-
-    def refuses(self, version: str | None) -> None:
-        """Tell which version was to be served and could not be, None where there is none."""
-        self._refused.clear()
-        if version is not None:
-            self._refused.labels(version).set(1)
-
-    def shadowed(self, *, agreed: bool, difference: float) -> None:
-        """Count an image that the shadow version has decided, too; `difference` of the scores."""
-        self._shadow_decisions.labels(str(agreed).lower()).inc()
-        self._shadow_difference.observe(difference)
-
-    def shadow_skipped(self) -> None:
-        """Count a request that the shadow version did not get to, or failed at."""
-        self._shadow_skipped.inc()
-
-    def lost_record(self, reason: Loss, count: int = 1) -> None:
-        """Count records that are lost, or pictures of records that are not."""
-        self._records_lost.labels(reason).inc(count)
 
     def queued(self, seconds: float) -> None:
         """Count a request whose turn has come."""

@@ -32,7 +32,7 @@ class Recorder:
         self._writer, self._keep, self._metrics = writer, keep, metrics
         self._queue: Queue[Pending | PendingPart] = Queue()
         self._thread = Thread(target=self._run, name="records", daemon=True)
-        metrics.records_waiting.set_function(lambda: len(self._queue))
+        metrics.records.waiting.set_function(lambda: len(self._queue))
 
     def start(self) -> None:
         """Begin to write."""
@@ -46,7 +46,7 @@ class Recorder:
             if self._queue.has_room(kept.size):
                 pending = kept
             else:
-                self._metrics.lost_record("picture")
+                self._metrics.records.lost("picture")
         self._put(pending)
 
     def take_part(self, part: DecidedPart) -> None:
@@ -55,7 +55,7 @@ class Recorder:
 
     def _put(self, pending: Pending | PendingPart) -> None:
         if not self._queue.put(pending):
-            self._metrics.lost_record("queue-full")
+            self._metrics.records.lost("queue-full")
 
     async def flush(self) -> None:
         """Return when what was answered before is written or put by, or after two seconds."""
@@ -69,7 +69,7 @@ class Recorder:
         self._queue.end()
         self._thread.join(within_s)
         if self._thread.is_alive():
-            self._metrics.lost_record("stopped", len(self._queue))
+            self._metrics.records.lost("stopped", len(self._queue))
             _log.error("records are lost", extra={"fields": {"records": len(self._queue)}})
 
     def _run(self) -> None:
@@ -94,5 +94,5 @@ class Recorder:
         except Exception:  # as in Background: an error that nobody has foreseen ends no thread
             _log.exception("records are lost", extra={"fields": {"records": records}})
             self._metrics.background_failures.labels("records").inc()
-            self._metrics.lost_record("error", records)
+            self._metrics.records.lost("error", records)
             sleep(FAULT_PAUSE_S)

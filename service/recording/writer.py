@@ -40,8 +40,8 @@ class Writer:
         )
         self._beside_database = Apart("database of the records")
         self._beside_pictures = Apart("place of the pictures")
-        metrics.records_spooled.set_function(lambda: spool.size)
-        metrics.records_unreachable.set_function(lambda: self._database.lost or self._pictures.lost)
+        metrics.records.spooled.set_function(lambda: spool.size)
+        metrics.records.unreachable.set_function(lambda: self._database.lost or self._pictures.lost)
 
     def begin(self) -> None:
         """Take over what an earlier process has put by, and reach the database."""
@@ -88,7 +88,7 @@ class Writer:
         kept = self._keep(entries)
         written = kept is not None and self._add(kept)
         if written:
-            self._metrics.lost_record("damaged", damaged)
+            self._metrics.records.lost("damaged", damaged)
         return written
 
     def _keep_pictures(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -99,7 +99,7 @@ class Writer:
         left = [entry for entry in entries if entry.picture is not None]
         if self._spool.size < self._spool.max_bytes // 2:
             return bare, left
-        self._metrics.lost_record("picture", len(left))
+        self._metrics.records.lost("picture", len(left))
         return bare + [entry.bare() for entry in left], []
 
     def _keep(self, entries: Sequence[Entry]) -> list[Entry] | None:
@@ -127,7 +127,7 @@ class Writer:
             return False
         if entries:
             self._database.succeeded()
-        self._metrics.records_written.inc(written)
+        self._metrics.records.written.inc(written)
         return True
 
     def _add_each(self, entries: Sequence[Entry]) -> int:
@@ -140,7 +140,7 @@ class Writer:
             return len(entries)
         except RefusedRecord:
             if len(entries) == 1:
-                self._metrics.lost_record("refused")
+                self._metrics.records.lost("refused")
                 return 0
         return sum(self._add_each([entry]) for entry in entries)
 
@@ -149,16 +149,16 @@ class Writer:
         if not entries:
             return
         if self._spool.size >= self._spool.max_bytes // 2:
-            self._metrics.lost_record("picture", sum(e.picture is not None for e in entries))
+            self._metrics.records.lost("picture", sum(e.picture is not None for e in entries))
             entries = [entry.bare() for entry in entries]
         try:
             kept = self._spool.add([entry.to_json() for entry in entries])
         except OSError as exc:
             self._disk.failed(exc)
-            self._metrics.lost_record("spool-failed", len(entries))
+            self._metrics.records.lost("spool-failed", len(entries))
             return
         self._disk.succeeded()
-        self._metrics.lost_record("spool-full", len(entries) - len(kept.entries))
+        self._metrics.records.lost("spool-full", len(entries) - len(kept.entries))
 
 
 def _in_time(apart: Apart, task: Callable[[], T], within_s: float) -> T:

@@ -98,17 +98,17 @@ def test_images_that_got_no_decision_are_counted_by_their_problem():
 def test_refused_version_is_told_until_another_one_serves():
     metrics = Metrics()
     for version in ("2", "3"):
-        metrics.refuses(version)
+        metrics.model.refuses(version)
     refused = [s for s in samples(metrics) if s.startswith("onegauge_model_refused{")]
     assert refused == ['onegauge_model_refused{version="3"} 1.0']
-    metrics.serves(contract("4"))
+    metrics.model.serves(contract("4"))
     assert not [s for s in samples(metrics) if s.startswith("onegauge_model_refused{")]
 
 
 def test_model_info_follows_the_version():
     metrics = Metrics()
     for version in ("1", "2", "2"):
-        metrics.serves(contract(version))
+        metrics.model.serves(contract(version))
     infos = [s for s in samples(metrics) if s.startswith("onegauge_model_info{")]
     assert len(infos) == 1
     assert 'version="2"' in infos[0]
@@ -145,7 +145,7 @@ def test_drift_is_told_by_line_once_a_model_serves():
     metrics = Metrics()
     metrics.answered(decision(), "a")
     assert not any(s.startswith("onegauge_drift") for s in samples(metrics))
-    metrics.serves(contract("1"))
+    metrics.model.serves(contract("1"))
     metrics.answered(decision(), "a")
     assert 'onegauge_drift_images{line="a"} 1.0' in samples(metrics)
 
@@ -163,7 +163,7 @@ def test_batches_and_turns_are_timed():
 
 def test_age_of_the_calibration_is_known_when_the_model_says_it():
     metrics = Metrics()
-    metrics.serves(contract("1"))
+    metrics.model.serves(contract("1"))
     assert "onegauge_model_calibrated_timestamp_seconds 1.79e+09" in samples(metrics)
 
 
