@@ -1,6 +1,7 @@
 """Commands that send images to a gateway."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from onegauge.bulk.work import Work
     from onegauge.client import Options
 
-CAMERA = "Camera"  # the group of its options in --help
+_of_camera = partial(typer.Option, rich_help_panel="Camera")  # their group in --help
 
 app = typer.Typer()
 
@@ -131,56 +132,32 @@ def watch(
     ] = False,
     source: Annotated[
         str | None,
-        typer.Option(
+        _of_camera(
             envvar="ONEGAUGE_CAMERA",
             help="Camera whose frames go into the folder: rtsp://…, /dev/video0, genicam:…, a file",
-            rich_help_panel=CAMERA,
         ),
     ] = None,
-    every: Annotated[
-        float | None, typer.Option(help="Seconds between frames", min=0.0, rich_help_panel=CAMERA)
-    ] = None,
+    every: Annotated[float | None, _of_camera(help="Seconds between frames", min=0.0)] = None,
     trigger: Annotated[
-        str | None,
-        typer.Option(
-            help="-: lines of standard input; Line0: the camera's", rich_help_panel=CAMERA
-        ),
+        str | None, _of_camera(help="-: lines of standard input; Line0: the camera's")
     ] = None,
     views: Annotated[
-        int | None,
-        typer.Option(help="How many frames make a part's decision", min=1, rich_help_panel=CAMERA),
+        int | None, _of_camera(help="How many frames make a part's decision", min=1)
     ] = None,
-    view: Annotated[
-        str | None,
-        typer.Option(help="Name or number of this camera", rich_help_panel=CAMERA),
-    ] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Normal frames, too", rich_help_panel=CAMERA)
-    ] = False,
-    max_waiting: Annotated[
-        int, typer.Option(help="Frames without a decision", min=1, rich_help_panel=CAMERA)
-    ] = 1000,
-    lossless: Annotated[
-        bool, typer.Option("--lossless", help="PNG instead of JPEG", rich_help_panel=CAMERA)
-    ] = False,
-    metrics: Annotated[
-        str | None, typer.Option(help="HOST:PORT for Prometheus", rich_help_panel=CAMERA)
-    ] = None,
-    min_sharpness: Annotated[
-        float, typer.Option(help="0 to 1", min=0.0, max=1.0, rich_help_panel=CAMERA)
-    ] = 0.1,
+    view: Annotated[str | None, _of_camera(help="Name or number of this camera")] = None,
+    keep: Annotated[bool, _of_camera("--keep", help="Normal frames, too")] = False,
+    max_waiting: Annotated[int, _of_camera(help="Frames without a decision", min=1)] = 1000,
+    lossless: Annotated[bool, _of_camera("--lossless", help="PNG instead of JPEG")] = False,
+    metrics: Annotated[str | None, _of_camera(help="HOST:PORT for Prometheus")] = None,
+    min_sharpness: Annotated[float, _of_camera(help="0 to 1", min=0.0, max=1.0)] = 0.1,
     usual_sharpness: Annotated[
-        float, typer.Option(help="Share of the usual", min=0.0, max=1.0, rich_help_panel=CAMERA)
+        float, _of_camera(help="Share of the usual", min=0.0, max=1.0)
     ] = 0.65,
-    min_highlights: Annotated[
-        float, typer.Option(help="0 to 255", min=0.0, max=255.0, rich_help_panel=CAMERA)
-    ] = 64.0,
+    min_highlights: Annotated[float, _of_camera(help="0 to 255", min=0.0, max=255.0)] = 64.0,
     usual_highlights: Annotated[
-        float, typer.Option(help="Share of the usual", min=0.0, max=1.0, rich_help_panel=CAMERA)
+        float, _of_camera(help="Share of the usual", min=0.0, max=1.0)
     ] = 0.38,
-    max_clipped: Annotated[
-        float, typer.Option(help="0 to 1", min=0.0, max=1.0, rich_help_panel=CAMERA)
-    ] = 0.99,
+    max_clipped: Annotated[float, _of_camera(help="0 to 1", min=0.0, max=1.0)] = 0.99,
 ) -> None:
     """Inspect files as they come into a folder, until Ctrl-C or SIGTERM."""
     from onegauge.client.watch.watch import Station
