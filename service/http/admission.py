@@ -7,16 +7,21 @@ that a stalled client keeps nobody else from the model.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from time import perf_counter
 
+from starlette.requests import Request
+
 from onegauge.service.errors import DeadlineExceeded, GatewayBusy
+from onegauge.service.http.disconnect import until_gone
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 
 RETRY_AFTER_S = 1
-REFUSALS_A_SECOND = 100  # beyond which each waits for its turn: who asks again at once asks less
+REFUSALS_AT_ONCE = 100  # so that a balancer soon goes elsewhere
+REFUSALS_A_SECOND = 50  # beyond those: who asks again at once asks less, the less the more ask
+LONGEST_PAUSE_S = 2
 
 
 class Admission:
@@ -34,13 +39,15 @@ class Admission:
         metrics.buffered.set_function(lambda: self._bytes)
 
     @asynccontextmanager
-    async def visit(self, timeout_s: float | None) -> AsyncIterator["Visit"]:
+    async def visit(
+        self, timeout_s: float | None, request: Request | None = None
+    ) -> AsyncIterator["Visit"]:
         """One request from its header to its answer, within `timeout_s` and the settings' limit.
 
         Raises GatewayBusy when no place is free and DeadlineExceeded when the time is over.
         """
         if self._places == 0:
-            await self._pause()
+            await self._pause(request)
             raise _busy(
                 f"{self._settings.max_in_flight} requests are inspected and "
                 f"{self._settings.max_waiting} wait"
@@ -59,14 +66,16 @@ class Admission:
             self._places += 1
             self.release(visit.size)
 
-    async def _pause(self) -> None:
+    async def _pause(self, request: Request | None) -> None:
         """Keep refusals apart: a flood of them would take the time of those who are inspected."""
         now = asyncio.get_running_loop().time()
-        # a second's refusals may come at once
-        turn = min(max(now - 1, self._next_refusal), now + RETRY_AFTER_S)
+        earliest = now - REFUSALS_AT_ONCE / REFUSALS_A_SECOND
+        turn = min(max(earliest, self._next_refusal), now + LONGEST_PAUSE_S)
         self._next_refusal = turn + 1 / REFUSALS_A_SECOND
         if turn > now:
-            await asyncio.sleep(turn - now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(turn):
+                    await _nothing_more(request)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -113,3 +122,11 @@ class Visit:
 
 def _busy(why: str) -> GatewayBusy:
     return GatewayBusy(f"{why}; come back later.", retry_after=RETRY_AFTER_S)
+
+
+async def _nothing_more(request: Request | None) -> None:
+    """Keep nothing of a body that comes, and ask for none; returns when the client has gone."""
+    if request is None or "expect" in request.headers:
+        await asyncio.Event().wait()
+    else:
+        await until_gone(request)

@@ -17,7 +17,7 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
     """
     loop = asyncio.get_running_loop()
     told = request.scope.get("state", {}).get(LOST)
-    lost = loop.create_task(_until_gone(request)) if told is None else told
+    lost = loop.create_task(until_gone(request)) if told is None else told
     try:
         async with asyncio.timeout(None) as patience:  # which ends with the connection
             at_work = True
@@ -40,6 +40,7 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
         raise ClientDisconnect from exc
 
 
-async def _until_gone(request: Request) -> None:
+async def until_gone(request: Request) -> None:
+    """Take what comes of a request's body, and drop it, until its client has gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

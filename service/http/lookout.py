@@ -108,7 +108,7 @@ async def detect_anomalies(
     try:
         if (key := gateway.access.check(token, "inspect")) is not None:
             request.state.access["key"] = key
-        async with gateway.admission.visit(None) as visit:
+        async with gateway.admission.visit(None, request) as visit:
             body = await read_body(request, gateway.settings, visit)
             options = Options(line=project, map="mask")
             request.state.access.update(line=options.line, images=len(body.images))

@@ -69,7 +69,7 @@ async def inspect(request: Request) -> Response:
     """Decide on one image or many: is it like the normal images of any product?"""
     gateway: Gateway = request.app.state.gateway
     await allow(request, "inspect")
-    async with gateway.admission.visit(read_timeout(request)) as visit:
+    async with gateway.admission.visit(read_timeout(request), request) as visit:
         form = wanted_form(",".join(request.headers.getlist("accept")))
         inquiry = await _read(request, gateway, visit, form)
         async with while_connected(request), gateway.admission.turn():

@@ -5,6 +5,7 @@ from threading import Thread
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import Request
 
 from onegauge.service.errors import GatewayBusy
 from onegauge.service.http import admission
@@ -59,26 +60,54 @@ def test_what_is_too_much_is_refused_before_its_body_is_read(gateway, normal):
     assert client.post("/inspect", content=normal, headers=PNG).status_code == 200
 
 
-async def refused(gate: Admission) -> None:
+async def refused(gate: Admission, request: Request | None = None) -> None:
     with pytest.raises(GatewayBusy):
-        async with gate.visit(None):
+        async with gate.visit(None, request):
             raise AssertionError
 
 
+async def kept_waiting(flood: int, *requests: Request) -> int:
+    """How many of a flood of refusals, and of those of requests after it, do not come at once."""
+    gate = Admission(Settings(max_in_flight=1, max_waiting=0), Metrics())
+    async with gate.visit(None):
+        many = [None] * flood
+        asked = [asyncio.create_task(refused(gate, each)) for each in (*many, *requests)]
+        await asyncio.sleep(0)  # in which each comes as far as it can
+        left = sum(not task.done() for task in asked)
+        await asyncio.gather(*asked)
+    return left
+
+
 @pytest.mark.parametrize(("flood", "waiting"), [(3, 0), (5, 2)])
-def test_a_flood_of_refusals_waits_but_those_of_a_second_do_not(monkeypatch, flood, waiting):
-    monkeypatch.setattr(admission, "REFUSALS_A_SECOND", 2)
+def test_a_flood_of_refusals_waits_but_the_first_of_it_do_not(monkeypatch, flood, waiting):
+    monkeypatch.setattr(admission, "REFUSALS_AT_ONCE", 2)
+    assert asyncio.run(kept_waiting(flood)) == waiting
 
-    async def run() -> int:
-        gate = Admission(Settings(max_in_flight=1, max_waiting=0), Metrics())
-        async with gate.visit(None):
-            asked = [asyncio.create_task(refused(gate)) for _ in range(flood)]
-            await asyncio.sleep(0)  # in which each comes as far as it can
-            left = sum(not task.done() for task in asked)
-            await asyncio.gather(*asked)
-        return left
 
-    assert asyncio.run(run()) == waiting
+def test_of_a_body_nothing_is_kept_while_its_refusal_waits_and_who_goes_waits_no_more(monkeypatch):
+    monkeypatch.setattr(admission, "REFUSALS_AT_ONCE", 0)
+    monkeypatch.setattr(admission, "REFUSALS_A_SECOND", 0.001)
+    monkeypatch.setattr(admission, "LONGEST_PAUSE_S", 3600)
+    piece = {"type": "http.request", "body": b"piece", "more_body": True}
+    coming = [piece, piece, {"type": "http.disconnect"}]
+
+    async def receive() -> dict:
+        return coming.pop(0)
+
+    request = Request({"type": "http", "headers": []}, receive)
+    asyncio.run(asyncio.wait_for(kept_waiting(1, request), 60))
+    assert coming == []
+
+
+def test_who_waits_to_be_asked_for_a_body_is_refused_without(monkeypatch):
+    monkeypatch.setattr(admission, "REFUSALS_AT_ONCE", 0)
+    monkeypatch.setattr(admission, "LONGEST_PAUSE_S", 0.01)
+
+    async def receive() -> dict:
+        raise AssertionError("the body was asked for")
+
+    scope = {"type": "http", "headers": [(b"expect", b"100-continue")]}
+    assert asyncio.run(kept_waiting(1, Request(scope, receive))) == 1
 
 
 def test_requests_wait_for_their_turn_and_no_more_than_may(gateway, normal):
