@@ -32,12 +32,12 @@ def serve(settings: Settings) -> None:
 
     Raises a subclass of BackendError when the model cannot be loaded.
     """
+    _give_memory_back()
     try:
         backend = load_backend(settings)
     except ContractError as exc:
         raise ContractError(f"{exc} (in {settings.repository.resolve()})") from exc
     configure_logs(settings.log_format, settings.log_level)
-    _give_memory_back()
     if settings.api_keys == "off":
         _log.warning(
             "API keys are off: everybody who can reach %s may use the gateway", settings.host
@@ -46,18 +46,17 @@ def serve(settings: Settings) -> None:
 
 
 def _give_memory_back() -> None:
-    """Have glibc return what decoding took: large blocks at once, and few arenas for threads.
+    """Have glibc return what loading and decoding took: large blocks at once, and no arenas beside.
 
-    Left to itself it learns to keep ever larger blocks, of which a gateway has some in every size.
-    Not by MALLOC_ variables of the environment: they hold for what the model is loaded into, too,
-    and then an image takes 3 to 5 % longer.
+    Left to itself it learns to keep ever larger blocks, of which a gateway has some in every size,
+    and the file of the model is the first of them.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):  # another C library
         return
     mallopt(_M_MMAP_THRESHOLD, 2**20)
-    mallopt(_M_ARENA_MAX, 2)
+    mallopt(_M_ARENA_MAX, 1)
 
 
 def leave_alone_what_stays() -> None:

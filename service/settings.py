@@ -4,7 +4,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from limits import parse
 from pydantic import (
     AfterValidator,
     Field,
@@ -28,6 +27,8 @@ def default_repository() -> Path:
 
 
 def _rate(limit: str) -> str:
+    from limits import parse  # takes long, and few gateways have a rate
+
     try:
         parse(limit)
     except ValueError as exc:

@@ -9,9 +9,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from onegauge.service.errors import Forbidden, KeysUnreadable, TooManyRequests, Unauthorized
 from onegauge.service.http.keys import Key, KeyFile, KeyFileError, Scope
@@ -30,9 +27,7 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._keys = KeyFile(settings.api_keys) if isinstance(settings.api_keys, Path) else None
-        limit = settings.rate_limit
-        self._limit: RateLimitItem | None = parse(limit) if limit else None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._rate = _Rate(settings.rate_limit) if settings.rate_limit else None
 
     @property
     def open(self) -> bool:
@@ -58,12 +53,8 @@ class Access:
             raise Unauthorized("The API key is not known, or was revoked.")
         if not key.scopes.intersection(scopes):
             raise Forbidden(f"The API key {key.name} has not the scope {' or '.join(scopes)}.")
-        if self._limit and not self._limiter.hit(self._limit, key.name):
-            reset, _ = self._limiter.get_window_stats(self._limit, key.name)
-            raise TooManyRequests(
-                f"The API key {key.name} is good for {self._limit}.",
-                retry_after=max(1, ceil(reset - time.time())),
-            )
+        if self._rate:
+            self._rate.count(key.name)
         return key.name
 
     def named(self, name: str) -> Key | None:
@@ -72,6 +63,25 @@ class Access:
             return None
         with _read_errors():
             return self._keys.named(name)
+
+
+class _Rate:
+    """How often each key may be used."""
+
+    def __init__(self, limit: str) -> None:
+        from limits import parse, storage, strategies  # takes long, and few gateways have a rate
+
+        self._limit = parse(limit)
+        self._limiter = strategies.MovingWindowRateLimiter(storage.MemoryStorage())
+
+    def count(self, name: str) -> None:
+        """Once more; raises TooManyRequests."""
+        if not self._limiter.hit(self._limit, name):
+            reset, _ = self._limiter.get_window_stats(self._limit, name)
+            raise TooManyRequests(
+                f"The API key {name} is good for {self._limit}.",
+                retry_after=max(1, ceil(reset - time.time())),
+            )
 
 
 @contextmanager

@@ -42,8 +42,9 @@ def compile_model(model_file: Path, threads: int) -> Compiled:
     on_gpu = _GPU in session.get_providers()
     if wants_gpu and not on_gpu:
         _log.warning("onnxruntime-gpu finds no GPU, or CUDA is not whole: the CPU computes.")
-    alone = _run_of(session)
-    beside = alone if on_gpu or threads == 1 else _run_of(_load(model_file, 1, [_CPU]))
+    first = None if on_gpu else _giving_back()
+    alone = _run_of(session, first)
+    beside = alone if on_gpu or threads == 1 else _run_of(_load(model_file, 1, [_CPU]), first)
     return Compiled(alone, beside, batching=on_gpu)
 
 
@@ -61,14 +62,24 @@ def _load(model_file: Path, threads: int, providers: list[str]) -> onnxruntime.I
         raise ContractError(f"ONNX Runtime cannot load the model: {for_clients(exc)}") from exc
 
 
-def _run_of(session: onnxruntime.InferenceSession) -> Run:
+def _run_of(session: onnxruntime.InferenceSession, first: onnxruntime.RunOptions | None) -> Run:
+    options = iter([first])
+
     def run(images: NDArray[np.uint8], names: Sequence[str] = OUTPUTS, /) -> Tensors:
         try:
-            return dict(zip(names, session.run(names, {IMAGE: images}), strict=True))
+            outputs = session.run(names, {IMAGE: images}, next(options, None))
+            return dict(zip(names, outputs, strict=True))
         except _ERRORS as exc:
             raise BackendFailed(f"ONNX Runtime failed: {for_clients(exc)}") from exc
 
     return run
+
+
+def _giving_back() -> onnxruntime.RunOptions:
+    """Options of a first run, which has no plan of its memory: what it takes is of no use later."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @cache
