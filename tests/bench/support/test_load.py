@@ -12,6 +12,7 @@ import pytest
 from bench.support.load import load
 
 STALL_S = 0.6
+WITHIN_S = 60  # what a machine with much other work keeps
 TARGET = "/inspect?line=press-3"
 
 
@@ -54,23 +55,27 @@ def body(tmp_path: Path) -> Path:
 
 
 def test_closed_load_asks_again_as_soon_as_it_is_answered(body):
-    under_way, most, lock = 0, 0, threading.Lock()
+    under_way, most, lock, all_there = 0, 0, threading.Lock(), threading.Event()
 
     def answer(_: int) -> int:
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
+            if under_way == 3:
+                all_there.set()
+        assert all_there.wait(WITHIN_S)
         time.sleep(0.02)
         with lock:
             under_way -= 1
         return 200
 
     with answering(answer) as url:
-        found = load(url, body, "text/plain", 1, connections=3)
+        found = load(url, body, "text/plain", 2, connections=3)
     assert most == 3
     assert list(found["statuses"]) == ["200"]
-    assert 0 < found["rate"] <= 150
+    assert found["statuses"]["200"] > 3
+    assert found["rate"] <= 150
     assert found["p50"] >= 0.02
 
 
@@ -91,8 +96,8 @@ def test_open_load_blames_a_stall_for_all_who_would_have_come_in_it(body):
 
 def test_refusals_and_lost_connections_are_told_apart_from_answers(body):
     with answering(lambda number: (200, 503, 0)[number % 3]) as url:
-        found = load(url, body, "text/plain", 0.5, connections=1)
+        found = load(url, body, "text/plain", 2, connections=1)
     statuses = found["statuses"]
     assert set(statuses) == {"0", "200", "503"}
     assert abs(statuses["200"] - statuses["0"]) <= 1
-    assert statuses["200"] - found["rate"] * 0.5 in (0, 1), "the last may come after the end"
+    assert statuses["200"] - found["rate"] * 2 in (0, 1), "the last may come after the end"
