@@ -1,5 +1,6 @@
 """A SQLite file or a PostgreSQL, opened and brought to the tables that this onegauge knows."""
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from sqlalchemy.engine import URL
 
 from onegauge.records.errors import NewerSchema, RecordsError, RecordsUnavailable, RefusedRecord
 from onegauge.records.tables import secrets
+
+_log = logging.getLogger("onegauge.records")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # locks of PostgreSQL: gateways migrate one after another, and one of them does what one should
@@ -243,3 +246,5 @@ def _migrate(connection: Connection, *, allowed: bool) -> None:
                 f"{known.get_current_head()}: its gateway changes that when it starts"
             )
         command.upgrade(config, "head")
+        schemas = {"before": present, "now": known.get_current_head()}
+        _log.info("the tables were changed", extra={"fields": schemas})

@@ -73,4 +73,5 @@ def configure_logs(log_format: Literal["text", "json"], level: str) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the client is told, not the log
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # the database tells what it changed
     logging.getLogger("httpx").setLevel(logging.WARNING)  # which tells of each event of a webhook

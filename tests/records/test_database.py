@@ -64,6 +64,13 @@ def test_what_was_written_is_there_when_it_is_opened_again(url):
     again.close()
 
 
+def test_a_change_of_the_tables_is_told(url, caplog):
+    caplog.set_level("INFO", "onegauge.records")
+    for _ in range(2):
+        Database.open(url).close()
+    assert [told.message for told in caplog.records] == ["the tables were changed"]
+
+
 def test_processes_that_open_a_new_database_at_once_all_can(url):
     command = [sys.executable, "-W", "error", "-c", OPEN, url]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
