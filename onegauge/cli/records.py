@@ -124,15 +124,22 @@ def prune(
 @commands.command()
 def stats(records: Url, pictures: Place = None) -> None:
     """Tell how much there is, of which lines and with which verdicts."""
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from onegauge.client.calls import readable
     from onegauge.records.stats import stats as run
 
     with _opened(records) as database:
         found = run(database)
     place = _pictures(records, pictures)
-    typer.echo("line  inspected  anomalous  unknown  judged")
+    counted = ("inspected", "anomalous", "unknown", "judged")
+    table = Table("line", *(Column(name, justify="right") for name in counted))
     for line in found.lines:
-        counts = (line.inspected, line.anomalous, line.unknown, line.judged)
-        typer.echo("  ".join([line.line or "-", *map(str, counts)]))
+        counts = (str(getattr(line, name)) for name in counted)
+        table.add_row(Text(readable(line.line or "-")), *counts)
+    Console(soft_wrap=True).print(table)
     for verdict, count in sorted(found.verdicts.items()):
         typer.echo(f"{verdict}  {count}")
     if found.oldest and found.newest:

@@ -89,12 +89,10 @@ def test_pruning_wants_to_know_what_is_to_leave(records, capsys):
 def test_stats_tell_of_lines_verdicts_and_bytes(capsys):
     assert status("records", "stats") == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[1:4] == [
-        "press  3  0  0  1",
-        "false_alarm  1",
-        "from 2025-03-03 06:00 to 2025-03-03 06:00 UTC",
-    ]
-    assert out[4].startswith("1 pictures of 2.0 MB, database of ")
+    (press,) = (row.strip("│ ").split() for row in out if "press" in row)
+    assert press == ["press", "│", "3", "│", "0", "│", "0", "│", "1"]
+    assert out[-3:-1] == ["false_alarm  1", "from 2025-03-03 06:00 to 2025-03-03 06:00 UTC"]
+    assert out[-1].startswith("1 pictures of 2.0 MB, database of ")
 
 
 @pytest.mark.usefixtures("records")
