@@ -111,6 +111,12 @@ def test_each_frame_of_a_file_is_decided_and_normal_ones_go(station, tmp_path, k
     assert files(station.rejects) == []
 
 
+def test_a_folder_that_is_not_there_is_made(station, tmp_path):
+    station.folder.rmdir()
+    ran(station, FakeGateway(), Camera(video(tmp_path / "a.avi", sharp(0)), every_s=0))
+    assert [line["decision"] for line in lines(station)] == ["normal"]
+
+
 def test_anomalous_frames_are_put_by(station, tmp_path):
     url = video(tmp_path / "a.avi", sharp(0), sharp(1))
     ran(replace(station, move=True), Bad(), Camera(url, every_s=0))
