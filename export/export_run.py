@@ -37,6 +37,7 @@ from onegauge.export.recalibration import judged, recalibrate, store_calibration
 from onegauge.export.tensorrt import accelerate, build_plan
 from onegauge.export.to_onnx import trace
 from onegauge.export.verify import verify
+from onegauge.library.library import Library
 from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.model.repository import MODEL, Verification
 from onegauge.training.backbones.retrieval import NEW
@@ -90,17 +91,8 @@ def export_run(
             f"{run} was recalibrated on images that it does not keep, and {flavour.precision} "
             "needs calibration images: export it in fp32"
         )
-    height, width = checkpoint.evidence.maps.shape[1:]
-    spec = ModelSpec(
-        name=name,
-        image_size=(checkpoint.config.image_size, checkpoint.config.image_size),
-        map_size=(height, width),
-        max_batch_size=flavour.max_batch_size,
-        triton_backend=flavour.triton_backend,
-        provenance=provenance(checkpoint, run) | {"precision": flavour.precision},
-        explained_by=_explained_by(checkpoint),
-        every_batch_warmed=flavour.tensorrt,
-    )
+    library = checkpoint.library() if checkpoint.keeps_library else None
+    spec = _spec(checkpoint, run, name, flavour, library)
     require_compatible(repository, model_config(spec))
     gauge = checkpoint.gauge(SERVED_AS.get(checkpoint.config.alignment))
     with tempfile.TemporaryDirectory() as folder:
@@ -116,11 +108,27 @@ def export_run(
             plan = Path(folder) / PLAN
             build_plan(model, plan, config)
         verification = _verification(model, load_verification_images(run))
-        library = checkpoint.library() if checkpoint.keeps_library else None
         version = add_version(repository, config, model, verification, plan, library)
     if not candidate:
         publish(repository, name, version)
     return version
+
+
+def _spec(
+    checkpoint: Checkpoint, run: Path, name: str, flavour: Flavour, library: Library | None
+) -> ModelSpec:
+    """What Triton is told of the version; with a library, of what explains an answer, too."""
+    height, width = checkpoint.evidence.maps.shape[1:]
+    return ModelSpec(
+        name=name,
+        image_size=(checkpoint.config.image_size, checkpoint.config.image_size),
+        map_size=(height, width),
+        max_batch_size=flavour.max_batch_size,
+        triton_backend=flavour.triton_backend,
+        provenance=provenance(checkpoint, run) | {"precision": flavour.precision},
+        explained_by=None if library is None else (NEIGHBOURS, library.memories.shape[2]),
+        every_batch_warmed=flavour.tensorrt,
+    )
 
 
 def _write(
@@ -195,14 +203,6 @@ def rescoring(gauge: Gauge, checkpoint: Checkpoint) -> dict[str, str]:
         packed = np.packbits(gauge.scoring.inspected.numpy())
         told["inspected"] = b64encode(packed.tobytes()).decode()
     return told
-
-
-def _explained_by(checkpoint: Checkpoint) -> tuple[int, int] | None:
-    """Neighbours and axes of what explains an answer, None where no normal images are kept."""
-    if not checkpoint.keeps_library:
-        return None
-    library = checkpoint.library()
-    return min(NEIGHBOURS, len(library)), library.memories.shape[2]
 
 
 def _verification(model: Path, images: Tensor) -> Verification:

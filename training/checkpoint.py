@@ -210,10 +210,7 @@ def _restored(
         config=config,
         backbone=backbone,
         detector=restore_detector(config.detector, backbone, _part(weights, "detector.")),
-        evidence=Evidence(
-            **references,
-            products=tuple(record["products"]),
-        ),
+        evidence=Evidence(**references, products=tuple(record["products"])),
         decided={name: weights[name] for name in DECIDED},
         training_digest=record["training_digest"],
         images=record["images"],
