@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,6 @@ from onegauge.camera.source import Pixels
 NOISE = 2.0  # grey levels, of a spoilt picture
 GAMMA = 2.2
 EVERY = 5  # pictures, of which one is spoilt
-Spoil = Callable[[Pixels], Pixels]
 
 
 def main(data: Annotated[list[Path], typer.Option()]) -> None:

@@ -28,7 +28,7 @@ STOPPED_WITHIN_S = 30.0
 POLL_EVERY_S = 0.1
 
 
-def install(cache: Path = CACHE) -> Path:
+def install() -> Path:
     """The folder of the server's wheel, its Python backend made ready for the running Python.
 
     Raises Missing where it cannot be had.
@@ -41,7 +41,7 @@ def install(cache: Path = CACHE) -> Path:
         _pip_install(draft)
         _add_stub(draft, python)
 
-    return once(cache / f"{WHEEL.replace('==', '-')}-python{python}", make)
+    return once(CACHE / f"{WHEEL.replace('==', '-')}-python{python}", make)
 
 
 def _pip_install(folder: Path) -> None:

@@ -32,7 +32,7 @@ class Unwanted:
         """The pictures of a library; raises TeachingError for what it has not, or for nothing."""
         rows = library.references
         there = {library.origins[p].id: p for p in np.unique(library.pictures[rows]).tolist()}
-        found = [_known(there, name, "reference") for name in self.ids]
+        found = [_known(there, name) for name in self.ids]
         of_group = {g: library.pictures[rows][library.parts[rows] == g] for g in self.groups}
         for group, pictures in of_group.items():
             if not len(pictures):
@@ -65,7 +65,7 @@ def remove(target: Target, unwanted: Unwanted) -> str:
     return target.keep(taught(target, observer, after, none))
 
 
-def _known(there: dict[str, int], name: str, what: str) -> int:
+def _known(there: dict[str, int], name: str) -> int:
     if name not in there:
-        raise TeachingError(f"the library has no {what} {name!r}: see onegauge references")
+        raise TeachingError(f"the library has no reference {name!r}: see onegauge references")
     return there[name]
