@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from contourpy import contour_generator
 from numpy.typing import NDArray
 
 from onegauge.schemas import Box, Polygon
@@ -76,6 +75,8 @@ def _contours(
 ) -> list[Polygon]:
     """The lines between the pixels of a component (N, 2) and all others, where the map crosses
     the level as it is enlarged: linearly between the pixels' centres."""
+    from contourpy import contour_generator  # takes memory, and few requests ask for contours
+
     below = np.nextafter(level, -np.inf)
     corner = np.maximum(component.min(0) - 1, 0)  # of all that the lines touch: y, x
     part = anomaly_map[tuple(map(slice, corner, component.max(0) + 2))]
