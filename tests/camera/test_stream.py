@@ -10,7 +10,7 @@ import pytest
 
 from onegauge.camera.errors import CameraAway
 from onegauge.camera.source import shown
-from onegauge.camera.stream import Stream
+from onegauge.camera.stream import PARAMETERS, Stream
 from rig.address import free_address
 from rig.cameras import Rtsp, age_s, rtsp
 from tests.client.watch.watched import wait_until
@@ -19,9 +19,17 @@ LONG = 60.0  # seconds in which a frame comes for sure
 NEW_S = 0.5  # less than what is buffered while the connection is made, or in a pause here
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with much other work may have the camera wait for long."""
+    open_within, read_within = PARAMETERS[:2], [PARAMETERS[2], 1000 * int(LONG)]
+    patient = [*open_within, *read_within, *PARAMETERS[4:]]
+    monkeypatch.setattr("onegauge.camera.stream.PARAMETERS", patient)
+
+
 @contextmanager
-def opened(camera: Rtsp, **silence: float) -> Iterator[Stream]:
-    stream = Stream(camera.url, shown(camera.url), **silence)
+def opened(camera: Rtsp, silent_s: float = LONG) -> Iterator[Stream]:
+    stream = Stream(camera.url, shown(camera.url), silent_s)
     stream.open()
     try:
         yield stream
