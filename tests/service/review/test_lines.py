@@ -63,13 +63,24 @@ def test_images_without_a_line_drift_by_themselves(review):
 
 
 @pytest.mark.parametrize(
-    ("p_value", "told"),
-    [(lambda n: (n + 0.5) / FEWEST, "As calibrated"), (lambda _: 0.5, "Has drifted")],
+    ("p_value", "told", "why"),
+    [
+        (lambda n: (n + 0.5) / FEWEST, "As calibrated", ["from uniform"]),
+        (lambda _: 0.5, "Has drifted", ["from uniform"]),
+        (lambda n: n / FEWEST if n >= FEWEST / 5 else 0, "Has drifted", ["20.0 % of 50 images"]),
+        (lambda _: 0, "Has drifted", ["100.0 % of 50 images", "from uniform"]),
+    ],
+    ids=["normal", "uneven", "many-flagged", "both"],
 )
-def test_a_line_drifts_where_its_p_values_are_not_those_of_normal_images(review, p_value, told):
+def test_a_line_drifts_where_its_p_values_are_not_those_of_normal_images(
+    review, p_value, told, why
+):
     for number in range(FEWEST):
         review.add(number, time=ago(minutes=number), p_value=p_value(number))
-    assert told in review.client.get("/review/lines").text
+    page = review.client.get("/review/lines").text
+    assert told in page
+    found = re.findall("[0-9.]+ % of 50 images|from uniform", page)
+    assert found == why
 
 
 def test_too_few_images_tell_nothing_of_a_drift(review):
