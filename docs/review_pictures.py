@@ -59,7 +59,7 @@ def main(repository: Path, folder: Path) -> None:
                 "queue": f"?order=newest&decision=anomalous&judged={inspection}",
                 "print": f"/{inspection}/print",
                 "lines": "/lines",
-                "threshold": "/threshold?threshold=0.6",
+                "threshold": "/threshold?threshold=0.4",
                 "references": "/references",
                 "suspects": "/references?by=suspicion",
                 "login": "/login",

@@ -23,7 +23,7 @@ AXE = Path(__file__).parent / "axe.min.js"
 CHROMIUM = shutil.which("chromium")
 ZONE = {"name": "onegauge_zone", "value": "UTC", "domain": "127.0.0.1", "path": "/review"}
 WIDE, TABLET = {"width": 1280, "height": 800}, {"width": 768, "height": 1024}
-WITHIN_MS = 60_000  # also beside other work
+WITHIN_MS = 300_000  # also beside other work
 ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"&{{7*7}}"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
@@ -316,15 +316,28 @@ def test_a_language_is_switched(line, opened):
     assert page.url == f"{line.url}/review?decision=normal"
 
 
+def require_readable(page: Page) -> None:
+    """Nothing that axe finds fault with, and nothing beyond the window's edge."""
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+    assert told == [], page.url
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+
+
 @pytest.mark.parametrize(
     ("size", "scheme"), [(WIDE, "light"), (TABLET, "dark")], ids=["wide", "tablet"]
 )
 def test_everybody_can_read_and_use_it(line, opened, size, scheme):
     page = opened(viewport=size, color_scheme=scheme, bypass_csp=True)
     anomalous = line.found(decision="anomalous")[0]["id"]
+    views = [line.inspect(view, part="4798", views="2") for view in SAMPLES[:2]]
+    said = {"verdict": "confirmed", "by": "Anna"}
+    httpx.put(f"{line.url}/v1/inspections/{anomalous}/verdict", json=said).raise_for_status()
     for path in (
         f"/{anomalous}",
         f"/{anomalous}/print",
+        f"/{views[0]['inspection']}?judged={anomalous}",
         "?part=no-such-part",
         "/lines",
         "/threshold",
@@ -332,11 +345,7 @@ def test_everybody_can_read_and_use_it(line, opened, size, scheme):
         "/login",
     ):
         page.goto(f"{line.url}/review{path}", wait_until="load")
-        page.add_script_tag(path=AXE)
-        found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-        told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
-        assert told == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        require_readable(page)
 
 
 def test_no_target_is_too_small_for_a_finger(line, opened):
@@ -378,17 +387,12 @@ def strange_parts(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def require_readable(page: Page) -> None:
-    """Nothing that axe finds fault with, and nothing beyond the window's edge."""
-    page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run()")["violations"]
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
 def test_a_new_product_is_taught_tried_served_and_taken_back(strange, opened, tmp_path):
     page = opened(bypass_csp=True, viewport=TABLET, color_scheme="dark")
     page.goto(f"{strange.url}/review/unknown")
+    while (further := page.get_by_role("link", name="Look on")).count():
+        with page.expect_navigation(wait_until="load"):
+            further.click()
     group = page.locator("form.card").first
     expect(group.locator("input[type=checkbox]:checked")).to_have_count(14)
     require_readable(page)
