@@ -115,20 +115,23 @@ class _Server(uvicorn.Server):
         if self.started:
             leave_alone_what_stays()
             port = self.servers[0].sockets[0].getsockname()[1]
-            sys.stdout.write(_welcome(self.config.host, port))
+            review = self._gateway.records is not None
+            sys.stdout.write(_welcome(self.config.host, port, review=review))
             sys.stdout.flush()
 
 
-def _welcome(host: str, port: int) -> str:
+def _welcome(host: str, port: int, *, review: bool) -> str:
     host = "localhost" if host in _WILDCARDS else host
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    return f"""
-onegauge listens on {url}
-
-  Try it   curl -F image=@{_sample()} {url}/inspect
-  Explore  {url}/docs
-
-"""
+    lines = [
+        f"onegauge listens on {url}",
+        "",
+        f"  Try it   curl -F image=@{_sample()} {url}/inspect",
+        f"  Explore  {url}/docs",
+    ]
+    if review:
+        lines.append(f"  Review   {url}/review")
+    return "\n".join(["", *lines, "", ""])
 
 
 def _sample() -> Path:

@@ -31,7 +31,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(checkout: Path) -> Iterator[str]:
-    """The address that `make serve` prints."""
+    """The address that `make serve` prints, with that of the page for reviews."""
     with subprocess.Popen(
         ["make", "serve", f"PYTHON={sys.executable}"],
         cwd=checkout,
@@ -42,7 +42,7 @@ def url(checkout: Path) -> Iterator[str]:
     ) as process:
         try:
             printed = ""
-            while not (found := re.search(r"listens on (http://\S+)", printed)):
+            while not (found := re.search(r"Review +(http://\S+)/review\n", printed)):
                 line = process.stdout.readline()
                 assert line, f"make serve ended:\n{printed}"
                 printed += line
