@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from onegauge.library.fit import Fit
 from onegauge.teach.addition import added_rows, grown, read_pictures
 from onegauge.teach.change import FORGOTTEN, Change, rows_of, taught
 from onegauge.teach.observer import NEW, Observer, Sight
-from onegauge.teach.shots import shown_parts
 from onegauge.teach.target import Target
 from onegauge.training.choice import Choice
 from onegauge.training.progress import Progress
@@ -28,10 +26,7 @@ def add(target: Target, data: Path, group_by: str | None, choice: Choice) -> str
     pictures = read_pictures(target, data, group_by, choice, progress)
     observer = Observer(target.graph(), before.constants())
     sight = observer.see(pictures.images)
-    added = added_rows(target.library, pictures, sight)
-    if group_by is None:
-        parts = shown_parts(target.library, added, pictures.prints, target.tiling, progress)
-        added = replace(added, parts=parts)
+    added = added_rows(pictures, sight)
     after = Fit.of(grown(target.library, added, pictures.images, observer))
     progress.say(_of_new(len(pictures.origins), sight, before, after))
     progress.say(Change(before, after).told())

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from onegauge.library.fit import MEMORIES, USUAL, find_embedding, retrieval_constants
 from onegauge.library.library import Added, Library, Origin
+from onegauge.library.likeness import Rows
 from onegauge.library.memories import remembered, usual_at
 from onegauge.library.suspicion import ODDEST
 from onegauge.library.thumbnails import thumbnail
 from onegauge.library.views import Scoring
 from onegauge.teach.errors import TeachingError
 from onegauge.teach.observer import Constants, Observer, Sight
+from onegauge.teach.shots import Shots, first_free, shown_parts
 from onegauge.teach.target import Target
 from onegauge.training.choice import Choice
-from onegauge.training.data.copies import Prints, print_of
+from onegauge.training.data.copies import print_of
 from onegauge.training.data.dataset import (
     MAX_UNREADABLE,
     Picture,
@@ -40,10 +42,10 @@ class Pictures:
 
     origins: tuple[Origin, ...]  # (Q,)
     products: tuple[str, ...]  # (Q,) from the folders' names
-    groups: NDArray[np.int64]  # (Q,) by --group-by; without it each is one
-    prints: Prints  # (Q, s, s)
+    parts: Rows  # (Q,) told or found: one of the library's, or a new one above these
     images: Images  # (R, H, W, 3)
-    numbers: NDArray[np.int64]  # (R,) the picture of each
+    thumbnails: tuple[bytes, ...]  # (R,)
+    numbers: Rows  # (R,) the picture of each
 
 
 def read_pictures(
@@ -55,8 +57,9 @@ def read_pictures(
     """
     selection = training_selection(data, choice)
     paths = selection.show()
-    names = [str(path.relative_to(data)) for path in paths]
-    parts = parts_by_name(names, group_by) if group_by else {name: name for name in names}
+    told = None
+    if group_by is not None:
+        told = parts_by_name([str(path.relative_to(data)) for path in paths], group_by)
     found = _new_ones(target, paths, progress)
     if not found:
         raise TeachingError(f"all {len(paths)} images in {data} are in the library already")
@@ -64,14 +67,17 @@ def read_pictures(
     origins = [
         Origin(str(path.relative_to(data)), p.digest, p.width, p.height, now) for path, p in found
     ]
-    return Pictures(
-        origins=tuple(origins),
-        products=tuple(selection.layout.product_of(path) for path, _ in found),
-        groups=numbered([parts[origin.name] for origin in origins]),
-        prints=np.stack([print_of(picture) for _, picture in found]),
-        images=np.concatenate([picture.pixels for _, picture in found]),
-        numbers=np.repeat(np.arange(len(found)), [len(picture) for _, picture in found]),
-    )
+    images = np.concatenate([picture.pixels for _, picture in found])
+    thumbnails = tuple(thumbnail(image) for image in images)
+    numbers = np.repeat(np.arange(len(found)), [len(picture) for _, picture in found])
+    if told is not None:
+        parts = first_free(target.kept) + numbered([told[origin.name] for origin in origins])
+    else:
+        shots = Shots(thumbnails, numbers, origins)
+        prints = np.stack([print_of(picture) for _, picture in found])
+        parts = shown_parts(target.kept, shots, prints, target.tiling, progress)
+    products = tuple(selection.layout.product_of(path) for path, _ in found)
+    return Pictures(tuple(origins), products, parts, images, thumbnails, numbers)
 
 
 def _new_ones(
@@ -97,8 +103,8 @@ def _new_ones(
     return found
 
 
-def added_rows(library: Library, pictures: Pictures, sight: Sight) -> Added:
-    """The pictures as rows of a library, as far as others have no say; parts as they are told."""
+def added_rows(pictures: Pictures, sight: Sight) -> Added:
+    """The pictures as rows of a library, as far as others have no say."""
     seen, points = sight
     memories, places = remembered(points)
     return Added(
@@ -109,9 +115,9 @@ def added_rows(library: Library, pictures: Pictures, sight: Sight) -> Added:
         memories=memories,
         usual=np.ones(places.shape, np.float16),
         places=places.astype(np.int32),
-        thumbnails=tuple(thumbnail(image) for image in pictures.images),
+        thumbnails=pictures.thumbnails,
         pictures=pictures.numbers,
-        parts=1 + library.parts.max() + pictures.groups,
+        parts=pictures.parts,
         products=pictures.products,
         origins=pictures.origins,
     )

@@ -28,6 +28,7 @@ from onegauge.teach.change import calibration_of, require_agreement, require_p_v
 from onegauge.teach.errors import TeachingError
 from onegauge.teach.observer import BATCH
 from onegauge.teach.share import Share
+from onegauge.teach.shots import first_free
 from onegauge.teach.target import CALIBRATION, Target, Taught
 from onegauge.training.config import FRESH
 from onegauge.training.report.headline import promised
@@ -40,7 +41,7 @@ BARE = Calibrated(np.float32(0), np.float32(1), np.zeros(1, np.float32))  # chan
 
 @dataclass(frozen=True)
 class Recalibration:
-    """What n fresh normal images, each of another part, make of the threshold of a gauge."""
+    """What n fresh normal images, each of another new part, make of the threshold of a gauge."""
 
     pictures: Pictures
     chosen: Rows  # (n,) of the pictures
@@ -143,11 +144,13 @@ def recalibration_of(target: Target, pictures: Pictures, rate: float | None) -> 
     TeachingError, and LibraryError where the scores do not differ.
     """
     wanted = _wanted(target, rate)
-    chosen = np.sort(one_of_each(pictures.groups))
+    once = one_of_each(pictures.parts)
+    chosen = np.sort(once[pictures.parts[once] >= first_free(target.kept)])
     if len(chosen) < FEWEST_IMAGES:
         raise TeachingError(
-            f"{len(chosen)} fresh images, each of another part, are too few: recalibrating needs "
-            f"{FEWEST_IMAGES}, and the false-alarm rate {wanted:g} needs {images_needed(wanted)}"
+            f"{len(chosen)} fresh images, each of another new part, are too few: recalibrating "
+            f"needs {FEWEST_IMAGES}, and the false-alarm rate {wanted:g} needs "
+            f"{images_needed(wanted)}"
         )
     was, found = target.calibrated(), score_bare(target, pictures.images)
     aligned, novelty = (highest_of(f, pictures.numbers)[chosen].astype(np.float32) for f in found)

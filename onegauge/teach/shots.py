@@ -13,51 +13,21 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from onegauge.library.library import Added, Library, Origin
-from onegauge.library.likeness import Array, Embedding, Rows
+from onegauge.library.library import Library, Origin
+from onegauge.library.likeness import Rows
 from onegauge.service.imaging.tiles import Tile, Tiling
-from onegauge.training.data.copies import Prints, Search, parts_of, print_of
+from onegauge.training.data.copies import Links, Prints, Search, looks_of, parts_of, print_of
 from onegauge.training.data.dataset import Picture
 from onegauge.training.groups import numbered
 from onegauge.training.progress import Progress
 
 
-def shown_parts(
-    library: Library, added: Added, prints: Prints, tiling: Tiling | None, progress: Progress
-) -> Rows:
-    """The part (Q,) that each new picture shows: one of the library's, or a new one above these.
-
-    `prints` (Q, s, s) are those of the new pictures. Says how many are near-copies.
-    """
-    rows = library.references
-    known = _Shots(
-        library.thumbnails, library.pictures[rows], library.deviations[rows], library.origins
-    )
-    new = _Shots(added.thumbnails, added.pictures, added.deviations, added.origins)
-    whole, every = known.whole(tiling), new.whole(tiling)
-    looks = np.stack([*known.looks(whole), *new.looks(every)])
-    looks = Embedding.of(looks)(looks)
-    among = Search(prints, looks[len(whole) :], progress)
-    small = np.stack([*known.prints(whole, tiling), *new.prints(every, tiling)])
-    beside = Search(small, looks, progress)
-    links = np.concatenate([len(whole) + among.links(), beside.links(len(whole))], axis=1)
-    among.warn()
-    told = dict(zip(library.pictures.tolist(), library.parts.tolist(), strict=True))
-    free = 1 + int(library.parts.max())
-    before = np.array([*(told[picture] for picture in whole), *range(free, free + len(every))])
-    parts = parts_of(before, links, len(whole))[len(whole) :]
-    parts[parts >= free] = free + numbered(parts[parts >= free].tolist())
-    _tell(parts, free, progress)
-    return parts
-
-
 @dataclass(frozen=True)
-class _Shots:
-    """What is kept of the R images of some pictures."""
+class Shots:
+    """The R images of some pictures, whole ones or tiles, as a library keeps them."""
 
     thumbnails: Sequence[bytes]  # (R,)
     pictures: Rows  # (R,) that each is, or is a tile of
-    deviations: Array  # (R, D)
     origins: Sequence[Origin]  # of the pictures
 
     def whole(self, tiling: Tiling | None) -> list[int]:
@@ -78,13 +48,50 @@ class _Shots:
             )
         return found
 
-    def looks(self, numbers: Sequence[int]) -> list[Array]:
-        """How the images of some pictures look on average, (D,)."""
-        return [self.deviations[self.pictures == number].mean(0) for number in numbers]
-
     def _tiles(self, number: int, tiling: Tiling | None) -> tuple[Tile, ...]:
         sides = self.origins[number].width, self.origins[number].height
         return (Tile(0, 0, *sides),) if tiling is None else tuple(tiling.tiles(*sides))
+
+
+def shown_parts(
+    library: Library | None, new: Shots, prints: Prints, tiling: Tiling | None, progress: Progress
+) -> Rows:
+    """The part (Q,) that each new picture shows: one of the library's, or a new one above these.
+
+    `prints` (Q, s, s) are those of the new pictures. Says how many are near-copies.
+    """
+    free, among = first_free(library), Search(prints, looks_of(prints), progress)
+    told, links = np.zeros(0, np.int64), among.links()
+    if library is not None:
+        told, beside = _beside(library, new, tiling, progress)
+        links = np.concatenate([len(told) + links, beside], axis=1)
+    among.warn()
+    before = np.concatenate([told, free + np.arange(len(prints))])
+    parts = parts_of(before, links, len(told))[len(told) :]
+    parts[parts >= free] = free + numbered(parts[parts >= free].tolist())
+    _tell(parts, free, progress)
+    return parts
+
+
+def first_free(library: Library | None) -> int:
+    """The first number of a part that is none of the library's."""
+    return 0 if library is None else 1 + int(library.parts.max())
+
+
+def _beside(
+    library: Library, new: Shots, tiling: Tiling | None, progress: Progress
+) -> tuple[Rows, Links]:
+    """The parts (K,) of known pictures, and the links (2, L) of new ones, whose numbers are behind.
+
+    Known are references of which all tiles are there.
+    """
+    known = Shots(library.thumbnails, library.pictures[library.references], library.origins)
+    whole = known.whole(tiling)
+    every = range(len(new.origins))
+    small = np.stack([*known.prints(whole, tiling), *new.prints(every, tiling)])
+    told = dict(zip(library.pictures.tolist(), library.parts.tolist(), strict=True))
+    links = Search(small, looks_of(small), progress).links(len(whole))
+    return np.array([told[picture] for picture in whole], np.int64), links
 
 
 def _pixels(thumbnail: bytes) -> Prints:

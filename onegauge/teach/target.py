@@ -81,6 +81,11 @@ class Target(ABC):
             ) from exc
         return Calibrated(np.float32(origin), np.float32(span), scores)
 
+    @property
+    def kept(self) -> Library | None:
+        """Its normal images, if it keeps them."""
+        return self.library if self.keeps_library else None
+
     def fit(self) -> Fit:
         """What follows from its library, at the threshold in force."""
         fit = Fit.of(self.library)
@@ -183,7 +188,7 @@ class Published(Target):
     def _library(self, taught: Taught) -> Library | None:
         if taught.fit is not None:
             return taught.fit.library
-        return self.library if self.keeps_library else None
+        return self.kept
 
 
 class Run(Target):

@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from demo.products.tree import write_tree
 
@@ -22,6 +24,18 @@ def call_constants_as_before(repository: Path, name: str, before: str) -> None:
     onnx.save(model, file)
     for text in (config, repository / NAME / "config.pbtxt"):  # which tell another digest
         text.write_text(text.read_text().replace("model_digest", "another_digest"))
+
+
+def shots(source: Path, folder: Path, count: int = 3) -> None:
+    """Each picture of a folder a few times, a little elsewhere, in other light and noise."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        part = np.asarray(Image.open(file), float)
+        for number in range(count):
+            shot = np.roll(part, rng.integers(-2, 3, 2), (0, 1)) * rng.uniform(0.9, 1.1)
+            pixels = (shot + rng.normal(0, 2, shot.shape)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{file.stem}-{number}.png")
 
 
 @pytest.fixture

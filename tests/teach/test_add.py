@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from demo.products.tree import write_tree
 from onegauge.export.errors import VerificationError
@@ -19,7 +18,7 @@ from onegauge.training.evaluation.evaluate import both_kinds
 from onegauge.training.evaluation.published import evaluate_published
 from onegauge.training.evaluation.readings import Readings
 from onegauge.training.progress import Progress
-from tests.teach.conftest import NAME, call_constants_as_before
+from tests.teach.conftest import NAME, call_constants_as_before, shots
 
 
 def teach(repository: Path, data: Path, group_by: str | None = None, **options: bool) -> str:
@@ -95,18 +94,6 @@ def test_images_of_one_part_are_left_out_together_and_calibrate_once(repository,
     used = neighbours.weights > 0
     of_own = library.groups[neighbours.rows] == library.groups[60:, None]
     assert not (used & of_own).any()
-
-
-def shots(source: Path, folder: Path, count: int = 3) -> None:
-    """Each picture of a folder a few times, a little elsewhere, in other light and noise."""
-    rng = np.random.default_rng(0)
-    folder.mkdir(parents=True)
-    for file in sorted(source.iterdir()):
-        part = np.asarray(Image.open(file), float)
-        for number in range(count):
-            shot = np.roll(part, rng.integers(-2, 3, 2), (0, 1)) * rng.uniform(0.9, 1.1)
-            pixels = (shot + rng.normal(0, 2, shot.shape)).clip(0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / f"{file.stem}-{number}.png")
 
 
 def test_near_copies_among_what_is_added_count_as_one_part(repository, tmp_path, capsys):

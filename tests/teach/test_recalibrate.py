@@ -29,7 +29,7 @@ from onegauge.training.progress import Progress
 from onegauge.training.train import train
 from tests.cli.command import status
 from tests.service.served import in_process
-from tests.teach.conftest import NAME, call_constants_as_before
+from tests.teach.conftest import NAME, call_constants_as_before, shots
 
 BRIGHTER = 1.3
 OUTPUTS = (
@@ -143,8 +143,24 @@ def test_images_of_one_part_count_once(repository, brighter):
     found = found_in(repository, brighter[0], group_by=r"(\w+)/train/good/\d\d\d(\d)")
     assert len(found.chosen) == 30
     assert found.promise == 0.05
-    with pytest.raises(TeachingError, match="3 fresh images, each of another part, are too few"):
+    with pytest.raises(TeachingError, match="3 fresh images, each of another new part, are too"):
         found_in(repository, brighter[0], group_by=r"(\w+)/train")
+
+
+def test_near_copies_count_once_and_those_of_references_not_at_all(
+    repository, product_tree, brighter, tmp_path, capsys
+):
+    shots(brighter[0] / "wood" / "train" / "good", tmp_path / "fresh" / "new", count=2)
+    shots(product_tree / "wood" / "train" / "good", tmp_path / "fresh" / "known", count=1)
+    found = found_in(repository, tmp_path / "fresh")
+    parts = found.pictures.parts[found.chosen]
+    assert len(found.pictures.parts) == 60
+    of_known = int((found.pictures.parts < 60).sum())
+    assert of_known >= 14  # of 20, though but thumbnails of the references are kept
+    assert len({*parts}) == len(parts) == 20 + 20 - of_known
+    assert (parts >= 60).all()
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"40 of 60 images are near-copies of each other, and {of_known} of references" in told
 
 
 def test_too_few_images_promise_less(repository, brighter):
@@ -224,6 +240,13 @@ def test_a_gauge_without_a_library_is_recalibrated_too(patchcore, brighter, tmp_
     levels = np.arange(1, 22) / 21  # of 20 images
     assert np.abs(after["p_value"][:, None] - levels).min(1).max() < 1e-6
     assert not (repository / NAME / "2" / FILE).exists()
+
+
+def test_near_copies_count_once_where_no_library_is_kept(patchcore, brighter, tmp_path):
+    shots(brighter[0] / "wood" / "train" / "good", tmp_path / "shots", count=3)
+    found = found_in(patchcore, tmp_path / "shots")
+    assert len(found.chosen) == 20
+    assert found.promise == 0.05
 
 
 def test_a_graph_of_an_older_onegauge_is_refused(patchcore, brighter, tmp_path):

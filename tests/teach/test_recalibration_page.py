@@ -19,9 +19,9 @@ def recalibration(aligned: np.ndarray, novelty: float = 0.5) -> Recalibration:
     pictures = Pictures(
         origins=tuple(Origin(f"<i>{row}</i>.png", f"{row:064}", 8, 8, 0) for row in rows),
         products=("",) * count,
-        groups=rows,
-        prints=np.full((count, 8, 8), 128, np.uint8),
+        parts=rows,
         images=np.full((count, 8, 8, 3), 128, np.uint8),
+        thumbnails=(b"",) * count,
         numbers=rows,
     )
     was = calibrated(known, 0.01)

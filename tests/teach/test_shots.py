@@ -1,10 +1,10 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from onegauge.library.library import Added, Library, Origin, Rates
+from onegauge.library.library import Library, Origin, Rates
 from onegauge.library.thumbnails import thumbnail
 from onegauge.service.imaging.tiles import Tiling
-from onegauge.teach.shots import shown_parts
+from onegauge.teach.shots import Shots, shown_parts
 from onegauge.training.data.copies import print_of
 from onegauge.training.data.dataset import Picture
 from onegauge.training.progress import Progress
@@ -68,11 +68,11 @@ def known(pictures: list[Picture]) -> Library:
     )
 
 
-def parts_of(shown: list[Picture], library: Library) -> list[int]:
-    parts = 10_000 + np.arange(len(shown))
-    added = Added(**rows_of(shown), parts=parts, products=("part",) * len(shown))
+def parts_of(shown: list[Picture], library: Library | None) -> list[int]:
+    rows = rows_of(shown)
+    new = Shots(*(rows[name] for name in ("thumbnails", "pictures", "origins")))
     prints = np.stack([print_of(one) for one in shown])
-    return shown_parts(library, added, prints, TILING, Progress()).tolist()
+    return shown_parts(library, new, prints, TILING, Progress()).tolist()
 
 
 def test_shots_are_told_among_new_pictures_and_beside_references_of_which_all_tiles_are_there():
@@ -88,6 +88,20 @@ def test_two_shots_that_come_alone_are_told_beside_the_references(capsys):
     library = known([picture(scene) for scene in old[:12]])
     assert parts_of([picture(old[12]), picture(old[12], 1.1)], library) == [22, 22]
     assert "2 of 2 images are near-copies of each other, and 0 of" in capsys.readouterr().err
+
+
+def test_shots_are_told_where_no_library_is_kept():
+    old = scenes(12)
+    shown = [*((number, 1) for number in range(12)), (3, 0.9)]
+    found = parts_of([picture(old[number], light) for number, light in shown], None)
+    assert found == [*range(12), 3]
+
+
+def test_shots_are_told_among_many_pictures_that_look_otherwise():
+    old = scenes(90)
+    shown = [*((number, 1) for number in range(90)), (70, 0.9)]
+    found = parts_of([picture(old[number], light) for number, light in shown], None)
+    assert found == [*range(90), 70]
 
 
 def test_pictures_of_parts_of_their_own_are_no_near_copies(capsys):

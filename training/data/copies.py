@@ -25,6 +25,7 @@ SIDE = 128  # pixels of a print
 CELLS, SAME = 16, 1.0  # along a side of a print; grey levels by which their means may differ
 BAND = 0.5  # of the frequencies, around which their weight falls off
 COARSEST = 2  # waves along a side that still are lighting, not detail
+COARSE = 16  # waves along a side, by whose strengths prints look alike
 LOOKALIKES = 64  # images that each is compared with
 COMPARED = 4096  # pairs at a time
 TRANSFORMED = 8  # spectra at a time, as more would not fit the processor's cache
@@ -91,6 +92,15 @@ def _means(values: NDArray[np.int32], height: int, width: int) -> NDArray[np.flo
         sums = np.concatenate([values[:1] * 0, values.cumsum(0, dtype=values.dtype)])
         values = ((sums[last] - sums[first]) / (last - first)[:, None]).T
     return values
+
+
+def looks_of(prints: Prints) -> Array:
+    """How prints (N, s, s) look, (N, E): the logarithms of the strengths of their coarse waves.
+
+    A shift changes none of these, and light all of a print alike.
+    """
+    strengths = [np.log1p(np.abs(_spectrum(print_)[:, :COARSE])) for print_ in prints]
+    return np.stack([np.concatenate([s[:COARSE], s[-COARSE:]]).ravel() for s in strengths])
 
 
 def require_difference(prints: Prints) -> None:
@@ -243,21 +253,25 @@ def _details(prints: Prints) -> Spectra:
     """
     side = prints.shape[-1]
     y, x = _waves(side)
-    fades = np.hanning(side).astype(np.float32)
     distance = np.hypot(y[:, None], x)
     weight = np.exp(-((distance / (BAND * side / 2)) ** 2)) * (distance > COARSEST)
     weight = weight * np.sqrt(np.where(x > 0, 2.0, 1.0))  # (Y, X), the other half of x with it
     finest = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)) > 0.4
     details = np.empty((len(prints), len(y), len(x)), np.complex64)
     for row, print_ in enumerate(prints):
-        light = print_.astype(np.float32)
-        spectrum = np.fft.rfft2((light - light.mean()) * fades * fades[:, None])
+        spectrum = _spectrum(print_)
         noise = 4 * np.square(np.abs(spectrum[finest])).mean()
         spectrum = spectrum[y][:, x]
         strength = np.abs(spectrum)
         even = spectrum * (weight * strength / (strength**2 + noise).clip(min=1e-9))
         details[row] = even / np.linalg.norm(even).clip(min=1e-9)
     return details
+
+
+def _spectrum(print_: Prints) -> Spectra:
+    """The spectrum (s, s // 2 + 1) of a print (s, s), without its mean, that fades to its sides."""
+    light, fades = print_.astype(np.float32), np.hanning(len(print_)).astype(np.float32)
+    return np.fft.rfft2((light - light.mean()) * fades * fades[:, None])
 
 
 def _peaks(ones: Spectra, others: Spectra, side: int) -> Array:
