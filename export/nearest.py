@@ -3,6 +3,9 @@
 Patches and memories are rounded to steps, and distances are those of what is rounded. So an error
 moves a patch a little, and does not grow as it would in a small difference of large numbers.
 Squares of lengths are columns of the product, which is summed in 32 bits.
+
+Processors without VNNI sum two products each in 16 bits first, and what does not fit is cut off. So
+patches have 7 bits, in steps twice those of memories, and no digit more than two products hold.
 """
 
 from __future__ import annotations
@@ -20,20 +23,24 @@ from onegauge.export.graph import replace_nodes
 BANK = "detector.bank"  # of PatchCore
 MEMORIES, USUAL = "detector.memories", "detector.usual"  # of Gallery
 COLUMNS = 5  # that have the square of a length
-STEPS = 127  # to either side of 0
+STEPS = 127  # of a memory, to either side of 0
+STEP = 2  # of a patch, as a multiple
+ONE = 64  # by which the digits of a memory are multiplied
 COVERED = 0.9999  # share of the numbers in a bank that the steps reach
 
-# Half the square of a distance as a whole number, where the step is 1
+# A quarter of the square of a distance as a whole number, where the step of a memory is 1
 TO_A_BANK = """
 nearest (float[B, P, D] points, bool[N, M] barred) => (float[B, P] squared)
-<uint8 zero = {128}, uint8 highest = {255}, int64[1] last = {-1}> {
+<uint8 zero = {64}, uint8 lowest = {0}, uint8 highest = {127}, uint8 one = {128},
+ int64[1] last = {-1}> {
   answering = Where (barred, far, memories)
   apart = Sub (points, mean)
-  whole = QuantizeLinear (apart, step, zero)
+  unbound = QuantizeLinear (apart, step, zero)
+  whole = Clip (unbound, lowest, highest)
   seen = DequantizeLinear (whole, step, zero)
   squares = Mul (seen, seen)
   own = ReduceSum <keepdims = 0> (squares, last)
-  asking = Pad (whole, columns, highest)
+  asking = Pad (whole, columns, one)
   products = MatMulInteger (asking, answering, zero)
   least = ReduceMin <keepdims = 0> (products, last)
   near = Cast <to = 1> (least)
@@ -41,15 +48,15 @@ nearest (float[B, P, D] points, bool[N, M] barred) => (float[B, P] squared)
   squared = Add (rest, own)
 }"""
 
-# The same of every memory, times 2 / u². A square of a length is 1016 · high + 4 · low in five
+# The same of every memory, times 4 / u². The square of a length is 1024 · high and a rest in five
 # columns; beyond what these hold a patch is drawn nearer, and a memory is left out
 TO_NEIGHBOURS = """
 nearest (float[B, P, A] points, int8[B, k, M, A] memories, float16[B, k, M] usual)
   => (float[B, P] squared)
-<uint8 zero = {128}, int8 none = {0}, float one = {1.0}, float two = {2.0}, float four = {4.0},
- float fold = {1016.0}, float far = {129032.0}, int64[1] last = {-1},
- int8[5] units = {127, 127, 127, 127, 2}, uint8[5] ones = {255, 255, 255, 255, 130},
- int64[3] row = {0, 1, -1}> {
+<uint8 zero = {64}, uint8 lowest = {0}, uint8 highest = {127}, int8 none = {0}, float one = {1.0},
+ float two = {2.0}, float four = {4.0}, float eight = {8.0}, float fold = {1024.0},
+ float far = {130048.0}, int64[1] last = {-1}, int8[5] units = {64, 64, 64, 64, 2},
+ uint8[5] ones = {128, 128, 128, 128, 65}, int64[3] row = {0, 1, -1}> {
   known = Cast <to = 1> (memories)
   known_squares = Mul (known, known)
   length = ReduceSum (known_squares, last)
@@ -71,7 +78,7 @@ nearest (float[B, P, A] points, int8[B, k, M, A] memories, float16[B, k, M] usua
   divided = Mul (divisors, divisors)
   strange = Reciprocal (divided)
   weight = Reshape (strange, row)
-  weights = Mul (two, weight)
+  weights = Mul (four, weight)
   around = Mul (points, points)
   apart = ReduceSum (around, last)
   ratio = Div (far, apart)
@@ -79,8 +86,9 @@ nearest (float[B, P, A] points, int8[B, k, M, A] memories, float16[B, k, M] usua
   factor = Sqrt (part)
   drawn = Mul (points, factor)
   opposite = Neg (drawn)
-  whole = QuantizeLinear (opposite, one, zero)
-  seen = DequantizeLinear (whole, one, zero)
+  unbound = QuantizeLinear (opposite, two, zero)
+  whole = Clip (unbound, lowest, highest)
+  seen = DequantizeLinear (whole, two, zero)
   squares = Mul (seen, seen)
   seen_length = ReduceSum (squares, last)
   own = Sub (seen_length, noise)
@@ -88,15 +96,15 @@ nearest (float[B, P, A] points, int8[B, k, M, A] memories, float16[B, k, M] usua
   own_high = Round (own_folds)
   own_taken = Mul (own_high, fold)
   own_left = Sub (own, own_taken)
-  own_low = Div (own_left, four)
+  own_low = Div (own_left, eight)
   own_lengths = Concat <axis = 2> (own_high, own_high, own_high, own_high, own_low)
   own_digits = QuantizeLinear (own_lengths, one, zero)
   own_sides = Shape (own_digits)
   own_constant = Expand (ones, own_sides)
   asking = Concat <axis = 2> (whole, own_digits, own_constant)
   products = MatMulInteger (asking, answering, zero)
-  halves = Cast <to = 1> (products)
-  distances = Mul (halves, weights)
+  quarters = Cast <to = 1> (products)
+  distances = Mul (quarters, weights)
   squared = ReduceMin <keepdims = 0> (distances, last)
 }"""
 
@@ -132,7 +140,7 @@ def _ending(names: Iterable[str], end: str) -> str:
 
 def _of_neighbours(axes: int) -> dict[str, NDArray[Any]]:
     """The constants where memories and points have so many axes."""
-    noise = np.array(axes / 12, np.float32)  # what rounding adds to the square of a length
+    noise = np.array(axes * STEP**2 / 12, np.float32)  # what rounding adds to a length's square
     return {"flat": np.array([0, -1, axes + 2 * COLUMNS]), "noise": noise}
 
 
@@ -142,17 +150,17 @@ def _of_bank(bank: NDArray[np.float16]) -> dict[str, NDArray[Any]]:
     mean = memories.mean(0)
     step = max(np.quantile(np.abs(memories - mean), COVERED) / STEPS, 1e-12)
     whole = ((memories - mean) / step).round().clip(-STEPS, STEPS)  # (M, D)
-    folds = ((whole**2).sum(1) / 2 / STEPS).round()  # (M,) times STEPS
+    folds = ((whole**2).sum(1) / STEP**2 / ONE).round()  # (M,) times ONE
     columns = int(-(-folds.max() // STEPS))
     share, left = np.divmod(folds[:, None], columns)
     digits = share + (np.arange(columns) < left)  # (M, C) that add up to the folds
     return {
         "mean": mean.astype(np.float32),
-        "step": np.array(step, np.float32),
+        "step": np.array(STEP * step, np.float32),
         "columns": np.array([0, 0, 0, 0, 0, columns]),
         "memories": np.concatenate([-whole, digits], 1).T.astype(np.int8),  # (D + C, M)
         "far": np.repeat(np.array([0, STEPS], np.int8), [len(mean), columns])[:, None],
-        "unit": np.array(2 * step**2, np.float32),
+        "unit": np.array((STEP * step) ** 2, np.float32),
     }
 
 

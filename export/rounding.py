@@ -1,4 +1,4 @@
-"""Weights of convolutions rounded to 8 bits so that what the layers give stays.
+"""Weights of convolutions rounded to whole steps so that what the layers give stays.
 
 Each to the nearest step moves what a layer gives by a percent and more, as neighbouring pixels are
 alike, so that errors of a filter's weights add up. Here a weight is rounded after the other, and
@@ -20,7 +20,6 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onegauge.export.session import Session
 from onegauge.service.model.contract import IMAGE
 
-STEPS = 127  # to either side of 0
 WINDOWS = 256  # of what a layer sees in an image
 DAMPING = 0.001  # of the mean square of what is seen, so that no weight has to make up for much
 
@@ -34,6 +33,7 @@ class _Layer:
     node: NodeProto
     weight: TensorProto
     bias: TensorProto | None
+    steps: int  # to either side of 0
 
     def __post_init__(self) -> None:
         told = {a.name: helper.get_attribute_value(a) for a in self.node.attribute}
@@ -65,7 +65,7 @@ class _Layer:
         weights = numpy_helper.to_array(self.weight)
         grouped = weights.reshape(self.groups, weights.shape[0] // self.groups, -1)  # (G, O, K)
         largest = np.abs(grouped).max(2, keepdims=True).clip(min=1e-12)
-        rounded = rounded_by(grouped.astype(np.float64), largest / STEPS, self.products)
+        rounded = rounded_by(grouped.astype(np.float64), largest, self.steps, self.products)
         self.weight.CopyFrom(_tensor(rounded.reshape(weights.shape), self.weight.name))
         if self.bias is not None:  # what is left on average
             shift = (grouped - rounded) @ (self.sums[:, :, None] / windows)
@@ -76,15 +76,17 @@ class _Layer:
 
 
 def round_weights(
-    model: ModelProto, layers: Sequence[NodeProto], images: NDArray[np.uint8]
+    model: ModelProto, layers: Sequence[NodeProto], images: NDArray[np.uint8], steps: int
 ) -> dict[str, Numbers]:
     """Round the weights of convolutions in place, as they see images uint8 (N, H, W, 3).
+
+    Each channel has so many steps to either side of 0.
 
     Gives of each, by its name, the magnitude (channels,) that the steps of a channel reach.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     found = [
-        _Layer(node, constants[node.input[1]], constants.get("".join(node.input[2:3])))
+        _Layer(node, constants[node.input[1]], constants.get("".join(node.input[2:3])), steps)
         for node in layers
         if node.op_type == "Conv" and node.input[1] in constants
     ]
@@ -97,8 +99,12 @@ def round_weights(
     return {layer.weight.name: layer.round(WINDOWS * len(images)) for layer in found}
 
 
-def rounded_by(weights: Numbers, steps: Numbers, products: Numbers) -> Numbers:
-    """Weights (G, O, K) in whole steps (G, O, 1), where inputs have such products (G, K, K)."""
+def rounded_by(weights: Numbers, largest: Numbers, steps: int, products: Numbers) -> Numbers:
+    """Weights (G, O, K) in whole steps, so many of which reach the `largest` (G, O, 1).
+
+    Inputs have the products (G, K, K).
+    """
+    step = largest / steps
     count = weights.shape[2]
     squares = products.diagonal(axis1=1, axis2=2).mean(1)  # (G,)
     damped = np.where(squares > 0, DAMPING * squares, 1)  # what is never seen is left as it is
@@ -107,7 +113,7 @@ def rounded_by(weights: Numbers, steps: Numbers, products: Numbers) -> Numbers:
     left, rounded = weights.copy(), np.empty_like(weights)
     for i in range(count):
         now = left[:, :, [i]]
-        rounded[:, :, [i]] = (now / steps).round().clip(-STEPS, STEPS) * steps
+        rounded[:, :, [i]] = (now / step).round().clip(-steps, steps) * step
         error = (now - rounded[:, :, [i]]) / factors[:, [i], [i]][:, None]
         left[:, :, i + 1 :] -= error * factors[:, [i], i + 1 :]
     return rounded

@@ -84,15 +84,53 @@ def test_onnx_runtime_weighs_the_product_of_a_gallery_while_it_computes_it(trace
     assert "MatMulInteger" not in kinds
 
 
-def neighbours(points: np.ndarray, memories: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Squared distances (B, P) of points (B, P, A) to memories (B, k, M, A)."""
-    graph, axes = onnx.parser.parse_graph(TO_NEIGHBOURS), memories.shape[3]
-    numbers = {"flat": np.array([0, -1, axes + 10]), "noise": np.float32(axes / 12)}
+def factors(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """What the product of integers multiplies."""
+    product = next(node for node in model.graph.node if node.op_type == "MatMulInteger")
+    names = product.input[:2]
+    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+    return session(model.SerializeToString()).run([*names], inputs)
+
+
+def two_products(asking: np.ndarray, answering: np.ndarray) -> int:
+    """The most that two products beside each other may sum up to."""
+    columns = asking.shape[-1]
+    most = asking.reshape(-1, columns).max(0).astype(int)
+    kept = np.moveaxis(answering.astype(int), -2, -1).reshape(-1, columns)
+    products = most * np.abs(kept).max(0)
+    return int((products[::2] + np.pad(products[1::2], (0, columns % 2))).max())
+
+
+def of_neighbours(axes: int) -> onnx.ModelProto:
+    graph = onnx.parser.parse_graph(TO_NEIGHBOURS)
+    numbers = {"flat": np.array([0, -1, axes + 10]), "noise": np.float32(axes / 3)}
     graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in numbers.items())
     opsets = [onnx.helper.make_opsetid("", 20)]
-    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+def neighbours(points: np.ndarray, memories: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Squared distances (B, P) of points (B, P, A) to memories (B, k, M, A)."""
     inputs = {"points": points, "memories": memories, "usual": usual}
+    model = of_neighbours(memories.shape[3])
     return session(model.SerializeToString()).run(None, inputs)[0]
+
+
+def test_two_products_fit_into_16_bits_as_processors_without_vnni_sum_them(graph):
+    file, images = graph
+    assert two_products(*factors(in_integers(file), {"image": images})) < 2**15
+
+
+@pytest.mark.parametrize("axes", [63, 64])
+def test_two_products_fit_into_16_bits_however_far_a_patch_is(axes):
+    rng = np.random.default_rng(0)
+    spread = np.linspace(0, 200, 400)[None, :, None]
+    inputs = {
+        "points": rng.normal(0, spread, (1, 400, axes)).astype(np.float32),
+        "memories": rng.normal(0, spread, (1, 400, axes)).clip(-127, 127).astype(np.int8)[:, None],
+        "usual": np.ones((1, 1, 400), np.float16),
+    }
+    assert two_products(*factors(of_neighbours(axes), inputs)) < 2**15
 
 
 @pytest.mark.parametrize("spread", [3, 20, 30])
@@ -104,8 +142,8 @@ def test_distances_of_patches_are_right_on_average_however_long_they_are(spread)
     apart = points[:, :, None].astype(float) - memories.reshape(2, 1, 32, 64)
     expected = ((apart**2).sum(3) / usual.reshape(2, 1, 32).astype(float) ** 2).min(2)
     difference = neighbours(points, memories, usual) / expected - 1
-    assert np.abs(difference).max() < 0.3 / spread
-    assert abs(difference.mean()) < 0.01 / spread
+    assert np.abs(difference).max() < 0.5 / spread
+    assert abs(difference.mean()) < 0.02 / spread
 
 
 def test_what_is_beyond_all_columns_is_far_and_nothing_near_it():
@@ -114,5 +152,5 @@ def test_what_is_beyond_all_columns_is_far_and_nothing_near_it():
     usual = np.ones((1, 1, 2), np.float16)
     points = np.stack([np.zeros(64), np.full(64, 127.0), np.full(64, 5000.0)])[None]
     found = neighbours(points.astype(np.float32), memories, usual)[0]
-    assert abs(found[0]) < 10
+    assert abs(found[0]) < 30
     assert (found[1:] > 300**2).all()

@@ -3,9 +3,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from onegauge.export.precision import network_nodes, to_int8
-from onegauge.export.rounding import STEPS, round_weights, rounded_by
+from onegauge.export.precision import STEPS_ON_CPUS, network_nodes, to_int8
+from onegauge.export.rounding import round_weights, rounded_by
 
+STEPS = 127
 RNG = np.random.default_rng(0)
 
 
@@ -53,8 +54,9 @@ def given(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
 
 def test_weights_are_whole_steps_and_make_up_for_each_other():
     weights, seen = RNG.normal(size=(1, 8, 9)), alike(500, 9)
-    steps = np.abs(weights).max(2, keepdims=True) / STEPS
-    rounded = rounded_by(weights, steps, (seen.T @ seen)[None])
+    largest = np.abs(weights).max(2, keepdims=True)
+    steps = largest / STEPS
+    rounded = rounded_by(weights, largest, STEPS, (seen.T @ seen)[None])
     whole = rounded / steps
     np.testing.assert_allclose(whole, whole.round(), atol=1e-9)
     assert np.abs(whole).max() <= STEPS + 1e-9
@@ -65,7 +67,7 @@ def test_weights_are_whole_steps_and_make_up_for_each_other():
 
 def test_weights_of_what_is_never_seen_are_rounded_to_the_nearest_step():
     weights, steps = RNG.normal(size=(2, 3, 4)), np.full((2, 3, 1), 0.05)
-    rounded = rounded_by(weights, steps, np.zeros((2, 4, 4)))
+    rounded = rounded_by(weights, STEPS * steps, STEPS, np.zeros((2, 4, 4)))
     np.testing.assert_allclose(rounded, (weights / steps).round() * steps)
 
 
@@ -76,7 +78,7 @@ def test_layers_give_nearly_what_they_gave_and_the_same_on_average(groups, pads)
     base = RNG.integers(50, 200, (16, 1, 1, 3)) + RNG.integers(-5, 6, (16, 8, 8, 3))
     images = base.astype(np.uint8)
     before, weights = given(model, images), weight_of(model, model.graph.node[2])
-    largest = round_weights(model, [model.graph.node[2]], images)
+    largest = round_weights(model, [model.graph.node[2]], images, STEPS)
     after = given(model, images)
     error = np.sqrt(((after - before) ** 2).mean((0, 2, 3)))
     steps = np.abs(weights).max((1, 2, 3)) / STEPS
@@ -98,9 +100,11 @@ def test_the_quantizer_takes_the_steps_that_weights_were_rounded_to(traced, imag
             continue
         scale = constants[f"{name}_scale"].ravel()  # larger only where a bias would not fit
         weights = np.abs(weight_of(model, node)).reshape(len(scale), -1).max(1)
-        told = np.isclose(scale, weights / STEPS, rtol=1e-5)
-        assert (scale[~told] > weights[~told] / STEPS).all()
+        told = np.isclose(scale, weights / STEPS_ON_CPUS, rtol=1e-5)
+        assert (scale[~told] > weights[~told] / STEPS_ON_CPUS).all()
         steps = np.abs(constants[f"{name}_quantized"].astype(int)).reshape(len(scale), -1).max(1)
         reached += steps[told].tolist()
     assert len(reached) > 1000
-    assert min(reached) < STEPS  # a scale of its own would stretch the weights of such a channel
+    assert (
+        min(reached) < STEPS_ON_CPUS
+    )  # a scale of its own would stretch the weights of such a channel
