@@ -54,7 +54,8 @@ def run(station: Station, client: Client, camera: Camera, stop: Event) -> None:
     """The same, until `stop`."""
     if camera.views and camera.trigger != "-":
         raise CameraError("--views needs parts: give --trigger -, whose lines tell them")
-    station.folder.mkdir(exist_ok=True)
+    if not station.folder.exists():
+        station.folder.mkdir(parents=True)
     line = None if camera.trigger == "-" else camera.trigger
     source, trigger = source_of(camera.url, line), trigger_of(camera.every_s, camera.trigger)
     views, keep = {"views": camera.views, "view": camera.view}, camera.keep

@@ -112,9 +112,9 @@ def test_each_frame_of_a_file_is_decided_and_normal_ones_go(station, tmp_path, k
 
 
 def test_a_folder_that_is_not_there_is_made(station, tmp_path):
-    station.folder.rmdir()
-    ran(station, FakeGateway(), Camera(video(tmp_path / "a.avi", sharp(0)), every_s=0))
-    assert [line["decision"] for line in lines(station)] == ["normal"]
+    there = replace(station, folder=station.folder / "line" / "press")
+    ran(there, FakeGateway(), Camera(video(tmp_path / "a.avi", sharp(0)), every_s=0))
+    assert [line["decision"] for line in lines(there)] == ["normal"]
 
 
 def test_anomalous_frames_are_put_by(station, tmp_path):
