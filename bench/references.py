@@ -25,6 +25,7 @@ from onnx import numpy_helper
 from bench.support.apart import apart
 from bench.support.figures import keep
 from bench.support.servers import Running, Served
+from onegauge.export.graph import store
 from onegauge.service.model.contract import IMAGE
 from onegauge.service.model.outputs import OUTPUTS
 from onegauge.service.model.repository import served_version
@@ -47,9 +48,7 @@ def measure(turns: int = 60) -> dict[str, dict[str, float]]:
     model = Served()
     known = int(served_version(model.repository / model.name).contract.parameters["references"])
     with TemporaryDirectory() as folder:
-        files = {count: Path(folder) / f"{count}.onnx" for count in COUNTS}
-        for count, file in files.items():
-            grow(model.file, known, count, file)
+        files = {count: grow(model.file, known, count, Path(folder)) for count in COUNTS}
         loads = {count: apart(loading, file).result() for count, file in files.items()}
         times = take_turns({count: session(file) for count, file in files.items()}, turns)
     fewest = times[COUNTS[0]]
@@ -63,15 +62,17 @@ def measure(turns: int = 60) -> dict[str, dict[str, float]]:
     }
 
 
-def grow(model: Path, known: int, count: int, target: Path) -> None:
-    """Write the graph with `count` references, of which it has `known`."""
+def grow(model: Path, known: int, count: int, folder: Path) -> Path:
+    """Write the graph with `count` references, of which it has `known`, as it is published."""
     graph = onnx.load(model)
     chance = np.random.default_rng(0)
     for tensor in graph.graph.initializer:
         if tensor.name.startswith(LIBRARY) and list(tensor.dims[:1]) == [known]:
             rows = np.resize(numpy_helper.to_array(tensor), (count, *tensor.dims[1:]))
             tensor.CopyFrom(numpy_helper.from_array(varied(rows, chance), tensor.name))
-    onnx.save(graph, target)
+    home = folder / str(count)
+    home.mkdir()
+    return store(graph, home)
 
 
 def varied(rows: np.ndarray, chance: np.random.Generator) -> np.ndarray:

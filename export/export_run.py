@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from base64 import b64encode
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import onnx
 from torch import Tensor
 
 from onegauge.export.errors import ExportError
+from onegauge.export.graph import store
 from onegauge.export.held_out import HeldOut
 from onegauge.export.precision import (
     Precision,
@@ -39,7 +39,7 @@ from onegauge.export.to_onnx import trace
 from onegauge.export.verify import verify
 from onegauge.library.library import Library
 from onegauge.library.likeness import NEIGHBOURS
-from onegauge.service.model.repository import MODEL, Verification
+from onegauge.service.model.repository import MODEL, Verification, model_digest
 from onegauge.training.backbones.retrieval import NEW
 from onegauge.training.checkpoint import RECORD, Checkpoint, load, load_verification_images
 from onegauge.training.config import FRESH, LEAVE_ONE_OUT, SPLIT
@@ -98,7 +98,7 @@ def export_run(
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / MODEL
         _write(gauge, checkpoint, model, flavour, progress)
-        digest = file_digest(model)
+        digest = model_digest(model.parent)
         found = rescoring(gauge, checkpoint) | {"model_digest": digest}
         config = model_config(replace(spec, provenance=spec.provenance | found))
         plan = None
@@ -139,9 +139,8 @@ def _write(
     held_out = None if precision == "fp32" else HeldOut.of(checkpoint, flavour.images)
     traced = model.with_name("traced.onnx")
     trace(gauge, config.image_size, traced)
-    if held_out is None:
-        shutil.copyfile(traced, model)
-    else:
+    written = traced if held_out is None else model
+    if held_out is not None:
         _write_smaller(traced, model, flavour, held_out)
         recalibrate(model, gauge, held_out)
         effect = _effect(traced, model, precision, held_out)
@@ -153,12 +152,13 @@ def _write(
             f"in 99 % of them, {effect.flipped} decisions changed near the threshold, AUROC "
             f"{100 * effect.auroc:.2f} instead of {100 * effect.auroc_before:.2f}"
         )
+    size = written.stat().st_size
+    store(onnx.load(written), model.parent)
     exact = model if held_out is None else traced
     agreement = verify(gauge, exact, load_verification_images(config.out), flavour.max_batch_size)
     progress.say(
         f"verified on {agreement.images} images: scores within {agreement.score:.1g}, maps "
-        f"within {agreement.anomaly_map:.1g} of torch, no decision changed; "
-        f"{model.stat().st_size / 1e6:.1f} MB"
+        f"within {agreement.anomaly_map:.1g} of torch, no decision changed; {size / 1e6:.1f} MB"
     )
 
 

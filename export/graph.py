@@ -11,11 +11,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from onegauge.service.model.repository import CONSTANTS, MODEL
+
 OWN = "own"  # (1, 2) first and last group whose references a batch is not compared with
 # What the graph finds on its way and a library keeps of an image: its descriptors (B, D) and
 # (B, 4, D), and its raw map (B, h, w)
 HIDDEN = ("deviations", "quarters", "raw_map")
 POINTS = "points"  # and its patches (B, h, w, A)
+APART = 4096  # bytes of a constant from which on it lies beside the graph
 
 
 def leaving_out(path: Path) -> bytes:
@@ -71,6 +74,22 @@ def replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
     del graph.node[:], graph.value_info[:]
     graph.node.extend(copies)
     _keep_what_is_needed(graph)
+
+
+def store(model: ModelProto, folder: Path) -> Path:
+    """Write a graph into a folder as it is published, and leave `model` without its constants.
+
+    These lie beside it: ONNX Runtime maps them, where it would read a graph that holds them and
+    then copy them. So those of many references are there at once, and once for all sessions.
+    """
+    onnx.save(
+        model,
+        folder / MODEL,
+        save_as_external_data=True,
+        location=CONSTANTS,
+        size_threshold=APART,
+    )
+    return folder / MODEL
 
 
 def _keep_what_is_needed(graph: GraphProto) -> None:

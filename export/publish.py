@@ -30,6 +30,7 @@ from onegauge.service.errors import ContractError
 from onegauge.service.model.contract import ANOMALY_MAP, EXPLAINING, IMAGE, SCALARS
 from onegauge.service.model.repository import (
     CONFIG,
+    CONSTANTS,
     MODEL,
     VERIFICATION,
     Verification,
@@ -103,7 +104,8 @@ def add_version(
 ) -> int:
     """Add `model_file` as the next version of the model and return its number; not served yet.
 
-    A TensorRT `plan` of it goes beside it, and the `library` of its normal images.
+    Its constants go beside it where they lie beside `model_file`, a TensorRT `plan` of it, and the
+    `library` of its normal images.
     The version folder is filled beside its place and renamed into it; on any failure the
     repository is left as it was. Older versions are never touched.
     Raises RepositoryError for an incompatible model of that name or when writing fails.
@@ -114,6 +116,8 @@ def add_version(
             folder = repository / config.name
             staging = _staging(folder, undo)
             shutil.copyfile(model_file, staging / MODEL)
+            for constants in model_file.parent.glob(CONSTANTS):
+                shutil.copyfile(constants, staging / CONSTANTS)
             (staging / CONFIG).write_text(CONFIG_HEADER + _text(config), encoding="utf-8")
             if verification is not None:
                 verification.save(staging / VERIFICATION)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from fastapi.testclient import TestClient
@@ -185,9 +186,9 @@ def test_the_answer_is_what_the_graph_says(folder, gateway, product_tree):
 
 def test_a_second_export_is_the_next_version(folder, tmp_path, monkeypatch):
     repository = Path(shutil.copytree(folder / "repository", tmp_path / "repository"))
-    first = repository / "parts" / "1" / "model.onnx"
+    first = onnx.load(repository / "parts" / "1" / "model.onnx")
     # The same graph, which takes a while to trace
-    monkeypatch.setattr(export_run, "trace", lambda _gauge, _size, path: shutil.copy(first, path))
+    monkeypatch.setattr(export_run, "trace", lambda _gauge, _size, path: onnx.save(first, path))
     assert run("export", folder / "run", "--repository", repository, "--name", "parts") == 0
     assert {v.name for v in (repository / "parts").iterdir()} == {"1", "2", "config.pbtxt"}
 

@@ -10,6 +10,7 @@ from onegauge.service.errors import ContractError
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.repository import (
     CONFIG,
+    CONSTANTS,
     VERIFICATION,
     StoredVersion,
     served_version,
@@ -31,7 +32,8 @@ class Published:
         try:
             version = served_version(folder).contract.version
             stored = stored_version(folder, version)
-            present = [stored.model_file(), *map(stored.folder.joinpath, (CONFIG, VERIFICATION))]
+            others = (CONSTANTS, CONFIG, VERIFICATION)
+            present = [stored.model_file(), *map(stored.folder.joinpath, others)]
             files = {file.name: file.read_bytes() for file in present if file.exists()}
         except ContractError as exc:
             raise BulkError(f"{folder} cannot be used: {exc}") from exc

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-from onegauge.export.graph import constants_of
+from onegauge.export.graph import constants_of, store
 from onegauge.export.publish import add_version, publish
 from onegauge.library.conformal import Calibrated
 from onegauge.library.fit import Fit
@@ -30,12 +30,12 @@ from onegauge.service.model.repository import (
     MODEL,
     StoredVersion,
     Verification,
+    model_digest,
     read_config,
     served_version,
 )
 from onegauge.teach.errors import TeachingError
 from onegauge.training.config import FRESH
-from onegauge.training.data.digest import file_digest
 
 if TYPE_CHECKING:
     from onegauge.training.checkpoint import Checkpoint
@@ -170,9 +170,8 @@ class Published(Target):
         folder = self.repository / self.contract.name
         config = read_config(folder, f"{self.contract.version}/{CONFIG}")
         with tempfile.TemporaryDirectory() as scratch:
-            file = Path(scratch) / MODEL
-            onnx.save(taught.model, file)
-            told = {**taught.parameters, "model_digest": file_digest(file)}
+            file = store(taught.model, Path(scratch))
+            told = {**taught.parameters, "model_digest": model_digest(file.parent)}
             told["parent_version"] = self.contract.version
             for name, value in told.items():
                 config.parameters[name].string_value = value

@@ -2,8 +2,9 @@
 
     onegauge/             one model
     ├── config.pbtxt      of the version that is served, which its version policy names
-    ├── 1/                one version, never changed: model.onnx, its own config.pbtxt,
-    │                     verification.npz and, where it keeps one, library.npz
+    ├── 1/                one version, never changed: model.onnx, its constants in
+    │                     model.onnx.data, its own config.pbtxt, verification.npz and, where
+    │                     it keeps one, library.npz
     └── 2/
 
 One file says what is served, so that a version is changed, forth or back, by replacing it.
@@ -12,7 +13,7 @@ One file says what is served, so that a version is changed, forth or back, by re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -24,6 +25,7 @@ from onegauge.service.model.contract import Contract, parse_config
 from onegauge.service.model.messages import ModelConfig
 
 CONFIG, MODEL, VERIFICATION = "config.pbtxt", "model.onnx", "verification.npz"
+CONSTANTS = f"{MODEL}.data"  # earlier versions have them in the graph
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,15 @@ class StoredVersion:
 
     def model_file(self) -> Path:
         """The graph; raises ContractError when it is not the one that was published."""
-        file = self.folder / MODEL
         try:
-            with file.open("rb") as content:
-                digest = file_digest(content, "sha256").hexdigest()
+            digest = model_digest(self.folder)
         except OSError as exc:
             raise _unreadable(self._name(MODEL), exc) from exc
         if digest != self.contract.parameters.get("model_digest", digest):
             raise ContractError(
                 f"{self._name(MODEL)} is not the file that was published.", passing=True
             )
-        return file
+        return self.folder / MODEL
 
     def verification(self) -> Verification | None:
         """What to verify a runtime with, None where the version brings nothing."""
@@ -76,6 +76,15 @@ class StoredVersion:
     def _name(self, file: str) -> str:
         """A file as its name in the repository: where that lies is nobody's business."""
         return f"{self.contract.name}/{self.contract.version}/{file}"
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 over the graph in a folder and its constants beside it; raises OSError."""
+    total = sha256()
+    for file in (folder / MODEL, *folder.glob(CONSTANTS)):
+        with file.open("rb") as content:
+            file_digest(content, lambda: total)
+    return total.hexdigest()
 
 
 def served_version(folder: Path) -> StoredVersion:

@@ -15,8 +15,7 @@ def model(trained_repository):
 
 
 def test_a_grown_graph_has_so_many_references(model, tmp_path):
-    grown = tmp_path / "grown.onnx"
-    grow(model, KNOWN, 150, grown)
+    grown = grow(model, KNOWN, 150, tmp_path)
     before, after = (
         {tensor.name: list(tensor.dims) for tensor in onnx.load(file).graph.initializer}
         for file in (model, grown)
@@ -27,8 +26,7 @@ def test_a_grown_graph_has_so_many_references(model, tmp_path):
 
 
 def test_a_grown_graph_answers_as_before(model, tmp_path):
-    grown = tmp_path / "grown.onnx"
-    grow(model, KNOWN, 2 * KNOWN, grown)
+    grown = grow(model, KNOWN, 2 * KNOWN, tmp_path)
     few, many = (inspect(session(file)) for file in (model, grown))
     assert [part.shape for part in few] == [part.shape for part in many]
     assert all(np.isfinite(part).all() for part in many)

@@ -1,8 +1,8 @@
 """The gauge of a trained run and its graph."""
 
-import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 from torch import Tensor
 
@@ -25,9 +25,10 @@ def images(trained_run: Path) -> Tensor:
 
 @pytest.fixture(scope="session")
 def traced(trained_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The gauge as an ONNX file, alone in its folder; a test must not change it."""
-    model = trained_repository / "onegauge" / "1" / "model.onnx"
-    return Path(shutil.copy(model, tmp_path_factory.mktemp("traced")))
+    """The gauge as one ONNX file, alone in its folder; a test must not change it."""
+    file = tmp_path_factory.mktemp("traced") / "model.onnx"
+    onnx.save(onnx.load(trained_repository / "onegauge" / "1" / "model.onnx"), file)
+    return file
 
 
 @pytest.fixture(scope="session")

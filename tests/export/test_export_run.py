@@ -64,7 +64,7 @@ def test_a_part_of_a_map_can_be_scored_by_the_parameters(contract, trained_run):
 
 def test_the_provenance_tells_where_the_model_comes_from(contract, repository, trained_run):
     checkpoint = load(trained_run)
-    graph = (repository / "parts" / "1" / "model.onnx").read_bytes()
+    files = (repository / "parts" / "1" / name for name in ("model.onnx", "model.onnx.data"))
     record = (trained_run / "checkpoint.json").read_bytes()
     rates = {
         name: float(contract.parameters[name]) for name in ("false_alarm_rate", "novelty_rate")
@@ -80,13 +80,23 @@ def test_the_provenance_tells_where_the_model_comes_from(contract, repository, t
         "calibration_images": "60",
         "checkpoint_digest": sha256(record).hexdigest(),
         "detector": "gallery",
-        "model_digest": sha256(graph).hexdigest(),
+        "model_digest": sha256(b"".join(file.read_bytes() for file in files)).hexdigest(),
         "onegauge_version": version("onegauge"),
         "precision": "fp32",
         "references": "60",
         "training_digest": checkpoint.training_digest,
         "training_images": "60",
     }
+
+
+def test_constants_lie_beside_the_graph_and_are_mapped_not_copied(repository):
+    version = repository / "parts" / "1"
+    graph, constants = (version / name for name in ("model.onnx", "model.onnx.data"))
+    assert graph.stat().st_size < constants.stat().st_size / 4
+    assert graph.stat().st_mode == constants.stat().st_mode  # who may read one may read the other
+    session = Session(graph)
+    assert str(constants) in Path("/proc/self/maps").read_text()
+    assert session.inputs == {"image"}
 
 
 def test_the_provenance_of_a_split_tells_what_was_held_out(split_run):

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image, ImageEnhance
 
@@ -204,9 +205,10 @@ def test_a_run_is_recalibrated_as_its_model(
     trained_run, repository, brighter, tmp_path, monkeypatch
 ):
     run = Path(shutil.copytree(trained_run, tmp_path / "run"))
-    graph = repository / NAME / "1" / "model.onnx"  # of this run, which takes a while to trace
+    # The graph of this run, which takes a while to trace
+    graph = onnx.load(repository / NAME / "1" / "model.onnx")
     with monkeypatch.context() as patch:
-        patch.setattr(to_onnx, "trace", lambda _gauge, _size, path: shutil.copy(graph, path))
+        patch.setattr(to_onnx, "trace", lambda _gauge, _size, path: onnx.save(graph, path))
         teach(run, brighter[0] / "wood")
     teach(repository, brighter[0] / "wood")
     assert load(run).calibration_images == 20

@@ -1,7 +1,6 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from onegauge.service.inspection.versions import Versions
 from onegauge.service.model.backends import load_backend
 from onegauge.service.model.contract import Contract
 from onegauge.service.model.model import Backend, Refusal
-from onegauge.service.model.repository import Verification
+from onegauge.service.model.repository import Verification, model_digest
 from onegauge.service.observe.metrics import Metrics
 from onegauge.service.settings import Settings
 from tests.service.fake_backend import FakeBackend
@@ -316,7 +315,8 @@ def copied(gauge_repository: Path, tmp_path: Path) -> tuple[Path, Path]:
     for folder in folders:
         shutil.copytree(gauge_repository / "onegauge", folder)
     shutil.copytree(folders[1] / "1", folders[1] / "2")
-    digest = sha256((folders[1] / "2" / "model.onnx").read_bytes()).hexdigest()
+    (folders[1] / "2" / "model.onnx.data").write_bytes(b"constants")
+    digest = model_digest(folders[1] / "2")
     with (folders[1] / "2" / "config.pbtxt").open("a") as config:
         config.write(f'parameters {{ key: "model_digest" value {{ string_value: "{digest}" }} }}')
     images, zero = np.zeros((1, 32, 48, 3), np.uint8), np.zeros(1, np.float32)
@@ -337,6 +337,8 @@ def half(content: bytes) -> bytes:
         ("config.pbtxt", None),
         ("2/model.onnx", half),
         ("2/model.onnx", None),
+        ("2/model.onnx.data", half),
+        ("2/model.onnx.data", None),
         ("2/verification.npz", half),
     ],
 )

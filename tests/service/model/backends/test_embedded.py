@@ -200,6 +200,10 @@ def test_a_file_that_is_not_the_published_one_is_refused(settings, repository):
     changed = settings.model_copy(update={"repository": repository})
     config.write_text(text + parameter.format(digest))
     load_backend(changed)
+    (folder / "1" / "model.onnx.data").write_bytes(b"others")
+    with pytest.raises(ContractError, match=r"onegauge/1/model.onnx is not the file"):
+        load_backend(changed)
+    (folder / "1" / "model.onnx.data").unlink()
     config.write_text(text + parameter.format("0" * 64))
     with pytest.raises(ContractError, match=r"onegauge/1/model.onnx is not the file"):
         load_backend(changed)
