@@ -10,7 +10,8 @@ teaching     verdicts → another version, tried and served
 http         a connection → a request → an answer
 review       the page on which people look at what was inspected
 observe      metrics, drift, spans and logs
-app, server  all of it as an application and as a process; settings, errors and threads beside
+app          all of it as an application; server: as a process; start: its model meanwhile
+settings, errors and threads lie beside
 """
 
 import os

@@ -1,7 +1,6 @@
 """The gateway as a process."""
 
 import asyncio
-import ctypes
 import gc
 import logging
 import signal
@@ -14,29 +13,19 @@ import uvicorn
 from fastapi import FastAPI
 
 from onegauge.service.app import create_app
-from onegauge.service.errors import ContractError
 from onegauge.service.http.connection import Connection
 from onegauge.service.http.gateway import Gateway
-from onegauge.service.model.backends import load_backend
+from onegauge.service.model.model import Backend
 from onegauge.service.observe.logs import configure_logs
 from onegauge.service.settings import Settings
 
 _log = logging.getLogger("onegauge.server")
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
 _NEW_OBJECTS = 20_000  # after which garbage is looked for; requests leave none
 _WILDCARDS = {"0.0.0.0", "::"}
 
 
-def serve(settings: Settings) -> None:
-    """Run the gateway until it is told to stop.
-
-    Raises a subclass of BackendError when the model cannot be loaded.
-    """
-    _give_memory_back()
-    try:
-        backend = load_backend(settings)
-    except ContractError as exc:
-        raise ContractError(f"{exc} (in {settings.repository.resolve()})") from exc
+def run(settings: Settings, backend: Backend) -> None:
+    """Run the gateway until it is told to stop."""
     configure_logs(settings.log_format, settings.log_level)
     if settings.api_keys == "off":
         _log.warning(
@@ -45,26 +34,11 @@ def serve(settings: Settings) -> None:
     _Server(settings, create_app(settings, backend)).run()
 
 
-def _give_memory_back() -> None:
-    """Have glibc return what loading and decoding took: large blocks at once, and no arenas beside.
-
-    Left to itself it learns to keep ever larger blocks, of which a gateway has some in every size,
-    and the file of the model is the first of them.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):  # another C library
-        return
-    mallopt(_M_MMAP_THRESHOLD, 2**20)
-    mallopt(_M_ARENA_MAX, 1)
-
-
 def leave_alone_what_stays() -> None:
     """Look for garbage more seldom, and never among what was there before the first request.
 
     To look through all of that takes longer than the event loop may be held.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS)
 

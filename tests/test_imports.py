@@ -26,6 +26,7 @@ FLOORS = (
     {"service.review"},
     {"service.app"},
     {"service.server"},
+    {"service.start"},
     {"training.errors"},
     {"training.choice", "training.distributed", "training.groups", "training.workers"},
     {"training.progress", "training.ray_workers"},

@@ -20,7 +20,7 @@ def serve(
     ] = None,
 ) -> None:
     """Inspect images over HTTP; all other settings are read from ONEGAUGE_* variables."""
-    from onegauge.service.server import serve as run_server
+    from onegauge.service.start import serve as run_server
 
     options = {"repository": repository, "host": host, "port": port, "api_keys": api_keys}
     run_server(settings_with({name: value for name, value in options.items() if value is not None}))

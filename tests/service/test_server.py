@@ -5,11 +5,8 @@ from contextlib import suppress
 from time import monotonic
 
 import httpx
-import pytest
 
-from onegauge.service.errors import ContractError
-from onegauge.service.server import leave_alone_what_stays, serve
-from onegauge.service.settings import Settings
+from onegauge.service.server import leave_alone_what_stays
 from rig.gateway_process import gateway_process
 
 
@@ -103,11 +100,6 @@ def test_port_that_is_taken_is_named(gauge_repository):
             status, log = process.end()
     assert status != 0
     assert f"('127.0.0.1', {port}): address already in use" in log
-
-
-def test_model_that_cannot_be_loaded_stops_it_before_it_listens(tmp_path):
-    with pytest.raises(ContractError, match=str(tmp_path)):
-        serve(Settings(repository=tmp_path))
 
 
 def test_what_stays_is_not_looked_through_for_garbage():

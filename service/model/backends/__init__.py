@@ -7,6 +7,9 @@ jobs        work for a request in threads, given up with it
 huge_pages  memory that every image needs
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from onegauge.service.errors import needed_by
 from onegauge.service.model.model import Backend
 from onegauge.service.settings import Settings
@@ -19,10 +22,15 @@ def load_backend(settings: Settings) -> Backend:
 
     Raises BackendUnavailable when its library is not installed, and what EmbeddedBackend raises.
     """
+    return backend_for(settings)()
+
+
+def backend_for(settings: Settings) -> Callable[[], Backend]:
+    """What makes that backend, and imports nothing more; raises BackendUnavailable."""
     if settings.backend == "triton":
         from onegauge.service.model.backends.triton import TritonBackend
 
-        return TritonBackend(settings)
+        return partial(TritonBackend, settings)
     with needed_by(f"ONEGAUGE_BACKEND {settings.backend}", _EXTRAS[settings.backend]):
         from onegauge.service.model.backends.embedded import EmbeddedBackend
 
@@ -30,4 +38,4 @@ def load_backend(settings: Settings) -> Backend:
             from onegauge.service.model.backends.openvino import compile_model
         else:
             from onegauge.service.model.backends.onnx import compile_model
-    return EmbeddedBackend(settings, compile_model)
+    return partial(EmbeddedBackend, settings, compile_model)

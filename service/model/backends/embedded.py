@@ -102,11 +102,12 @@ class EmbeddedBackend:
 
     async def load(self, contract: Contract) -> "EmbeddedModel":
         """Load a version beside those that run, in a thread of its own."""
-        first, self._first = self._first, None
-        if first and first.contract == contract:
-            return first
-        stored = StoredVersion(contract, self._folder / contract.version)
-        return await asyncio.to_thread(self._load, stored)
+        model, self._first = self._first, None
+        if model is None or model.contract != contract:
+            stored = StoredVersion(contract, self._folder / contract.version)
+            model = await asyncio.to_thread(self._load, stored)
+        self._workers.submit(use_huge_pages)  # its first images have had all memory taken
+        return model
 
     async def reload(self) -> None:
         """Nothing to do: the repository is read whenever it is asked what is served."""
@@ -148,7 +149,6 @@ class EmbeddedBackend:
         settings, contract = self._settings, stored.contract
         DeploymentCriterion(settings.threshold, settings.max_false_alarm_rate).check(contract)
         compiled = made_ready(stored, self._compile, settings.inference_threads or threads())
-        use_huge_pages()  # once the first images have had all memory taken
         return EmbeddedModel(contract, self, compiled)
 
 
