@@ -7,7 +7,7 @@ same message over gRPC; there is no manifest of another format.
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import isfinite
 
 import numpy as np
@@ -129,6 +129,13 @@ class Contract:
 
 def parse_config(text: str) -> ModelConfig:
     """Parse the text of a `config.pbtxt`; raises ContractError."""
+    config = ModelConfig()
+    config.CopyFrom(_parsed(text))
+    return config
+
+
+@lru_cache(maxsize=1)  # a gateway reads one each second, and no other thread works meanwhile
+def _parsed(text: str) -> ModelConfig:
     try:
         return text_format.Parse(text, ModelConfig())
     except text_format.ParseError as exc:

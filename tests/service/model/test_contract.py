@@ -122,3 +122,9 @@ def test_foreign_model_is_named_with_what_is_wrong(config, spoil, named):
 def test_text_that_is_no_configuration_is_refused():
     with pytest.raises(ContractError, match="config.pbtxt"):
         parse_config("nonsense: 1")
+
+
+def test_who_changes_a_configuration_changes_no_other_of_the_same_text(config):
+    text = str(config)
+    parse_config(text).name = "another"
+    assert parse_config(text) == config
