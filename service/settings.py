@@ -1,18 +1,20 @@
 """The gateway's settings, read from the environment (`ONEGAUGE_*`) and passed in explicitly."""
 
+import os
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
+    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from onegauge.cores import cores
 
@@ -39,10 +41,10 @@ def _rate(limit: str) -> str:
 RateLimit = Annotated[str, AfterValidator(_rate)]  # as `limits` reads it
 
 
-class Settings(BaseSettings):
-    """One field per `ONEGAUGE_` variable; see docs/settings.md."""
+class Settings(BaseModel):
+    """One field per `ONEGAUGE_` variable, read where none is given; see docs/settings.md."""
 
-    model_config = SettingsConfigDict(env_prefix="ONEGAUGE_", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["onnx", "openvino", "triton"] = "onnx"
     repository: Path = Field(default_factory=default_repository)
@@ -58,7 +60,7 @@ class Settings(BaseSettings):
     api_keys: Literal["off"] | Path | None = None
     rate_limit: RateLimit | None = None
     metrics_need_key: bool = False
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    cors_origins: tuple[str, ...] = ()
 
     threshold: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     max_false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -75,7 +77,8 @@ class Settings(BaseSettings):
 
     sinks: Path | None = None
     sinks_spool: Path | None = None
-    source: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")] | None = None
+    # a pattern that counts to 64 takes 7 MB
+    source: Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=64)] | None = None
 
     max_request_bytes: PositiveInt = 128 * MEBI
     max_image_bytes: PositiveInt = 32 * MEBI
@@ -116,6 +119,12 @@ class Settings(BaseSettings):
         """A folder beside the file of SQLite, None of another database."""
         file = self.records.partition("?")[0].removeprefix(SQLITE)
         return Path(file).parent / name if self.records.startswith(SQLITE) else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_environment(cls, given: dict[str, object]) -> dict[str, object]:
+        names = {name: f"ONEGAUGE_{name.upper()}" for name in cls.model_fields}
+        return {f: os.environ[name] for f, name in names.items() if name in os.environ} | given
 
     @model_validator(mode="after")
     def _places_of_records(self) -> Self:

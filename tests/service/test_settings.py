@@ -23,6 +23,9 @@ def test_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("ONEGAUGE_PORT", "9000")
     settings = Settings()
     assert (settings.backend, settings.port) == ("triton", 9000)
+    assert Settings(port=9001).port == 9001, "what is given counts more"
+    with pytest.raises(ValidationError, match="prot"):
+        Settings.model_validate({"prot": 9001})
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,9 @@ def test_come_from_the_environment(monkeypatch):
         ("triton_url", "10.0.0.7:8001,triton:8001"),
         ("triton_url", "10.0.0.7:8001,10.0.0.8"),
         ("rate_limit", "often"),
+        ("source", "hall 2"),
+        ("source", ""),
+        ("source", 65 * "h"),
     ],
 )
 def test_refuse_what_makes_no_sense(monkeypatch, name, value):
