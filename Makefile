@@ -114,6 +114,7 @@ bench-resnet: $(BENCH_RESNET:%=runs/bench/%) ## Train on DATA with a ResNet18 of
 	for detector in patchcore revdist; do \
 		$(DEV)/python -m bench.anomalib $(DATA) $(WEIGHTS) --detector $$detector --bank 5000 || exit; \
 	done
+	$(DEV)/python -m bench.whole_line $(DATA) $(WEIGHTS)
 
 runs/bench/%-resnet18: .venv-dev/installed
 	$(DEV)/onegauge train --data $(DATA) --detector $* --epochs 2 --backbone resnet18 \

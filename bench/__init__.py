@@ -30,6 +30,7 @@ of models
     training        what a training takes beside the bare loop over its images
     coreset         choosing PatchCore's memory bank
     anomalib        the same detectors in anomalib and here
+    whole_line      training on all images of a line in anomalib and here
 of the method
     promise         false alarms in random divisions of a run's own normal images
     products        whether a form holds on lines of some of the products

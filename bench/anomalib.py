@@ -77,7 +77,6 @@ def main(
         figures |= {
             "anomalib trains, s": round(there["seconds"], 1),
             **{f"onegauge {kind} trains, s": round(of, 1) for kind, of in trained.items()},
-            "training_of_anomalib": round(there["seconds"] / trained[OURS], 1),
             "anomalib, images/s of an epoch": round(there["epoch_images_per_s"], 1),
             "onegauge, images/s of an epoch": round(rate, 1),
         }

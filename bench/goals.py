@@ -24,8 +24,8 @@ from bench.support.apart import apart
 from bench.support.figures import Kept, keep, newest, processor
 from rig import Missing
 
-ANOMALIB = "anomalib patchcore"
-TOO_LONG = {ANOMALIB}  # for ten minutes
+ANOMALIB, WHOLE_LINE = "anomalib patchcore", "whole_line"
+TOO_LONG = {ANOMALIB, WHOLE_LINE}  # for ten minutes
 CPU, OF = "cpu_of_loop > median", "of_fewest"
 BEFORE = "gateway, messages, 1 in a request > cpu_of_client"
 FAST = {"amx_int8", "avx512_vnni", "avx_vnni"}  # flags of processors with small integers
@@ -89,7 +89,7 @@ GOALS = (
     Goal("loading those", "references", "100000 > load_s", "≤ 3 s"),
     Goal("bare loop, of a training", "training", "loop_of_training > median", "≥ 0.8"),
     Goal("speed, of anomalib's", ANOMALIB, "speed_of_anomalib", "≥ 3"),
-    Goal("training, of anomalib's", ANOMALIB, "training_of_anomalib", "≥ 40"),
+    Goal("training on a whole line, of anomalib's", WHOLE_LINE, "of_anomalib", "≥ 40"),
 )
 
 
