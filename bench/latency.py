@@ -38,7 +38,7 @@ def main(requests: int = 1000) -> None:
     keep("latency", figures)
 
 
-def measure(requests: int = 1000) -> dict[str, dict[str, Any]]:
+def measure(requests: int = 600) -> dict[str, dict[str, Any]]:
     """Of `form` and `image` what `measured` tells."""
     image = picture()
     kinds = {"form": form(image), "image": (image, "image/jpeg")}

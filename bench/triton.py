@@ -55,7 +55,7 @@ def main(seconds: float = 8, rounds: int = 5) -> None:
     keep("triton", figures)
 
 
-def measure(seconds: float = 3, rounds: int = 3) -> dict[str, dict[str, Any]]:
+def measure(seconds: float = 2, rounds: int = 3) -> dict[str, dict[str, Any]]:
     """By who asks Triton: images a second, time of the CPU of both for one, and their ratios."""
     with tempfile.TemporaryDirectory() as folder, asking(Path(folder)) as turns:
         found: dict[str, list[dict[str, float]]] = {who: [] for who in turns}
