@@ -149,7 +149,7 @@ def _write(
             f"{precision} on {effect.images} images, half of them with a synthetic anomaly, and "
             f"calibrated anew on {checkpoint.calibration_images}, each scored as a new one:"
             f" scores differ by {effect.score_median:.1%} in the median and {effect.score_99:.1%} "
-            f"in 99 % of them, {effect.flipped} decisions changed, AUROC "
+            f"in 99 % of them, {effect.flipped} decisions changed near the threshold, AUROC "
             f"{100 * effect.auroc:.2f} instead of {100 * effect.auroc_before:.2f}"
         )
     size = written.stat().st_size

@@ -61,18 +61,9 @@ def test_what_changes_is_told(tmp_path):
 
 def test_decision_far_from_the_threshold_may_not_change(tmp_path):
     full, other = scorer(tmp_path / "a.onnx"), scorer(tmp_path / "b.onnx", offset=-0.2)
-    with pytest.raises(
-        VerificationError, match="changes 1 of 6 decisions .* 0.05 from .* up to 0.09; 0 are"
-    ):
+    with pytest.raises(VerificationError, match="0.09 from the threshold"):
         measure_effect(full, other, SAMPLE, Allowance(0.05, 1))
     assert measure_effect(full, other, SAMPLE, Allowance(0.1, 1)).flipped == 1
-
-
-def test_a_share_of_decisions_may_change_far_from_the_threshold(tmp_path):
-    full, other = scorer(tmp_path / "a.onnx"), scorer(tmp_path / "b.onnx", offset=-0.2)
-    assert measure_effect(full, other, SAMPLE, Allowance(0.05, 1, jumps=1 / 6)).flipped == 1
-    with pytest.raises(VerificationError, match="0 are allowed"):
-        measure_effect(full, other, SAMPLE, Allowance(0.05, 1, jumps=0.16))
 
 
 def test_loss_of_auroc_is_bounded(tmp_path):
