@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 COMPONENTS = 64
+EVENING = 0.25  # of a component's variance that is taken out, as an exponent: weak ones tell, too
+LEAST = 1e-3  # of the first component's deviation, that none's is under: images may be few
 NEIGHBOURS = 40
 LIKE = 5  # the nearest, the last of which tells how near images of this kind are
 AT_A_TIME = 1024  # images whose distances to all references are in memory together
@@ -20,7 +22,7 @@ Rows = NDArray[np.int64]
 
 
 class Embedding(NamedTuple):
-    """Standardised descriptors projected on the principal components of normal images."""
+    """Directions from the mean of normal images, in their evened principal components."""
 
     mean: Array  # (D,)
     projection: Array  # (D, E)
@@ -31,12 +33,19 @@ class Embedding(NamedTuple):
         mean = descriptors.mean(0)
         scale = descriptors.std(0, ddof=1).clip(min=1e-6)
         standard = ((descriptors - mean) / scale).astype(np.float64)
-        _, _, basis = np.linalg.svd(standard, full_matrices=False)
-        kept = basis[: min(COMPONENTS, len(descriptors) - 1)].T.astype(np.float32)
-        return cls(mean, (kept / scale[:, None]).astype(np.float32))
+        _, spread, basis = np.linalg.svd(standard, full_matrices=False)
+        kept = min(COMPONENTS, len(descriptors) - 1)
+        evened = basis.T * spread.clip(min=LEAST * spread[0] + 1e-6) ** -EVENING
+        return cls(mean, (evened[:, :kept] / scale[:, None]).astype(np.float32))
 
     def __call__(self, descriptors: Array) -> Array:
-        """Descriptors (B, D) → embeddings (B, E)."""
+        """Descriptors (B, D) → embeddings (B, E), each of length 1."""
+        projected = self.projected(descriptors)
+        lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+        return projected / lengths.clip(min=1e-12)
+
+    def projected(self, descriptors: Array) -> Array:
+        """Descriptors (B, D) in the components, (B, E)."""
         return np.asarray((descriptors - self.mean) @ self.projection, np.float32)
 
 

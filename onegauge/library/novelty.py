@@ -31,7 +31,7 @@ class Novelty(NamedTuple):
         quarters = np.moveaxis(references, 1, 0)
         embeddings = [Embedding.of(quarter) for quarter in quarters]
         mean, projection = (np.stack(part) for part in zip(*embeddings, strict=True))
-        bank = np.stack([e(q) for e, q in zip(embeddings, quarters, strict=True)], axis=1)
+        bank = np.stack([e.projected(q) for e, q in zip(embeddings, quarters, strict=True)], axis=1)
         bare = cls(mean, projection, bank, np.ones(bank.shape[:2], np.float32), groups)
         usual = bare.away(references, rows, np.stack([groups, groups], axis=1))  # (N, 4)
         average = usual.mean(0) + 1e-6
@@ -56,7 +56,7 @@ class Novelty(NamedTuple):
             barred = within(self.groups[beside], own[some])  # (B, k)
             for quarter in range(len(self.mean)):
                 embedding = Embedding(self.mean[quarter], self.projection[quarter])
-                asked = embedding(descriptors[some, quarter])
+                asked = embedding.projected(descriptors[some, quarter])
                 apart = np.linalg.norm(asked[:, None] - self.bank[beside, quarter], axis=2)
                 apart[barred] = np.inf
                 near, distances = lowest(apart, nearest)

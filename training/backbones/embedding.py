@@ -36,7 +36,10 @@ def _quarters(stage: Tensor) -> Tensor:
 
 
 class Embedding(nn.Module):
-    """Standardised descriptors projected on the principal components of normal images."""
+    """Directions from the mean of normal images, in their evened principal components.
+
+    How far an image is from the mean tells less of what it is like.
+    """
 
     mean: Tensor
     projection: Tensor
@@ -49,5 +52,7 @@ class Embedding(nn.Module):
         self.register_buffer("projection", torch.from_numpy(found.projection))
 
     def forward(self, descriptors: Tensor) -> Tensor:
-        """Descriptors (B, D) → embeddings (B, E)."""
-        return (descriptors - self.mean) @ self.projection
+        """Descriptors (B, D) → embeddings (B, E), each of length 1."""
+        projected = (descriptors - self.mean) @ self.projection
+        # not by `normalize`, whose width is fixed in a graph: there may be more components one day
+        return projected / projected.norm(dim=1, keepdim=True).clamp_min(1e-12)
