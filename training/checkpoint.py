@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from onegauge.library.conformal import carried
-from onegauge.library.library import Library, Origin, Rates, packed, unpacked
+from onegauge.library.library import FORM, Library, Origin, Rates, packed, unpacked
 from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone, load_backbone
@@ -34,7 +34,7 @@ from onegauge.training.detectors import DETECTORS, Detector
 from onegauge.training.errors import CheckpointError
 from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.gauge.evidence import Evidence
-from onegauge.training.gauge.gauge import DECIDED, FORM, Gauge, build_gauge
+from onegauge.training.gauge.gauge import DECIDED, Gauge, build_gauge
 from onegauge.training.resume import whole
 
 PATHS = {"data", "out", "backbone_weights", "mask"}

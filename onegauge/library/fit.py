@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onegauge.library.conformal import Calibrated, calibrated, carried, highest_of
 from onegauge.library.errors import LibraryError
-from onegauge.library.library import Library
+from onegauge.library.library import FORM, Library
 from onegauge.library.likeness import (
     NEIGHBOURS,
     Array,
@@ -47,7 +47,15 @@ class Fit:
 
     @classmethod
     def of(cls, library: Library) -> Fit:
-        """All that follows from the normal images; raises LibraryError where they are too few."""
+        """All that follows from the normal images.
+
+        Raises LibraryError where they are too few, or of an onegauge that compared in another form.
+        """
+        if library.form != FORM:
+            raise LibraryError(
+                "the normal images are of an onegauge with another form of alignment, which this "
+                "one does not continue: train the model anew"
+            )
         if len(library) < NEIGHBOURS:
             raise LibraryError(
                 f"the library would have {len(library)} references: it needs {NEIGHBOURS} at least"

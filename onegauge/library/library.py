@@ -21,6 +21,7 @@ from onegauge.library.errors import LibraryError
 from onegauge.library.likeness import NEIGHBOURS, Array, Rows
 
 FILE = "library.npz"  # beside the graph of a version
+FORM = 3  # of likeness, alignment and novelty: what was decided in another holds for that alone
 TEXTS = "texts"
 OF_A_ROW = ("maps", "deviations", "quarters", "oddness", "memories", "usual", "places")
 ID_DIGITS = 12  # of the SHA-256 of a file, which is the id of what it shows
@@ -89,6 +90,7 @@ class Library:
     origins: tuple[Origin, ...]  # (P,)
     rates: Rates
     inspected: NDArray[np.bool_] | None = None  # (h, w), the pixels of maps that count; None: all
+    form: int = FORM  # that its maps and the graph beside it were made in
 
     def __len__(self) -> int:
         """How many references there are."""
@@ -171,7 +173,7 @@ class Library:
         """Write the file that lies beside the graph."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         arrays = {name: v for name, v in values.items() if isinstance(v, np.ndarray)}
-        texts = {name: values[name] for name in ("products", "origins", "rates")}
+        texts = {name: values[name] for name in ("products", "origins", "rates", "form")}
         arrays[TEXTS] = np.frombuffer(json.dumps(texts).encode(), np.uint8)
         arrays |= packed(self.thumbnails)
         np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -219,6 +221,7 @@ def restored(arrays: dict[str, NDArray[Any]]) -> Library:
         products=tuple(texts["products"]),
         origins=tuple(Origin(*origin) for origin in texts["origins"]),
         rates=Rates(*texts["rates"]),
+        form=texts.get("form", 0),  # the first ones do not tell theirs
         thumbnails=unpacked(arrays),
         **arrays,
     )

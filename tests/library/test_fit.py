@@ -94,3 +94,8 @@ def test_too_few_images_are_refused(library):
     few = library.without(np.arange(21))
     with pytest.raises(LibraryError, match="39 references: it needs 40"):
         Fit.of(few)
+
+
+def test_normal_images_of_another_form_are_refused(library):
+    with pytest.raises(LibraryError, match="another form of alignment.*train the model anew"):
+        Fit.of(replace(library, form=library.form - 1))

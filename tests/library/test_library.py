@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from onegauge.library.errors import LibraryError
-from onegauge.library.library import Added, Library, Origin, Rates, load, set_apart
+from onegauge.library.library import FORM, Added, Library, Origin, Rates, load, set_apart
 
 
 def library(*, pictures: int = 4, tiles: int = 2) -> Library:
@@ -63,6 +64,18 @@ def test_a_library_comes_back_from_its_file_as_it_was(tmp_path):
     kept = library()
     kept.save(tmp_path / "library.npz")
     assert_same(load(tmp_path / "library.npz"), kept)
+
+
+def test_a_library_tells_the_form_that_it_was_made_in(tmp_path):
+    file = tmp_path / "library.npz"
+    replace(library(), form=1).save(file)
+    assert load(file).form == 1
+    arrays = dict(np.load(file))
+    texts = json.loads(arrays["texts"].tobytes())
+    del texts["form"]
+    arrays["texts"] = np.frombuffer(json.dumps(texts).encode(), np.uint8)
+    np.savez(file, **arrays)
+    assert load(file).form != FORM
 
 
 @pytest.mark.parametrize("spoil", [lambda d: d[:-200], lambda _: b"", lambda d: b"x" + d[1:]])

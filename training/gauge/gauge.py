@@ -28,7 +28,6 @@ from onegauge.training.gauge.evidence import Evidence
 from onegauge.training.gauge.novelty import Novelty
 from onegauge.training.gauge.scoring import Scoring
 
-FORM = 3  # of alignment and novelty: what was decided in another form holds for that alone
 # What is found on the images held out, as `state_dict` calls it; all else follows from the rest
 DECIDED = (
     *("calibration.origin", "calibration.span", "calibration.scores"),
