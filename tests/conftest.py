@@ -8,9 +8,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import signal
 from base64 import b64encode
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import onnx
 import pytest
@@ -29,6 +31,7 @@ from rig.small_disk import small_disk as disk_at
 
 HEIGHT, WIDTH, CELL = 32, 48, 4
 MAX_BATCH_SIZE = 4
+PATIENCE_S = 60.0
 PROVENANCE = {
     "detector": "brightness",
     "backbone": "none",
@@ -45,6 +48,16 @@ def pytest_configure() -> None:
     os.environ.update(RAY_worker_niceness="0")  # by default all other tests would go first
     # A shell has its jobs in the background ignore Ctrl-C, which processes started here would, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """No question to a gateway is given up because the machine is busy: httpx has 5 seconds."""
+    seconds = signature(httpx.get).parameters["timeout"].default
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "read", "write", "pool"):
+            patch.setattr(seconds, name, PATIENCE_S)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,6 @@ import httpx
 import pytest
 from asyncua import Client as AsyncClient
 from asyncua import Node
-from asyncua.sync import Client
 from asyncua.ua import UaStatusCodeError
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -21,10 +20,11 @@ from pymodbus.exceptions import ModbusException
 from rig.address import free_address, wait_until_listening
 from rig.gateway_process import Process, gateway_process
 from tests.line import wait_until
-from tests.service.sinks.opcua.scada import WITHIN_S, Scada
+from tests.service.sinks.opcua.scada import WITHIN_S, Scada, scada
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "plc.py"
 LINE, BASE = "line-1", 100  # the second line of the settings
+LOST_S = 20.0  # after which a question that was not answered is asked again
 FLOAT, TEXT = ModbusTcpClient.DATATYPE.FLOAT32, ModbusTcpClient.DATATYPE.STRING
 
 
@@ -66,13 +66,11 @@ class Plant:
     @contextmanager
     def plc(self) -> Iterator["Plc"]:
         host, _, port = self.modbus.partition(":")
-        with ModbusTcpClient(host, port=int(port)) as client:
+        with ModbusTcpClient(host, port=int(port), timeout=WITHIN_S) as client:
             yield Plc(client)
 
-    @contextmanager
-    def scada(self) -> Iterator[Scada]:
-        with Client(self.opcua) as client:
-            yield Scada(client, LINE)
+    def scada(self) -> AbstractContextManager[Scada]:
+        return scada(self.opcua, LINE)
 
 
 class Plc:
@@ -206,15 +204,18 @@ def test_decision_on_another_line_is_no_answer(plant, normal, defective):
 
 
 async def read_again(node: Node) -> object:
-    """The value of a node, None while its server is away or the session is not open again."""
-    with suppress(ConnectionError, UaStatusCodeError):
+    """The value of a node, None while its server is away or the session is not open again.
+
+    What is asked while the client opens it may never be answered.
+    """
+    with suppress(ConnectionError, TimeoutError, UaStatusCodeError):
         return await node.read_value()
     return None
 
 
 def test_clients_come_back_to_a_gateway_that_was_started_again(plant, defective):
-    async def scada() -> None:
-        client = AsyncClient(plant.opcua, auto_reconnect=True, reconnect_max_delay=0.2)
+    async def polls() -> None:
+        client = AsyncClient(plant.opcua, LOST_S, auto_reconnect=True, reconnect_max_delay=0.2)
         async with client, asyncio.timeout(WITHIN_S):
             index = await client.get_namespace_index("urn:onegauge")
             node = client.get_node(f"ns={index};s={LINE}.LastDecision")
@@ -225,7 +226,7 @@ def test_clients_come_back_to_a_gateway_that_was_started_again(plant, defective)
 
     with plant.plc() as plc:
         plc.trigger(9)
-        asyncio.run(scada())
+        asyncio.run(polls())
         with pytest.raises(ModbusException):
             plc.block()
         plc.client.connect()

@@ -17,6 +17,7 @@ from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 1, 2
+WITHIN_S = 300.0  # also beside other work
 Client = ModbusTcpClient
 
 
@@ -34,7 +35,7 @@ def listening(address: str, *lines: str) -> Iterator[Wire]:
 @contextmanager
 def connected(address: str) -> Iterator[Client]:
     host, _, port = address.partition(":")
-    with ModbusTcpClient(host, port=int(port)) as client:
+    with ModbusTcpClient(host, port=int(port), timeout=WITHIN_S) as client:
         yield client
 
 

@@ -52,7 +52,12 @@ class Scada:
         subscription.delete()
 
 
+def patient(endpoint: str) -> Client:
+    """A client that does not take a busy server for one that is gone."""
+    return Client(endpoint, WITHIN_S, sync_wrapper_timeout=WITHIN_S, watchdog_intervall=WITHIN_S)
+
+
 @contextmanager
 def scada(endpoint: str, line: str) -> Iterator[Scada]:
-    with Client(endpoint) as client:
+    with patient(endpoint) as client:
         yield Scada(client, line)

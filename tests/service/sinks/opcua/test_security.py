@@ -14,6 +14,7 @@ from onegauge.service.sinks.wire import Wire
 from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided
 from tests.service.sinks.opcua.conftest import CLIENT_URI, SERVER_URI, Pair
+from tests.service.sinks.opcua.scada import WITHIN_S
 
 SIGN, ENCRYPT = ua.MessageSecurityMode.Sign, ua.MessageSecurityMode.SignAndEncrypt
 
@@ -41,7 +42,7 @@ def endpoint(server_pair, tmp_path_factory) -> Iterator[str]:
 async def last_decision(
     endpoint: str, pair: Pair | None, mode: ua.MessageSecurityMode, user: str, password: str
 ) -> int:
-    client = Client(endpoint)
+    client = Client(endpoint, WITHIN_S, watchdog_intervall=WITHIN_S)
     client.application_uri = CLIENT_URI
     client.set_user(user)
     client.set_password(password)
@@ -85,7 +86,7 @@ def test_nobody_comes_in_by_a_channel_without_security(endpoint, monkeypatch):
 
 
 def test_server_offers_what_it_takes(endpoint):
-    offered = asyncio.run(Client(endpoint).connect_and_get_server_endpoints())
+    offered = asyncio.run(Client(endpoint, WITHIN_S).connect_and_get_server_endpoints())
     assert {offer.SecurityMode for offer in offered} == {SIGN, ENCRYPT}
     assert {offer.SecurityPolicyUri for offer in offered} == {SecurityPolicyBasic256Sha256.URI}
     tokens = {token.TokenType for offer in offered for token in offer.UserIdentityTokens}

@@ -16,7 +16,7 @@ from onegauge.service.sinks.opcua.settings import OpcUaSettings
 from onegauge.service.sinks.wire import Wire
 from rig.address import free_address, wait_until_listening
 from tests.service.sinks.decided import decided, verdict
-from tests.service.sinks.opcua.scada import WITHIN_S, Scada, scada
+from tests.service.sinks.opcua.scada import WITHIN_S, Scada, patient, scada
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def endpoint(server) -> str:
 
 @pytest.fixture(scope="module")
 def client(endpoint) -> Iterator[Client]:
-    with Client(endpoint) as client:
+    with patient(endpoint) as client:
         yield client
 
 
