@@ -42,7 +42,8 @@ class Embedding(NamedTuple):
         """Descriptors (B, D) → embeddings (B, E), each of length 1."""
         projected = self.projected(descriptors)
         lengths = np.linalg.norm(projected, axis=1, keepdims=True)
-        return projected / lengths.clip(min=1e-12)
+        directions: Array = projected / lengths.clip(min=1e-12)
+        return directions
 
     def projected(self, descriptors: Array) -> Array:
         """Descriptors (B, D) in the components, (B, E)."""
