@@ -3,7 +3,8 @@
 watching    the command: a camera and the folder beside each other
 grabber     the thread: at each moment a frame, through the gate, into the folder
 trigger     the moments: at an interval, or told by lines of text or by the camera's input
-source      what a camera is to the others, and which kind a URL means
+source      what a camera is to the others
+url         which kind of camera a URL means
 stream      a live stream or a USB camera, by OpenCV: always the newest frame
 freshness   whether a frame has just come, or has waited somewhere
 recording   a file of video, frame by frame

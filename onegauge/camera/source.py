@@ -1,15 +1,11 @@
-"""What a camera is to the others, and which kind of camera a URL means."""
+"""What a camera is to the others."""
 
-from pathlib import Path
 from typing import Protocol, TypeAlias
-from urllib.parse import urlsplit
 
 from cv2.typing import MatLike
 
-from onegauge.camera.errors import CameraError
-
 Pixels: TypeAlias = MatLike  # (H, W) grey or (H, W, 3) BGR, of 8 or 16 bits
-GENICAM = "genicam:"
+GENICAM = "genicam:"  # before what names a GenICam camera
 
 
 class Source(Protocol):
@@ -31,26 +27,3 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Disconnect, if it is connected; never fails."""
-
-
-def source_of(url: str, line: str | None = None) -> Source:
-    """The camera at a URL, triggered by its input `line` if one is named; raises CameraError."""
-    if url.startswith(GENICAM):
-        from onegauge.camera.genicam import Genicam
-
-        return Genicam(url.removeprefix(GENICAM), line)
-    if line:
-        raise CameraError(f"--trigger {line} is an input of a camera: it needs a source {GENICAM}…")
-    if Path(url).is_file():
-        from onegauge.camera.recording import Recording
-
-        return Recording(Path(url))
-    from onegauge.camera.stream import Stream
-
-    return Stream(url, shown(url))
-
-
-def shown(url: str) -> str:
-    """A URL without all that may be a password: of cameras it may stand anywhere."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else url

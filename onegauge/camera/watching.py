@@ -11,8 +11,8 @@ from onegauge.camera.frames import Frames
 from onegauge.camera.grabber import Grabber
 from onegauge.camera.metrics import Metrics, served
 from onegauge.camera.quality import Bounds, Gate
-from onegauge.camera.source import source_of
 from onegauge.camera.trigger import trigger_of
+from onegauge.camera.url import source_of
 from onegauge.client.client import Client, key_of_environment
 from onegauge.client.watch.arrivals import Pace
 from onegauge.client.watch.journal import held

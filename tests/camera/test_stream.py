@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from onegauge.camera.errors import CameraAway
-from onegauge.camera.source import shown
 from onegauge.camera.stream import PARAMETERS, Stream
+from onegauge.camera.url import shown
 from rig.address import free_address
 from rig.cameras import Rtsp, age_s, rtsp
 from tests.client.watch.watched import wait_until

@@ -2,8 +2,8 @@ import pytest
 
 from onegauge.camera.errors import CameraError
 from onegauge.camera.recording import Recording
-from onegauge.camera.source import shown, source_of
 from onegauge.camera.stream import Stream
+from onegauge.camera.url import shown, source_of
 from tests.camera.pictures import sharp, video
 
 
