@@ -35,7 +35,7 @@ class Trigger(Protocol):
 
 
 class Every:
-    """At an interval."""
+    """At an interval, counted from the last moment: a camera may have taken long to open."""
 
     def __init__(self, seconds: float) -> None:
         self._every = seconds
@@ -49,9 +49,7 @@ class Every:
             return None
         sleep(max(0.0, self._next - now))
         now = monotonic()
-        self._next += self._every
-        if self._next < now:  # what was missed is not made up for
-            self._next = now + self._every
+        self._next = now + self._every  # what was missed is not made up for
         return Moment(now + max(self._every, PART_WITHIN_S))
 
 

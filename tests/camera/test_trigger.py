@@ -55,18 +55,19 @@ def test_what_cannot_be_a_part_takes_a_frame_all_the_same(pipe, line, capfd):
     assert capfd.readouterr().err.startswith("onegauge: a frame is taken, but '")
 
 
-def test_an_interval_begins_at_once_and_makes_up_for_nothing(monkeypatch):
+def test_an_interval_begins_with_the_camera_and_makes_up_for_nothing(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("onegauge.camera.trigger.monotonic", lambda: now[0])
     monkeypatch.setattr("onegauge.camera.trigger.sleep", lambda s: now.append(now.pop() + s))
     every = Every(2.0)
+    now[0] = 101.5  # the camera has been opened
     taken = []
     while now[0] < 106:
         if moment := every.wait(0.5):
             taken.append(now[0])
             assert moment.part is None
             assert moment.until == now[0] + 2
-    assert taken == [100, 102, 104, 106]
+    assert taken == [101.5, 103.5, 105.5]
     now[0] = 115.0  # the camera was away
     taken = [now[0] for _ in range(10) if every.wait(0.5)]
     assert taken == [115, 117, 119]
