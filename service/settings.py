@@ -17,9 +17,10 @@ from pydantic import (
 )
 
 from onegauge.cores import cores
+from onegauge.records.url import SQLITE, beside, url_of
 
 MEBI = 2**20
-SQLITE, POSTGRESQL = "sqlite:///", ("postgresql://", "postgresql+psycopg://")
+POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
 
 
 def default_repository() -> Path:
@@ -105,20 +106,15 @@ class Settings(BaseModel):
     @property
     def place_of_pictures(self) -> str | None:
         """The folder or bucket of the kept pictures, None where records have none."""
-        beside = self._beside_records("pictures")
-        return self.pictures if beside is None else self.pictures or str(beside)
+        default = beside(self.records, "pictures")
+        return self.pictures or (str(default) if default else None)
 
     @property
     def place_of_spool(self) -> Path:
         """The folder of the records that wait for their database."""
-        place = self.records_spool or self._beside_records("spool")
+        place = self.records_spool or beside(self.records, "spool")
         assert place is not None
         return place
-
-    def _beside_records(self, name: str) -> Path | None:
-        """A folder beside the file of SQLite, None of another database."""
-        file = self.records.partition("?")[0].removeprefix(SQLITE)
-        return Path(file).parent / name if self.records.startswith(SQLITE) else None
 
     @model_validator(mode="before")
     @classmethod
@@ -132,7 +128,7 @@ class Settings(BaseModel):
         if not self.records.startswith(POSTGRESQL):
             return self
         missing = ["ONEGAUGE_RECORDS_SPOOL"] if self.records_spool is None else []
-        if self.keep != "none" and self.pictures is None:
+        if self.keep != "none" and not self.pictures:
             missing.append("ONEGAUGE_PICTURES")
         if missing:
             raise ValueError(
@@ -143,13 +139,11 @@ class Settings(BaseModel):
 
     @field_validator("records")
     @classmethod
-    def _database(cls, records: str) -> str:
-        """A URL; a file may have it, so that its password is in no environment."""
-        if records.startswith("/"):
-            try:
-                records = Path(records).read_text().strip()
-            except (OSError, ValueError) as exc:
-                raise ValueError(f"{records} cannot be read") from exc
+    def _database(cls, told: str) -> str:
+        try:
+            records = url_of(told)
+        except (OSError, ValueError) as exc:
+            raise ValueError(f"{told} cannot be read") from exc
         if records and not records.startswith((SQLITE, *POSTGRESQL)):
             raise ValueError(
                 "it is not like sqlite:///records.db or postgresql+psycopg://USER@HOST/NAME, "

@@ -13,9 +13,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"cores", "files", "pauses", "schemas"},
     {"cluster"},
-    {"client", "service.errors", "service.settings"},
-    {"camera"},
-    {"records", "service.imaging", "service.threads"},
+    {"client", "records", "service.errors"},
+    {"camera", "service.imaging", "service.settings", "service.threads"},
     {"service.model", "library"},
     {"service.observe"},
     {"service.inspection"},

@@ -22,7 +22,6 @@ commands = typer.Typer(
 )
 app.add_typer(commands, name="records")
 
-SQLITE = "sqlite:///"
 Url = Annotated[
     str,
     typer.Option(
@@ -246,8 +245,9 @@ def replay(
 def _opened(records: str) -> Iterator["Database"]:
     """The database as its gateway has made it."""
     from onegauge.records.database import Database
+    from onegauge.records.url import url_of
 
-    database = Database.open(_url(records), migrate=False)
+    database = Database.open(url_of(records), migrate=False)
     try:
         yield database
     finally:
@@ -256,16 +256,10 @@ def _opened(records: str) -> Iterator["Database"]:
 
 def _pictures(records: str, place: str | None) -> "Pictures | None":
     from onegauge.records.pictures import Pictures
+    from onegauge.records.url import beside, url_of
 
-    file = _url(records).partition("?")[0]
-    if place is None and file.startswith(SQLITE):
-        place = str(Path(file.removeprefix(SQLITE)).parent / "pictures")
-    return Pictures(place) if place else None
-
-
-def _url(records: str) -> str:
-    """A URL with a password stays out of the list of processes by a file that holds it."""
-    return Path(records).read_text().strip() if records.startswith("/") else records
+    where = place or beside(url_of(records), "pictures")
+    return Pictures(where) if where else None
 
 
 def _time(text: str | None) -> datetime | None:

@@ -3,6 +3,7 @@
 record     what is known of an inspected image, and what a person says of it
 tables     both in a database
 migrations how a database came to have these tables
+url        where the database is, and what lies beside a SQLite file
 database   a SQLite file or a PostgreSQL, opened and brought to these tables
 search     which inspections are looked for, and in which order
 history    finds them, and takes verdicts

@@ -79,7 +79,6 @@ def test_what_belongs_to_records_lies_beside_the_file_of_sqlite():
         records="postgresql://host/records", pictures="s3://parts/a", records_spool="/var/spool"
     )
     assert (told.place_of_pictures, told.place_of_spool) == ("s3://parts/a", Path("/var/spool"))
-    assert Settings(records="sqlite:////data/r.db").place_of_spool == Path("/data/spool")
 
 
 def test_the_address_of_the_records_may_be_in_a_file(tmp_path):
