@@ -31,8 +31,10 @@ from bench.support.pictures import form, picture
 from bench.support.pinned import pinned, two_cores
 from bench.support.servers import Running, Served, server
 
+SECONDS, ROUNDS = 4, 3
 
-def main(seconds: float = 6, rounds: int = 5) -> None:
+
+def main(seconds: float = SECONDS, rounds: int = ROUNDS) -> None:
     """Measure, print a table, keep the figures."""
     figures = measure(seconds, rounds)
     sys.stdout.write("          of the loop's CPU      of its rate            CPU ms  images/s\n")
@@ -43,7 +45,7 @@ def main(seconds: float = 6, rounds: int = 5) -> None:
     keep("hotpath", figures)
 
 
-def measure(seconds: float = 4, rounds: int = 3) -> dict[str, dict[str, Any]]:
+def measure(seconds: float = SECONDS, rounds: int = ROUNDS) -> dict[str, dict[str, Any]]:
     """Of `loop`, `body` and `form`: `cpu_ms` and `rate` of images, and both of the loop's."""
     serves, asks = two_cores()
     image = picture()

@@ -25,12 +25,12 @@ from bench.support.figures import keep
 from bench.support.pictures import form, picture
 from bench.support.servers import Served, server
 
-WARM_UP = 50
+WARM_UP, REQUESTS = 50, 600
 
 
-def main(requests: int = 1000) -> None:
+def main() -> None:
     """Measure, print, keep the figures."""
-    figures = measure(requests)
+    figures = measure()
     for kind, found in figures.items():
         for what, values in found.items():
             told = ", ".join(f"{k} {v}" for k, v in values.items())
@@ -38,15 +38,15 @@ def main(requests: int = 1000) -> None:
     keep("latency", figures)
 
 
-def measure(requests: int = 600) -> dict[str, dict[str, Any]]:
+def measure() -> dict[str, dict[str, Any]]:
     """Of `form` and `image` what `measured` tells."""
     image = picture()
     kinds = {"form": form(image), "image": (image, "image/jpeg")}
     with server("onegauge", Served()) as running:
-        return {kind: measured(running.url, *sent, requests) for kind, sent in kinds.items()}
+        return {kind: measured(running.url, *sent) for kind, sent in kinds.items()}
 
 
-def measured(url: str, body: bytes, content_type: str, requests: int) -> dict[str, Any]:
+def measured(url: str, body: bytes, content_type: str) -> dict[str, Any]:
     """Quantiles of the time of a request, and of what the gateway adds, in milliseconds."""
     where = urlsplit(url)
     head = (
@@ -55,7 +55,7 @@ def measured(url: str, body: bytes, content_type: str, requests: int) -> dict[st
     )
     total, added = [], []
     with socket.create_connection((where.hostname, where.port)) as connection:
-        for number in range(WARM_UP + requests):
+        for number in range(WARM_UP + REQUESTS):
             start = time.perf_counter()
             connection.sendall(head.encode() + body)
             answer = received(connection)

@@ -27,19 +27,20 @@ from onegauge.service.settings import Settings
 
 MANY = (2, 50, 200)
 OVERLOAD = 3
+SECONDS, ROUNDS = 4, 3
 Load = Callable[..., dict[str, Any]]  # of so many `connections`, or of a `rate`
 
 
-def main(seconds: float = 4, rounds: int = 3) -> None:
+def main() -> None:
     """Measure, print, keep the figures."""
-    found = measure(seconds, rounds)
+    found = measure()
     for many, share in found["goodput"].items():
         sys.stdout.write(f"{many:4} {share} of the best\n")
     sys.stdout.write(f"99 % of the open load {found['p99_of_patient']} of patient clients'\n")
     keep("overload", found)
 
 
-def measure(seconds: float = 4, rounds: int = 3) -> dict[str, Any]:
+def measure() -> dict[str, Any]:
     """Good answers a second as shares of the best, and latency beside that of patient clients."""
     serves, asks = two_cores()
     with TemporaryDirectory() as folder:
@@ -48,9 +49,9 @@ def measure(seconds: float = 4, rounds: int = 3) -> dict[str, Any]:
         with pinned(serves), server("onegauge", Served()) as gateway, pinned(asks):
 
             def under(**how: float) -> dict[str, Any]:
-                return load(f"{gateway.url}/inspect", body, "image/jpeg", seconds, **how)
+                return load(f"{gateway.url}/inspect", body, "image/jpeg", SECONDS, **how)
 
-            turns = [one_round(under) for _ in range(rounds)]
+            turns = [one_round(under) for _ in range(ROUNDS)]
     goodput = {many: spread([turn.goodput[many] for turn in turns]) for many in turns[0].goodput}
     return {"goodput": goodput, "p99_of_patient": spread([turn.p99 for turn in turns])}
 

@@ -31,10 +31,11 @@ from onegauge.service.model.outputs import OUTPUTS
 from onegauge.service.model.repository import served_version
 
 COUNTS = (1_600, 16_000, 100_000)
+TURNS = 60
 LIBRARY = ("alignment.", "detector.", "novelty.", "retrieval.")  # what has a row for each reference
 
 
-def main(turns: int = 60) -> None:
+def main(turns: int = TURNS) -> None:
     """Measure, print, keep the figures."""
     found = measure(turns)
     for count, row in found.items():
@@ -43,7 +44,7 @@ def main(turns: int = 60) -> None:
     keep("references", found)
 
 
-def measure(turns: int = 60) -> dict[str, dict[str, float]]:
+def measure(turns: int = TURNS) -> dict[str, dict[str, float]]:
     """By references: milliseconds, their ratio to the fewest, seconds and memory of loading."""
     model = Served()
     known = int(served_version(model.repository / model.name).contract.parameters["references"])

@@ -26,21 +26,22 @@ from bench.support.servers import ENDED_WITHIN_S, READY_WITHIN_S, ROOT, SERVERS,
 from rig.address import free_address
 
 POLL_EVERY_S = 0.005
+STARTS, LOAD_S = 7, 10
 
 
-def main(starts: int = 7, seconds: float = 10) -> None:
+def main() -> None:
     """Measure, print, keep the figures."""
-    found = measure(starts, seconds)
+    found = measure()
     sys.stdout.write("\n".join(f"{what}: {figure}" for what, figure in found.items()) + "\n")
     keep("start", found)
 
 
-def measure(starts: int = 7, seconds: float = 10) -> dict[str, Any]:
+def measure() -> dict[str, Any]:
     """Seconds from start to ready; the most resident memory under load, in MB."""
     ready_s()  # the files are read
     return {
-        "ready_s": spread([ready_s() for _ in range(starts)]),
-        "memory_mb": memory_mb(seconds),
+        "ready_s": spread([ready_s() for _ in range(STARTS)]),
+        "memory_mb": memory_mb(),
     }
 
 
@@ -79,13 +80,13 @@ def is_ready(port: int) -> bool:
         connection.close()
 
 
-def memory_mb(seconds: float) -> float:
+def memory_mb() -> float:
     """The most that was resident of a gateway by the end of a load."""
     with TemporaryDirectory() as folder, server("onegauge", Served()) as running:
         file = Path(folder) / "body"
         body, content_type = form(picture())
         file.write_bytes(body)
-        load(f"{running.url}/inspect", file, content_type, seconds, connections=CONNECTIONS)
+        load(f"{running.url}/inspect", file, content_type, LOAD_S, connections=CONNECTIONS)
         return running.memory_mb()
 
 

@@ -35,16 +35,17 @@ from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import training_images
 
 SIDE = 384  # of the rendered pictures
+PER_PRODUCT, ROUNDS = 80, 1
 
 
-def main(per_product: int = 80, rounds: int = 1) -> None:
+def main(per_product: int = PER_PRODUCT, rounds: int = ROUNDS) -> None:
     """Measure, print, keep the figures."""
     found = measure(per_product, rounds)
     sys.stdout.write("\n".join(f"{what}: {figure}" for what, figure in found.items()) + "\n")
     keep("training", found)
 
 
-def measure(per_product: int = 80, rounds: int = 1) -> dict[str, Any]:
+def measure(per_product: int = PER_PRODUCT, rounds: int = ROUNDS) -> dict[str, Any]:
     """Seconds of the CPU of both, and how much of a training the loop is."""
     with TemporaryDirectory() as folder:
         data, out = Path(folder) / "data", Path(folder) / "run"

@@ -40,11 +40,12 @@ from rig.publishing import add_and_publish
 from rig.tritonserver import tritonserver
 
 IN_A_REQUEST = 8
+SECONDS, ROUNDS = 2, 3
 ALONE, CLIENT = "alone", "alone, decoding"
 Turn = Callable[[float], dict[str, float]]  # of so many seconds: `rate`, `cpu_s`, …
 
 
-def main(seconds: float = 8, rounds: int = 5) -> None:
+def main(seconds: float = SECONDS, rounds: int = ROUNDS) -> None:
     """Measure, print, keep the figures."""
     figures = measure(seconds, rounds)
     sys.stdout.write("of Triton  images/s   CPU ms  of a client's  loop ms\n")
@@ -55,7 +56,7 @@ def main(seconds: float = 8, rounds: int = 5) -> None:
     keep("triton", figures)
 
 
-def measure(seconds: float = 2, rounds: int = 3) -> dict[str, dict[str, Any]]:
+def measure(seconds: float = SECONDS, rounds: int = ROUNDS) -> dict[str, dict[str, Any]]:
     """By who asks Triton: images a second, time of the CPU of both for one, and their ratios."""
     with tempfile.TemporaryDirectory() as folder, asking(Path(folder)) as turns:
         found: dict[str, list[dict[str, float]]] = {who: [] for who in turns}
