@@ -12,6 +12,7 @@ import httpx
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_768)  # below those that the kernel gives to who asks for any
 POLL_EVERY_S = 0.1
+LISTENING_WITHIN_S = 60.0
 
 
 def free_address() -> str:
@@ -46,13 +47,13 @@ def wait_until_ready(url: str, process: subprocess.Popen[Any], within_s: float) 
         sleep(POLL_EVERY_S)
 
 
-def wait_until_listening(address: str, within_s: float = 60.0) -> None:
+def wait_until_listening(address: str) -> None:
     """Return once somebody listens there; raises AssertionError where that takes too long."""
     host, _, port = address.rpartition(":")
-    deadline = monotonic() + within_s
+    deadline = monotonic() + LISTENING_WITHIN_S
     while True:
         try:
             return socket.create_connection((host, int(port))).close()
         except ConnectionRefusedError:
-            assert monotonic() < deadline, f"nobody listens on {address} within {within_s} s"
+            assert monotonic() < deadline, f"nobody listens on {address}"
         sleep(POLL_EVERY_S)

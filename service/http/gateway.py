@@ -33,8 +33,8 @@ class Gateway:
         versions: Versions,
         metrics: Metrics,
         deployment: Deployment,
-        records: "Records | None" = None,
-        sinks: "Sinks | None" = None,
+        records: "Records | None",
+        sinks: "Sinks | None",
     ) -> None:
         self.settings = settings
         self.metrics = metrics

@@ -30,7 +30,7 @@ class Inspector:
         versions: Versions,
         metrics: Metrics,
         threads: Threads,
-        takers: Sequence[Taker] = (),
+        takers: Sequence[Taker],
     ) -> None:
         self._versions = versions
         self._metrics = metrics

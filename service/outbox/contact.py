@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 
 from onegauge.pauses import Pauses
 
@@ -22,7 +21,7 @@ class Words:
 class Contact:
     """Whether something is worth trying: after each failure in a row it rests for longer."""
 
-    def __init__(self, name: str, words: Words, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, name: str, words: Words, clock: Callable[[], float]) -> None:
         self._name, self._words = name, words
         self._clock = clock  # seconds
         self._failures = 0  # in a row

@@ -16,16 +16,16 @@ SIDE = 2048  # pixels of the longer side, at most
 QUALITY = 90
 
 
-def picture(data: bytes, depth: Depth = UNKNOWN, side: int = SIDE) -> bytes:
-    """A picture as a JPEG file, upright, of at most so many pixels a side; raises ImageError."""
+def picture(data: bytes, depth: Depth = UNKNOWN) -> bytes:
+    """A picture as a JPEG file, upright, of at most SIDE pixels a side; raises ImageError."""
     file = BytesIO()
-    read_reduced(data, side, max_pixels=MAX_PIXELS, depth=depth).save(file, "JPEG", quality=QUALITY)
+    read_reduced(data, SIDE, max_pixels=MAX_PIXELS, depth=depth).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
 
 
-def overlay(data: bytes, small_map: bytes, depth: Depth = UNKNOWN, side: int = SIDE) -> bytes:
+def overlay(data: bytes, small_map: bytes, depth: Depth = UNKNOWN) -> bytes:
     """The same, coloured where its small map, a PNG file, is high; raises ImageError."""
-    original = read_reduced(data, side, max_pixels=MAX_PIXELS, depth=depth)
+    original = read_reduced(data, SIDE, max_pixels=MAX_PIXELS, depth=depth)
     levels = np.asarray(Image.open(BytesIO(small_map), formats=["PNG"]), np.float32)  # (h, w)
     anomaly_map = LOW + levels * np.float32((HIGH - LOW) / 255)
     return encode_map(anomaly_map, original.size, "overlay", original).data

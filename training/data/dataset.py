@@ -33,13 +33,13 @@ def training_selection(root: Path, choice: Choice = NO_CHOICE) -> Selection:
     return Selection.of(layout, judge, choice, wanted="images", expected=expected)
 
 
-def training_images(root: Path, choice: Choice = NO_CHOICE) -> list[Path]:
+def training_images(root: Path) -> list[Path]:
     """The normal images to train on below `root`, sorted, by whichever layout it has.
 
     Of a folder that is no data set, every image that no name calls a test, a mask or a defect.
-    Raises DataError when the folder does not exist or holds none, or where `choice` has to decide.
+    Raises DataError when the folder does not exist or holds none, or where a choice has to decide.
     """
-    return training_selection(root, choice).images()
+    return training_selection(root).images()
 
 
 def labelled_selection(root: Path, choice: Choice) -> tuple[Selection, list[TestImage]]:
@@ -55,12 +55,12 @@ def labelled_selection(root: Path, choice: Choice) -> tuple[Selection, list[Test
     return selection, [image for image in found if image]
 
 
-def test_images(root: Path, choice: Choice = NO_CHOICE) -> list[TestImage]:  # noqa: PT028
+def test_images(root: Path) -> list[TestImage]:
     """The labelled images below `root`, sorted, by whichever layout it has.
 
     Raises DataError when there are none.
     """
-    selection, images = labelled_selection(root, choice)
+    selection, images = labelled_selection(root, NO_CHOICE)
     selection.images()
     return images
 

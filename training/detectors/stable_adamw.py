@@ -14,6 +14,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+BETA1, BETA2 = 0.9, 0.999  # how much of the moments stays at a step
+
 
 class StableAdamW(torch.optim.Optimizer):
     """AdamW with AMSGrad and update clipping; its state is of tensors, one set a parameter."""
@@ -22,15 +24,11 @@ class StableAdamW(torch.optim.Optimizer):
         self,
         parameters: Iterable[nn.Parameter],
         lr: float,
-        betas: tuple[float, float] = (0.9, 0.999),
         *,
         weight_decay: float,
         epsilon: float,
     ) -> None:
-        super().__init__(
-            parameters,
-            {"lr": lr, "betas": betas, "weight_decay": weight_decay, "epsilon": epsilon},
-        )
+        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, "epsilon": epsilon})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # noqa: ARG002  torch's signature
@@ -41,17 +39,17 @@ class StableAdamW(torch.optim.Optimizer):
                     self._move(parameter, parameter.grad, group)
 
     def _move(self, parameter: Tensor, gradient: Tensor, group: dict) -> None:
-        state, (beta1, beta2), rate = self.state[parameter], group["betas"], group["lr"]
+        state, rate = self.state[parameter], group["lr"]
         if not state:
             state["step"] = torch.zeros(())
             for name in ("first", "second", "largest"):
                 state[name] = torch.zeros_like(parameter)
         state["step"] += 1
         steps = int(state["step"])
-        state["first"].lerp_(gradient, 1 - beta1)
-        state["second"].lerp_(gradient.square(), 1 - beta2)
+        state["first"].lerp_(gradient, 1 - BETA1)
+        state["second"].lerp_(gradient.square(), 1 - BETA2)
         torch.maximum(state["largest"], state["second"], out=state["largest"])
-        moment = (state["largest"] / (1 - beta2**steps)).sqrt() + group["epsilon"]
+        moment = (state["largest"] / (1 - BETA2**steps)).sqrt() + group["epsilon"]
         excess = (gradient / moment).square().mean().sqrt().clamp_min(1)
         parameter.mul_(1 - rate * group["weight_decay"])
-        parameter.sub_(state["first"] / moment * (rate / (1 - beta1**steps) / excess))
+        parameter.sub_(state["first"] / moment * (rate / (1 - BETA1**steps) / excess))

@@ -8,7 +8,7 @@ from PIL import Image
 from onegauge.records.lessons import Lesson
 from onegauge.service.teaching.material import GROUP_BY, lay_out
 from onegauge.training.choice import Choice
-from onegauge.training.data.dataset import training_images
+from onegauge.training.data.dataset import training_selection
 from rig.pictures import encode
 from tests.records.made import record
 
@@ -41,7 +41,7 @@ def test_no_name_of_a_product_leads_elsewhere_or_is_taken_for_a_defect(
 ):
     out = tmp_path / "out"
     lay_out([lesson(0, product=product)], pictures, out)
-    (file,) = training_images(out, Choice(include=("*",)))
+    (file,) = training_selection(out, Choice(include=("*",))).images()
     assert file.parent.parent == out
 
 
