@@ -26,8 +26,6 @@ from onegauge.service.model.contract import EXPLAINING, IMAGE
 from onegauge.training.backbones.compiled import hushed
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.retrieval import NEW
-from onegauge.training.detectors import Gallery
-from onegauge.training.gauge.alignments.cada import Cada
 from onegauge.training.gauge.gauge import DECIDED, Gauge, Reading
 
 OPSET = 20
@@ -46,9 +44,9 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     """
     image = torch.zeros(TRACED_BATCH, image_size, image_size, 3, dtype=torch.uint8)
     own = torch.tensor([NEW])
-    told = keeps_library(gauge)
+    told = gauge.keeps_library
     constants = _constants(gauge)
-    names = [*Reading._fields, *(EXPLAINING if told else ()), *(HIDDEN if told else ())]
+    names = [*Reading._fields, *((*EXPLAINING, *HIDDEN) if told else ())]
     with hushed():
         torch.onnx.export(
             _Traced(gauge.eval(), [*constants], told=told),
@@ -69,12 +67,6 @@ def trace(gauge: Gauge, image_size: int, path: Path) -> None:
     for output in [output for output in model.graph.output if output.name in HIDDEN]:
         model.graph.output.remove(output)
     onnx.save(model, path)
-
-
-def keeps_library(gauge: Gauge) -> bool:
-    """Whether all that the gauge knows of its normal images can be had anew without training."""
-    of_default_form = isinstance(gauge.detector, Gallery) and isinstance(gauge.alignment, Cada)
-    return of_default_form and len(gauge.retrieval.references) >= NEIGHBOURS
 
 
 class _Traced(nn.Module):
@@ -110,7 +102,7 @@ class _Telling(nn.Module):
 
 def _constants(gauge: Gauge) -> dict[str, Tensor]:
     """What is calibrated, and all that follows from a library, by the names in the graph."""
-    rooms = LIBRARY if keeps_library(gauge) else ()
+    rooms = LIBRARY if gauge.keeps_library else ()
     return {
         name: value
         for name, value in gauge.named_buffers()

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from onegauge.library.conformal import carried
 from onegauge.library.library import FORM, Library, Origin, Rates, packed, unpacked
-from onegauge.library.likeness import NEIGHBOURS
 from onegauge.service.imaging.depth import Depth
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.config import TrainConfig
@@ -34,7 +33,7 @@ from onegauge.training.detectors import DETECTORS, Detector
 from onegauge.training.errors import CheckpointError
 from onegauge.training.gauge.alignments import ALIGNMENTS
 from onegauge.training.gauge.evidence import Evidence
-from onegauge.training.gauge.gauge import DECIDED, Gauge, build_gauge
+from onegauge.training.gauge.gauge import DECIDED, Gauge, build_gauge, keeps_library
 from onegauge.training.resume import whole
 
 PATHS = {"data", "out", "backbone_weights", "mask"}
@@ -77,9 +76,8 @@ class Checkpoint:
 
     @property
     def keeps_library(self) -> bool:
-        """Whether images can be added and removed without training: of the default form."""
-        of_default_form = self.config.detector == "gallery" and self.config.alignment == "cada"
-        return of_default_form and len(self.evidence.references) >= NEIGHBOURS
+        """Whether images can be added and removed without training."""
+        return keeps_library(self.config, self.evidence)
 
     def library(self) -> Library:
         """The normal images of the run, of which it `keeps_library`."""

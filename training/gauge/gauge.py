@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onegauge.library.likeness import NEIGHBOURS
 from onegauge.training.backbones.backbone import Backbone
 from onegauge.training.backbones.embedding import deviations, quarters
 from onegauge.training.backbones.features import Seen
@@ -62,6 +63,7 @@ class Gauge(nn.Module):
         self.backbone = backbone
         self.detector = detector
         known, alignment = evidence.references, ALIGNMENTS[config.alignment]
+        self.keeps_library = keeps_library(config, evidence)
         self.retrieval = Retrieval(evidence.deviations[known], evidence.groups[known])
         self.scoring = Scoring(config.score_share, evidence.inspected)
         shown = _shown(evidence, known, self.retrieval, alignment)
@@ -124,6 +126,12 @@ class Gauge(nn.Module):
         """What has been found on the images held out."""
         state = self.state_dict()
         return {name: state[name] for name in DECIDED}
+
+
+def keeps_library(config: TrainConfig, evidence: Evidence) -> bool:
+    """Whether images can be added and removed without training: of the default form."""
+    of_default_form = config.detector == "gallery" and config.alignment == "cada"
+    return of_default_form and len(evidence.references) >= NEIGHBOURS
 
 
 def build_gauge(
