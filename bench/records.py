@@ -89,7 +89,7 @@ def reached(name: str, folder: Path) -> Iterator[str]:
 def fill(history: History, rows: int) -> float:
     """Write the records, and a verdict on some; the rows that were written in a second."""
     chance = random.Random(0)
-    started, writing = perf_counter(), 0.0
+    writing = 0.0
     for first in range(0, rows, BATCH):
         step = (END - BEGIN) / rows
         batch = [made(chance, BEGIN + n * step) for n in range(first, min(first + BATCH, rows))]

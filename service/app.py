@@ -1,7 +1,7 @@
 """The gateway as an ASGI application."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 # FastAPI tells OpenTelemetry of requests; all else that it could tell is in our metrics and log
 _SPANS_ALONE = dict.fromkeys(("metrics", "logs", "operation_spans", "auto_configure"), False)
+_ROUTERS = (
+    *(inspections, router, lookout.router, history.router),
+    *(criterion.router, proposals.router, sinks.router),
+)
 
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
@@ -58,19 +62,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         if tracing:
             await to_thread.run_sync(tracing.close)
 
-    # its /docs brings Swagger UI along, so that a plant without internet can read it
-    app = FastAPIOffline(
-        redoc_url=None,
-        title="onegauge",
-        description="Visual inspection of mixed products with one threshold.",
-        lifespan=lifespan,
-        generate_unique_id_function=lambda route: route.name,  # names of functions of clients
-        telemetry={
-            **_SPANS_ALONE,
-            "tracing": settings.tracing,
-            "tracer_provider": tracing and tracing.provider,
-        },
-    )
+    app = _application(lifespan, tracing)
     app.state.gateway = gateway
     if not tracing:  # which FastAPI tells of the route that it has found
         app.add_middleware(Direct, routes=inspections.routes)
@@ -82,16 +74,29 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Request-Timeout"],
         )
     app.add_middleware(Middleware, metrics=metrics)
-    app.include_router(inspections)
-    app.include_router(router)
-    app.include_router(lookout.router)
-    app.include_router(history.router)
-    app.include_router(criterion.router)
-    app.include_router(proposals.router)
-    app.include_router(sinks.router)
+    for part in _ROUTERS:
+        app.include_router(part)
     _add_review(app, records)
     add_problem_handlers(app)
     return app
+
+
+def _application(
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]], tracing: "Tracing | None"
+) -> FastAPI:
+    """Without routes; its /docs brings Swagger UI along, for a plant without internet."""
+    return FastAPIOffline(
+        redoc_url=None,
+        title="onegauge",
+        description="Visual inspection of mixed products with one threshold.",
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,  # names of functions of clients
+        telemetry={
+            **_SPANS_ALONE,
+            "tracing": tracing is not None,
+            "tracer_provider": tracing and tracing.provider,
+        },
+    )
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
