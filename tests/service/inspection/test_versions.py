@@ -44,15 +44,19 @@ def running(
     return metrics.exposition().decode()
 
 
+async def until(fulfilled: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not fulfilled():
+            await asyncio.sleep(0.01)
+
+
 def test_another_version_is_noticed_by_itself():
     backend = FakeBackend()
 
     async def swap(versions: Versions) -> None:
         assert versions.current().contract.version == "1"
         backend.serving = "2"
-        async with asyncio.timeout(20):
-            while versions.current().contract.version != "2":
-                await asyncio.sleep(0.01)
+        await until(lambda: versions.current().contract.version == "2")
 
     assert "onegauge_model_info{" in running(backend, swap)
 
@@ -85,18 +89,20 @@ def test_refusal_ends_with_the_next_good_version():
     assert "onegauge_model_refused{" not in running(backend, mend)
 
 
-def test_broken_version_is_tried_once_not_every_second():
+@pytest.mark.parametrize("passing", [False, True], ids=["broken", "being copied"])
+def test_version_that_cannot_be_loaded_is_not_tried_at_each_look(monkeypatch, passing):
+    monkeypatch.setattr("onegauge.service.inspection.versions.FOLLOW_S", 60)
     backend = FakeBackend()
     tried = 0
 
     async def count(_contract: object) -> None:
         nonlocal tried
         tried += 1
-        raise ContractError("it is broken")
+        raise ContractError("it is broken", passing=passing)
 
     async def look(versions: Versions) -> None:
         backend.serving, backend.load = "2", count
-        for _ in range(3):
+        for _ in range(5):
             await versions.refresh()
 
     running(backend, look)
@@ -123,9 +129,7 @@ def test_a_version_that_cannot_hold_the_criterion_waits_until_there_is_another()
         assert versions.refused == Refusal("2", "too few images")
         assert loaded == []
         holding[:] = False, True
-        async with asyncio.timeout(20):
-            while versions.refused:
-                await asyncio.sleep(0.01)
+        await until(lambda: not versions.refused)
         assert versions.current().contract.version == "2"
 
     running(backend, publish_then_save, check=check)
@@ -220,12 +224,6 @@ def test_configuration_that_cannot_be_read_is_a_refusal():
         assert versions.refused.detail == "config.pbtxt is damaged"
 
     running(backend, damage)
-
-
-async def until(fulfilled: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not fulfilled():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -362,24 +360,6 @@ def test_version_whose_files_are_still_being_copied_is_served_once_they_are(copi
         assert versions.refused is None
 
     assert "onegauge_model_refused{" not in running(backend, copy)
-
-
-def test_files_that_stay_damaged_are_read_ever_more_seldom():
-    backend = FakeBackend()
-    tried = 0
-
-    async def count(_contract: object) -> None:
-        nonlocal tried
-        tried += 1
-        raise ContractError("model.onnx cannot be read", passing=True)
-
-    async def look(versions: Versions) -> None:
-        backend.serving, backend.load = "2", count
-        for _ in range(5):
-            await versions.refresh()
-
-    running(backend, look)
-    assert tried == 1
 
 
 def test_backend_that_comes_late_is_taken_when_it_comes():
