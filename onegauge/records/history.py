@@ -177,9 +177,14 @@ class History:
 
     def views(self, part: Part) -> list[Found]:
         """The views of a part that are still on record, the oldest first."""
-        query = select(*_FOUND).where(_C.id.in_(part.inspections)).order_by(_C.id)
+        return self.those(sorted(part.inspections))
+
+    def those(self, wanted: Sequence[str]) -> list[Found]:
+        """Inspections by their ids, in that order, without those that have left."""
+        query = select(*_FOUND).where(_C.id.in_(wanted))
         with self._database.reading() as connection:
-            return [_found(row) for row in connection.execute(query).mappings()]
+            found = {row["id"]: _found(row) for row in connection.execute(query).mappings()}
+        return [found[inspection] for inspection in wanted if inspection in found]
 
     def around(
         self,

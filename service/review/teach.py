@@ -8,7 +8,6 @@ from typing import Annotated, Literal, TypeAlias
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as PathParameter
 
-from onegauge.records.errors import UnknownInspection
 from onegauge.records.history import Found, History
 from onegauge.records.lessons import Lesson
 from onegauge.records.proposals import Proposal
@@ -161,18 +160,7 @@ def board_of(teacher: Teacher, history: History, served: str, hindrance: Hindran
         shadowing=bool(current) and teacher.shadows(current.version if current else None),
         agreement=teacher.agreement(current.version or "") if current else (0, 0),
         changed=[
-            (kind, _found(history, effect.get(kind, [])[:TILES]))
+            (kind, history.those(effect.get(kind, [])[:TILES]))
             for kind in ("newly_anomalous", "no_longer_anomalous")
         ],
     )
-
-
-def _found(history: History, ids: Sequence[str]) -> list[Found]:
-    found = []
-    for inspection in ids:
-        try:
-            entry = history.get(inspection)
-        except UnknownInspection:  # it has left meanwhile
-            continue
-        found.append(Found(entry.record, entry.verdict))
-    return found

@@ -11,7 +11,6 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from onegauge.records.history import Found, History
 from onegauge.records.search import Filter
 from onegauge.records.tally import Scored
 from onegauge.schemas import HIGH, LOW, NewCriterion
@@ -91,7 +90,7 @@ async def tiles(request: Request, records: RecordsDep, visitor: VisitorDep) -> R
     if not _IDS.fullmatch(asked):
         raise InvalidOption(f"ids are up to {TILES} of inspections with commas between.")
     ids = asked.split(",")
-    found = await records.ask_of_one(lambda records: _found(records.history, ids))
+    found = await records.ask_of_one(lambda records: records.history.those(ids))
     return page(request, "tiles.html", visitor, found=found)
 
 
@@ -176,11 +175,6 @@ def _bin(score: float) -> int:
 
 def _kind(one: Scored) -> Kind:
     return "none" if one.verdict is None or one.verdict == "unclear" else one.verdict
-
-
-def _found(history: History, ids: Sequence[str]) -> list[Found]:
-    entries = [history.get(inspection) for inspection in ids]
-    return [Found(entry.record, entry.verdict) for entry in entries]
 
 
 def _chosen(form: dict[str, str]) -> dict[str, str | None]:

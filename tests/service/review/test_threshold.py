@@ -165,10 +165,10 @@ def test_who_may_only_review_looks_but_does_not_save(start, tmp_path, scopes, st
 
 def test_tiles_are_of_what_is_asked_for(review):
     first, second = review.add_seen(1), review.add(2)
-    page = review.client.get(f"{PATH}/tiles?ids={second.id},{first.id}").text
+    left = "0" * 32  # meanwhile
+    page = review.client.get(f"{PATH}/tiles?ids={second.id},{left},{first.id}").text
     assert re.findall(r'class="part">(.*?)<', page) == ["part-2", "part-1"]
     assert page.count("<img") == 1
-    assert review.client.get(f"{PATH}/tiles?ids={'0' * 32}").status_code == 404
     for ids in ("", "1", ",".join([first.id] * 13)):
         assert review.client.get(f"{PATH}/tiles?ids={ids}").status_code == 422
 
