@@ -99,7 +99,7 @@ class AsyncClient:
 
     async def criterion(self) -> CriterionCard:
         """As Client.criterion."""
-        return await self._run(self._calls.criterion())
+        return await self._run(self._calls.call(CriterionCard, "GET", "/v1/criterion"))
 
     async def save_criterion(
         self,

@@ -145,10 +145,6 @@ class Calls:
         path = f"/v1/inspections/{quote(inspection, safe='')}/verdict"
         return self.call(Inspection, "PUT", path, json=judgement.model_dump())
 
-    def criterion(self) -> Steps[CriterionCard]:
-        """The call of `GET /v1/criterion`."""
-        return self.call(CriterionCard, "GET", "/v1/criterion")
-
     def save_criterion(
         self,
         threshold: float | None,

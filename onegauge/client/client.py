@@ -132,7 +132,7 @@ class Client:
 
     def criterion(self) -> CriterionCard:
         """What decides where a request brings no criterion. Raises ClientError."""
-        return self._run(self._calls.criterion())
+        return self._run(self._calls.call(CriterionCard, "GET", "/v1/criterion"))
 
     def save_criterion(
         self,
