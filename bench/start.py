@@ -80,13 +80,13 @@ def is_ready(port: int) -> bool:
         connection.close()
 
 
-def memory_mb() -> float:
+def memory_mb(seconds: float = LOAD_S) -> float:
     """The most that was resident of a gateway by the end of a load."""
     with TemporaryDirectory() as folder, server("onegauge", Served()) as running:
         file = Path(folder) / "body"
         body, content_type = form(picture())
         file.write_bytes(body)
-        load(f"{running.url}/inspect", file, content_type, LOAD_S, connections=CONNECTIONS)
+        load(f"{running.url}/inspect", file, content_type, seconds, connections=CONNECTIONS)
         return running.memory_mb()
 
 
