@@ -175,7 +175,7 @@ class Published(Target):
             told["parent_version"] = self.contract.version
             for name, value in told.items():
                 config.parameters[name].string_value = value
-            library = self._library(taught)
+            library = self.kept if taught.fit is None else taught.fit.library
             version = add_version(
                 self.repository, config, file, taught.verification, library=library
             )
@@ -183,11 +183,6 @@ class Published(Target):
             return f"added {folder / str(version)}"
         publish(self.repository, config.name, version)
         return f"published {folder / str(version)}"
-
-    def _library(self, taught: Taught) -> Library | None:
-        if taught.fit is not None:
-            return taught.fit.library
-        return self.kept
 
 
 class Run(Target):
