@@ -9,6 +9,7 @@ from bench.gpu import Plan, alone, before_triton, by_onnx, by_tensorrt, by_torch
 from bench.support.devices import CUDA, InHalf, OnnxRuntime, gpu
 from bench.support.servers import Served
 from rig import Missing
+from tests.bench.raising import raising
 
 pytestmark = pytest.mark.skipif(bool(gpu()), reason="this machine has a GPU")
 
@@ -51,17 +52,15 @@ def test_only_the_backbone_of_torch_is_in_half():
 
 
 def test_what_is_absent_is_told(plan):
-    assert outcome(by_tensorrt, plan) == {"absent": "this ONNX Runtime has no TensorRT"}
+    assert outcome(raising, Missing("no TensorRT")) == {"absent": "no TensorRT"}
+    with pytest.raises(Missing, match="this ONNX Runtime has no TensorRT"):
+        by_tensorrt(plan)
     with pytest.raises(Missing, match="--run names no run"):
         by_torch(replace(plan, run=None))
 
 
-def test_a_part_that_fails_is_told(plan):
-    assert outcome(failing, plan) == {"failed": "out of memory"}
-
-
-def failing(_plan):
-    raise RuntimeError("out of memory")
+def test_a_raising_fails_is_told():
+    assert outcome(raising, RuntimeError("out of memory")) == {"failed": "out of memory"}
 
 
 def test_a_gpu_that_onnx_runtime_cannot_use_is_not_the_cpu_instead(plan):
