@@ -149,6 +149,7 @@ def smaller(request, trained_run, traced, tmp_path_factory) -> tuple[str, Path, 
     """A precision, the folder of the version that was published in it, and what was said."""
     repository = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
+        patch.setattr(module, "SCALING_IMAGES", 16)
         patch.setitem(ALLOWANCES, request.param, Allowance(margin=9, auroc_loss=1))
         patch.setattr(module, "trace", copier_of(traced))
         export_run(trained_run, repository, "parts", Flavour(precision=request.param))
@@ -218,9 +219,9 @@ def without_tracing(traced, monkeypatch):
 
 @pytest.mark.usefixtures("without_tracing")
 def test_precision_that_costs_too_much_is_not_published(trained_run, tmp_path, monkeypatch):
-    monkeypatch.setitem(ALLOWANCES, "int8", Allowance(margin=0, auroc_loss=-1))
+    monkeypatch.setitem(ALLOWANCES, "fp16", Allowance(margin=0, auroc_loss=-1))
     with pytest.raises(VerificationError, match="the smaller precision"):
-        export_run(trained_run, tmp_path / "repository", "parts", Flavour(precision="int8"))
+        export_run(trained_run, tmp_path / "repository", "parts", Flavour(precision="fp16"))
     assert not (tmp_path / "repository").exists()
 
 
