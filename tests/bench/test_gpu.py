@@ -59,7 +59,7 @@ def test_what_is_absent_is_told(plan):
         by_torch(replace(plan, run=None))
 
 
-def test_a_raising_fails_is_told():
+def test_a_part_that_fails_is_told():
     assert outcome(raising, RuntimeError("out of memory")) == {"failed": "out of memory"}
 
 
