@@ -28,6 +28,7 @@ from rig.postgresql import Postgresql
 from rig.postgresql import postgresql as running_postgresql
 from rig.publishing import add_and_publish
 from rig.small_disk import small_disk as disk_at
+from tests.cli.command import status
 
 HEIGHT, WIDTH, CELL = 32, 48, 4
 MAX_BATCH_SIZE = 4
@@ -48,6 +49,14 @@ def pytest_configure() -> None:
     os.environ.update(RAY_worker_niceness="0")  # by default all other tests would go first
     # A shell has its jobs in the background ignore Ctrl-C, which processes started here would, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker makes the trained run at the start, while others have tests that need none."""
+    given = ((item.path, getattr(item, "fixturenames", ())) for item in items)
+    needing = dict.fromkeys(path for path, fixtures in given if "trained_run" in fixtures)
+    first = next(iter(needing), None)
+    items.sort(key=lambda item: (item.path != first, item.path in needing))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -140,23 +149,51 @@ def product_tree(shared: Path) -> Path:
 def trained_run(product_tree: Path, shared: Path) -> Path:
     """The default detector on `product_tree`, calibrated leave-one-out; a test must not change it.
 
-    60 images, each of which is a reference and held out.
+    60 images, each of which is a reference and held out. It is made by the command.
     """
-    from onegauge.training.config import TrainConfig
-    from onegauge.training.train import train
+    options = ("--image-size", "128", "--false-alarm-rate", "0.05", "--device", "cpu")
 
-    options = {"image_size": 128, "false_alarm_rate": 0.05, "device": "cpu"}
-    return once(shared / "run", lambda out: train(TrainConfig(product_tree, out, **options)))
+    def make(out: Path) -> None:
+        assert status("train", "--data", str(product_tree), "--out", str(out), *options) == 0
+
+    return once(shared / "run", make)
 
 
 @pytest.fixture(scope="session")
 def trained_repository(trained_run: Path, shared: Path) -> Path:
-    """A repository with `trained_run` as version 1 of `onegauge`; a test must not change it."""
-    from onegauge.export.export_run import Flavour, export_run
+    """A repository with `trained_run` as version 1 of `onegauge`; a test must not change it.
 
-    flavour = Flavour(max_batch_size=4)
+    It is made by the command.
+    """
+    options = ("--name", "onegauge", "--max-batch-size", "4")
+
+    def make(folder: Path) -> None:
+        assert status("export", str(trained_run), "--repository", str(folder), *options) == 0
+
+    return once(shared / "published", make)
+
+
+@pytest.fixture(scope="session")
+def patchcore_run(product_tree: Path, shared: Path) -> Path:
+    """PatchCore with a tiny memory bank on `product_tree`; a test must not change it."""
+    from onegauge.training.config import TrainConfig
+    from onegauge.training.train import train
+
+    options = {"image_size": 64, "bank_size": 200, "false_alarm_rate": 0.05, "device": "cpu"}
     return once(
-        shared / "published", lambda folder: export_run(trained_run, folder, "onegauge", flavour)
+        shared / "patchcore",
+        lambda out: train(TrainConfig(product_tree, out, "patchcore", **options)),
+    )
+
+
+@pytest.fixture(scope="session")
+def patchcore_repository(patchcore_run: Path, shared: Path) -> Path:
+    """A repository with `patchcore_run` as version 1 of `onegauge`, which keeps no library."""
+    from onegauge.export.export_run import export_run
+
+    return once(
+        shared / "published-patchcore",
+        lambda folder: export_run(patchcore_run, folder, "onegauge"),
     )
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,6 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from onegauge.cli import main
 from onegauge.export import export_run
 from onegauge.service.app import create_app
 from onegauge.service.model.backends import load_backend
@@ -22,37 +22,34 @@ from onegauge.service.model.backends.onnx import compile_model
 from onegauge.service.model.outputs import Outputs
 from onegauge.service.settings import Settings
 from onegauge.training.data.dataset import picture_of, readable
+from tests.cli.command import status
 
 SIZE = 128
 
 
 def run(*arguments: object) -> int:
     """Exit status of a command of onegauge."""
-    with pytest.raises(SystemExit) as end:
-        main([str(a) for a in arguments])
-    return end.value.code or 0
+    return status(*map(str, arguments))
 
 
 def settings(repository: Path) -> Settings:
-    return Settings(repository=repository, model="parts", inference_threads=1)
+    return Settings(repository=repository, inference_threads=1)
 
 
 @pytest.fixture(scope="module")
-def folder(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run, its figures and a model repository, made by the command line."""
-    folder = tmp_path_factory.mktemp("line")
-    out = folder / "run"
-    options = ["--image-size", SIZE, "--false-alarm-rate", 0.05]
-    assert run("train", "--data", product_tree, "--out", out, *options) == 0
-    assert run("evaluate", out, "--data", product_tree, "--json", folder / "figures.json") == 0
-    repository = folder / "repository"
-    assert run("export", out, "--repository", repository, "--name", "parts") == 0
-    return folder
+def figures(
+    trained_run: Path, product_tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What the command says of the run on labelled images."""
+    file = tmp_path_factory.mktemp("figures") / "figures.json"
+    assert run("evaluate", trained_run, "--data", product_tree, "--json", file) == 0
+    found: dict[str, Any] = json.loads(file.read_text())["targets"][str(trained_run)]
+    return found
 
 
 @pytest.fixture(scope="module")
-def gateway(folder: Path) -> Iterator[TestClient]:
-    chosen = settings(folder / "repository")
+def gateway(trained_repository: Path) -> Iterator[TestClient]:
+    chosen = settings(trained_repository)
     with TestClient(create_app(chosen, load_backend(chosen))) as client:
         yield client
 
@@ -101,17 +98,18 @@ def test_a_defect_does_not_make_a_product_unknown(gateway, product_tree):
     assert np.mean([result["unknown_product"] for result in inspect(gateway, bad)]) <= 0.1
 
 
-def test_the_gateway_scores_as_the_evaluation_did(folder, gateway, product_tree):
-    figures = json.loads((folder / "figures.json").read_text())
+def test_the_gateway_scores_as_the_evaluation_did(figures, gateway, product_tree):
     bad = [p for p in product_tree.glob("*/test/*/*.jpg") if p.parent.name != "good"]
     missed = [result["score"] < 1 for result in inspect(gateway, bad)]
-    rates = figures["targets"][str(folder / "run")]["cada"]["at_threshold"]
+    rates = figures["cada"]["at_threshold"]
     assert np.mean(missed) == pytest.approx(rates["miss_rate"])
 
 
-def test_reports_of_the_run_and_of_what_is_published_tell_the_same(folder, product_tree, tmp_path):
+def test_reports_of_the_run_and_of_what_is_published_tell_the_same(
+    trained_run, trained_repository, product_tree, tmp_path
+):
     decisions = []
-    for target in (folder / "run", folder / "repository"):
+    for target in (trained_run, trained_repository):
         out = tmp_path / target.name
         assert run("report", target, "--data", product_tree, "--out", out) == 0
         assert str(target) in (out / "report.html").read_text()
@@ -122,8 +120,8 @@ def test_reports_of_the_run_and_of_what_is_published_tell_the_same(folder, produ
     assert of_run == of_published
 
 
-def test_the_model_card_tells_the_provenance(folder, gateway):
-    record = json.loads((folder / "run" / "checkpoint.json").read_text())
+def test_the_model_card_tells_the_provenance(trained_run, gateway):
+    record = json.loads((trained_run / "checkpoint.json").read_text())
     card = gateway.get("/model").json()
     assert (card["height"], card["width"]) == (SIZE, SIZE)
     parameters = card["parameters"]
@@ -159,9 +157,9 @@ def odd_files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def test_upload_file_and_training_loader_give_identical_pixels(folder, tmp_path):
+def test_upload_file_and_training_loader_give_identical_pixels(trained_repository, tmp_path):
     files = odd_files(tmp_path)
-    chosen = settings(folder / "repository")
+    chosen = settings(trained_repository)
     backend = RecordingBackend(chosen)
     with TestClient(create_app(chosen, backend)) as client:
         for file in files:
@@ -176,21 +174,24 @@ def test_upload_file_and_training_loader_give_identical_pixels(folder, tmp_path)
         assert np.array_equal(loaded, read)
 
 
-def test_the_answer_is_what_the_graph_says(folder, gateway, product_tree):
+def test_the_answer_is_what_the_graph_says(trained_repository, gateway, product_tree):
     picture = product_tree / "metal" / "test" / "good" / "0000.jpg"
-    session = onnxruntime.InferenceSession(folder / "repository" / "parts" / "1" / "model.onnx")
+    session = onnxruntime.InferenceSession(trained_repository / "onegauge" / "1" / "model.onnx")
     (score,) = session.run(["score"], {"image": picture_of(picture, SIZE).pixels[0][None]})
     (result,) = inspect(gateway, [picture])
     assert result["score"] == pytest.approx(score[0], abs=1e-4)
 
 
-def test_a_second_export_is_the_next_version(folder, tmp_path, monkeypatch):
-    repository = Path(shutil.copytree(folder / "repository", tmp_path / "repository"))
-    first = onnx.load(repository / "parts" / "1" / "model.onnx")
+def test_a_second_export_is_the_next_version(
+    trained_run, trained_repository, tmp_path, monkeypatch
+):
+    repository = Path(shutil.copytree(trained_repository, tmp_path / "repository"))
+    first = onnx.load(repository / "onegauge" / "1" / "model.onnx")
     # The same graph, which takes a while to trace
     monkeypatch.setattr(export_run, "trace", lambda _gauge, _size, path: onnx.save(first, path))
-    assert run("export", folder / "run", "--repository", repository, "--name", "parts") == 0
-    assert {v.name for v in (repository / "parts").iterdir()} == {"1", "2", "config.pbtxt"}
+    options = ("--name", "onegauge", "--max-batch-size", 4)
+    assert run("export", trained_run, "--repository", repository, *options) == 0
+    assert {v.name for v in (repository / "onegauge").iterdir()} == {"1", "2", "config.pbtxt"}
 
 
 @pytest.mark.parametrize(

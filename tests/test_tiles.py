@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
-from onegauge.export.export_run import export_run
+from onegauge.export import export_run
 from onegauge.export.held_out import HeldOut
 from onegauge.export.recalibration import judged, recalibrate
 from onegauge.training.checkpoint import load
@@ -20,6 +20,7 @@ from onegauge.training.evaluation.run import Question
 from onegauge.training.train import train
 from rig.pictures import encode
 from tests.service.served import in_process
+from tests.traced import with_constants_of_gauges
 
 TILE, OVERLAP = 128, 32
 SIZE, TILES = (400, 300), 12
@@ -63,9 +64,14 @@ def run(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def repository(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(
+    run: Path, trained_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     repository = tmp_path_factory.mktemp("repository")
-    export_run(run, repository, "onegauge")
+    with pytest.MonkeyPatch.context() as patch:
+        traced = trained_repository / "onegauge" / "1" / "model.onnx"
+        patch.setattr(export_run, "trace", with_constants_of_gauges(traced))
+        export_run.export_run(run, repository, "onegauge")
     return repository
 
 

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from onegauge.export.graph import leaving_out
 from onegauge.export.nearest import TO_NEIGHBOURS, nearest_in_integers
-from onegauge.export.to_onnx import trace
-from onegauge.training.checkpoint import Checkpoint
 
 
 def session(model: bytes, optimized: Path | None = None) -> onnxruntime.InferenceSession:
@@ -29,16 +27,13 @@ def in_integers(file: Path) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="module", params=["gallery", "patchcore"])
-def graph(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, images: Tensor
-) -> tuple[Path, np.ndarray]:
+def graph(request: pytest.FixtureRequest, images: Tensor) -> tuple[Path, np.ndarray]:
     """A graph of either detector, and images for it."""
     if request.param == "gallery":
         return request.getfixturevalue("traced"), images.numpy()
-    file = tmp_path_factory.mktemp("patchcore") / "model.onnx"
-    checkpoint: Checkpoint = request.getfixturevalue("split_run")
-    trace(checkpoint.gauge(), 64, file)
-    return file, np.ascontiguousarray(images[:, ::2, ::2].numpy())
+    repository: Path = request.getfixturevalue("patchcore_repository")
+    smaller = np.ascontiguousarray(images[:, ::2, ::2].numpy())
+    return repository / "onegauge" / "1" / "model.onnx", smaller
 
 
 def test_distances_are_those_of_fp32_in_batches_and_alone(graph):

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from demo.products.tree import write_tree
+from onegauge.export import export_run, to_onnx
+from tests.traced import with_constants_of_gauges
 
 NAME = "onegauge"
 
@@ -36,6 +38,14 @@ def shots(source: Path, folder: Path, count: int = 3) -> None:
             shot = np.roll(part, rng.integers(-2, 3, 2), (0, 1)) * rng.uniform(0.9, 1.1)
             pixels = (shot + rng.normal(0, 2, shot.shape)).clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"{file.stem}-{number}.png")
+
+
+@pytest.fixture
+def traced_before(trained_repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs made of `trained_run` have its graph with constants of their own."""
+    trace = with_constants_of_gauges(trained_repository / NAME / "1" / "model.onnx")
+    for module in (to_onnx, export_run):
+        monkeypatch.setattr(module, "trace", trace)
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image, ImageEnhance
 
 from demo.products.tree import write_tree
-from onegauge.export import to_onnx
 from onegauge.export.errors import ExportError
 from onegauge.export.export_run import Flavour, export_run
 from onegauge.export.session import Session
@@ -24,10 +22,8 @@ from onegauge.teach.share import Share
 from onegauge.teach.target import Target, target_of
 from onegauge.training.checkpoint import load
 from onegauge.training.choice import NO_CHOICE
-from onegauge.training.config import TrainConfig
 from onegauge.training.data.dataset import picture_of
 from onegauge.training.progress import Progress
-from onegauge.training.train import train
 from tests.cli.command import status
 from tests.service.served import in_process
 from tests.teach.conftest import NAME, call_constants_as_before, shots
@@ -201,15 +197,10 @@ def test_a_recalibration_is_recalibrated_and_lost_by_other_references(repository
     assert target_of(repository, NAME).calibrated().span != threshold
 
 
-def test_a_run_is_recalibrated_as_its_model(
-    trained_run, repository, brighter, tmp_path, monkeypatch
-):
+@pytest.mark.usefixtures("traced_before")
+def test_a_run_is_recalibrated_as_its_model(trained_run, repository, brighter, tmp_path):
     run = Path(shutil.copytree(trained_run, tmp_path / "run"))
-    # The graph of this run, which takes a while to trace
-    graph = onnx.load(repository / NAME / "1" / "model.onnx")
-    with monkeypatch.context() as patch:
-        patch.setattr(to_onnx, "trace", lambda _gauge, _size, path: onnx.save(graph, path))
-        teach(run, brighter[0] / "wood")
+    teach(run, brighter[0] / "wood")
     teach(repository, brighter[0] / "wood")
     assert load(run).calibration_images == 20
     export_run(run, tmp_path / "exported", NAME)
@@ -222,18 +213,8 @@ def test_a_run_is_recalibrated_as_its_model(
         export_run(run, tmp_path / "exported", "smaller", Flavour(precision="fp16"))
 
 
-@pytest.fixture(scope="module")
-def patchcore(product_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a gauge that keeps no library."""
-    root = tmp_path_factory.mktemp("patchcore")
-    options = {"image_size": 64, "bank_size": 200, "false_alarm_rate": 0.05, "device": "cpu"}
-    train(TrainConfig(product_tree, root / "run", "patchcore", **options))
-    export_run(root / "run", root / "repository", NAME)
-    return root / "repository"
-
-
-def test_a_gauge_without_a_library_is_recalibrated_too(patchcore, brighter, tmp_path):
-    repository = Path(shutil.copytree(patchcore, tmp_path / "repository"))
+def test_a_gauge_without_a_library_is_recalibrated_too(patchcore_repository, brighter, tmp_path):
+    repository = Path(shutil.copytree(patchcore_repository, tmp_path / "repository"))
     found = found_in(repository, brighter[0] / "wood")
     assert found.flagged_references is None
     assert found.promise == 0.05
@@ -244,15 +225,15 @@ def test_a_gauge_without_a_library_is_recalibrated_too(patchcore, brighter, tmp_
     assert not (repository / NAME / "2" / FILE).exists()
 
 
-def test_near_copies_count_once_where_no_library_is_kept(patchcore, brighter, tmp_path):
+def test_near_copies_count_once_where_no_library_is_kept(patchcore_repository, brighter, tmp_path):
     shots(brighter[0] / "wood" / "train" / "good", tmp_path / "shots", count=3)
-    found = found_in(patchcore, tmp_path / "shots")
+    found = found_in(patchcore_repository, tmp_path / "shots")
     assert len(found.chosen) == 20
     assert found.promise == 0.05
 
 
-def test_a_graph_of_an_older_onegauge_is_refused(patchcore, brighter, tmp_path):
-    repository = Path(shutil.copytree(patchcore, tmp_path / "repository"))
+def test_a_graph_of_an_older_onegauge_is_refused(patchcore_repository, brighter, tmp_path):
+    repository = Path(shutil.copytree(patchcore_repository, tmp_path / "repository"))
     call_constants_as_before(repository, "calibration.", "gauge.calibration.")
     with pytest.raises(TeachingError, match="of an older onegauge"):
         found_in(repository, brighter[0])

@@ -24,6 +24,7 @@ def run(trained_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_run, tmp_path / "run"))
 
 
+@pytest.mark.usefixtures("traced_before")
 def test_a_run_is_taught_in_its_place_and_exported_as_a_model_that_was(
     run, repository, rings, tmp_path
 ):
