@@ -51,16 +51,6 @@ def test_picture_that_failed_is_not_tried_again_before_its_pause_is_over(station
     assert gateway.asked.count(["0.png"]) == 1
 
 
-def test_picture_that_failed_is_tried_again_when_no_other_waits(station):
-    gateway = FakeGateway({"0.png": problem(500)})
-    put(station, *(f"{index}.png" for index in range(30)))
-    os.utime(station.folder / "0.png", (1, 1))  # the oldest is the first
-    with watching(station, client_of(gateway)):
-        wait_until(lambda: gateway.asked.count(["0.png"]) >= 2)
-    _, second = [index for index, names in enumerate(gateway.asked) if names == ["0.png"]][:2]
-    assert len({name for names in gateway.asked[:second] for name in names}) == 30
-
-
 def test_pictures_of_a_request_that_failed_come_after_others(station):
     gateway = FakeGateway({"0.png": problem(500)})
     put(station, *(f"{index}.png" for index in range(30)))
