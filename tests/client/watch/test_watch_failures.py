@@ -62,6 +62,23 @@ def test_pictures_of_a_request_that_failed_come_after_others(station):
     assert len(asked) == 30
 
 
+def test_picture_that_failed_is_not_tried_again_while_a_new_one_waits(station):
+    gateway = FakeGateway()
+
+    def fail() -> httpx.Response:
+        if len(gateway.asked) == 1:
+            put(station, *(f"{index}.png" for index in range(1, 21)))
+        return problem(502)()
+
+    gateway.failing["0.png"] = fail
+    put(station, "0.png")
+    at_once = replace(QUICK, settled_s=0.0, again=Pauses(0.0, 0.0))
+    with watching(station, client_of(gateway), at_once):
+        wait_until(lambda: gateway.asked.count(["0.png"]) >= 2)
+    _, second = [index for index, names in enumerate(gateway.asked) if names == ["0.png"]][:2]
+    assert len({name for names in gateway.asked[:second] for name in names}) == 21
+
+
 def test_picture_that_failed_is_decided_when_it_can_be(station):
     gateway = FakeGateway({"0.png": problem(502), "1.png": problem(502)})
     put(station, "0.png", "1.png", "2.png")
