@@ -42,6 +42,8 @@ SIZE = (256, 256)
 OURS = "gallery"  # our default detector
 IN_INT8 = {"gallery", "patchcore"}  # whose networks are not trained
 FEW = 4
+PER_PRODUCT, TESTED = 25, 400  # images
+EPOCHS = 1
 BLOCK = 40  # images that each is asked in turn
 T = TypeVar("T")
 TORCH = ("torch==2.14.1", "torchvision==0.29.1", "safetensors")
@@ -51,22 +53,19 @@ def main(
     data: Path,
     weights: Path,
     detector: str = "patchcore",
-    per_product: int = 25,
-    epochs: int = 1,
-    tested: int = 400,
     bank: int = 10_000,
 ) -> None:
     """Train both, ask all, print and keep the figures."""
     data, weights = data.resolve(), weights.resolve()
-    chosen = [file for of in by_product(data).values() for file in spread_over(of, per_product)]
-    labelled = spread_over(test_images(data), tested)
+    chosen = [file for of in by_product(data).values() for file in spread_over(of, PER_PRODUCT)]
+    labelled = spread_over(test_images(data), TESTED)
     anomalous = [image.anomalous for image in labelled]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         figures: dict[str, Any] = {"training images": len(chosen), "bank": bank}
-        there = train_anomalib(home, detector, chosen, weights, epochs, bank)
+        there = train_anomalib(home, detector, chosen, weights, EPOCHS, bank)
         link_images(home / "here", chosen, data)
-        options = ["--bank-size", bank, "--epochs", epochs]
+        options = ["--bank-size", bank, "--epochs", EPOCHS]
         trained = {
             kind: train_here(home, kind, weights, options)
             for kind in dict.fromkeys([detector, OURS])

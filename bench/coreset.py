@@ -23,17 +23,18 @@ from onegauge.training.detectors.patchcore import PROJECTION
 from onegauge.training.progress import Progress
 
 CLUSTERS = 4_000  # neighbouring patches are much alike
-FEW = 80_000
+POINTS, FEW = 1_000_000, 80_000
+WANTED = 10_000
 
 
-def main(points: int = 1_000_000, wanted: int = 10_000) -> None:
+def main() -> None:
     """Measure both, print, keep the figures."""
     torch.manual_seed(0)
     some = patches(FEW)
-    one_by_one, first = timed(lambda: greedy(some, wanted // 10))
-    together, second = timed(lambda: chosen(some, wanted // 10))
+    one_by_one, first = timed(lambda: greedy(some, WANTED // 10))
+    together, second = timed(lambda: chosen(some, WANTED // 10))
     same = len(set(first.tolist()) & set(second.tolist())) / len(first)
-    seconds, _ = timed(lambda: chosen(patches(points), wanted))
+    seconds, _ = timed(lambda: chosen(patches(POINTS), WANTED))
     figures = {
         "seconds": round(seconds, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -41,7 +42,7 @@ def main(points: int = 1_000_000, wanted: int = 10_000) -> None:
         "same_choices": same,
     }
     sys.stdout.write("  ".join(f"{k} {v}" for k, v in figures.items()) + "\n")
-    keep(f"coreset of {wanted} among {points}", figures)
+    keep(f"coreset of {WANTED} among {POINTS}", figures)
 
 
 def patches(count: int) -> Tensor:

@@ -28,7 +28,7 @@ from bench.support.pictures import picture
 from bench.support.servers import ROOT, Served, peer_python, server
 
 PY_SPY = "py-spy==0.4.1"
-LOOKS_A_SECOND = 200
+SECONDS, LOOKS_A_SECOND = 20, 200
 STARTED_WITHIN_S = 5
 TARGET = ROOT / "docs" / "images" / "flame.png"
 FRAME = re.compile(r"(.+) \((.+?)(?::\d+)?\)")
@@ -53,24 +53,24 @@ class Part:
             self.within.setdefault(frames[0], Part()).add(frames[1:], seen)
 
 
-def main(seconds: int = 20, target: Path = TARGET) -> None:
+def main() -> None:
     """Look, and draw."""
     whole = Part()
-    for frames, seen in stacks(look(seconds)):
+    for frames, seen in stacks(look()):
         whole.add(frames, seen)
-    draw(whole, target)
+    draw(whole, TARGET)
 
 
-def look(seconds: int) -> str:
+def look() -> str:
     """Stacks of a gateway at full load as py-spy writes them, a line each with a count."""
     spy = Path(peer_python(PY_SPY)).with_name("py-spy")
     with TemporaryDirectory() as folder, server("onegauge", Served()) as gateway:
         body, output = Path(folder) / "body", Path(folder) / "stacks"
         body.write_bytes(picture())
         looks = [spy, "record", "--pid", gateway.pid, "--output", output, "--format", "raw"]
-        how = ["--function", "--rate", LOOKS_A_SECOND, "--duration", seconds]
+        how = ["--function", "--rate", LOOKS_A_SECOND, "--duration", SECONDS]
         with subprocess.Popen([*map(str, looks + how)], stdout=subprocess.DEVNULL) as looking:
-            asked = seconds + STARTED_WITHIN_S
+            asked = SECONDS + STARTED_WITHIN_S
             load(f"{gateway.url}/inspect", body, "image/jpeg", asked, connections=CONNECTIONS)
         if looking.returncode:
             sys.exit("py-spy could not look into the gateway")

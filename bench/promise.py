@@ -25,12 +25,13 @@ from onegauge.training.gauge.evidence import Evidence
 from onegauge.training.gauge.gauge import build_gauge, look_of
 
 INSPECTED = 0.2  # of the parts
+RATES = (0.05, 0.01)
 
 
-def main(run: Path, divisions: int = 50, rates: str = "0.05,0.01") -> None:
+def main(run: Path, divisions: int = 50) -> None:
     """Divide, and print a line for each rate."""
     checkpoint = load(run)
-    for rate in map(float, rates.split(",")):
+    for rate in RATES:
         found = [flagged(checkpoint, rate, seed) for seed in range(divisions)]
         overall = np.array([100 * flags.mean() for flags, _ in found])
         products = sorted({product for _, names in found for product in names})

@@ -40,6 +40,7 @@ NEW = "cap"
 KNOWN = [product for product in PRODUCTS if product != NEW]
 LOT, FLAW = "metal", "scratch"
 LIGHT = 0.2  # by how much it has risen in the end
+IMAGES = 3000
 OTHERS = 50  # every so many parts one is defective
 KINDS = ("usual light", "other light", "new product", "its defects", "bad lot", "other defects")
 LOOKED_AT = 100  # normal images that are judged, those nearest to the threshold
@@ -93,11 +94,11 @@ def picture(part: Part, seed: int, number: int) -> bytes:
     return file.getvalue()
 
 
-def main(out: Path, images: int = 3000) -> None:
+def main(out: Path) -> None:
     """Have the line run, be reviewed, and run again."""
     repository = Path(shutil.copytree(ROOT / "model_repository", out / "repository")).resolve()
     forget(repository)
-    parts = line(images)
+    parts = line(IMAGES)
     kept = {"ONEGAUGE_RECORDS": f"sqlite:///{repository.with_name('records.db')}"}
     with (
         server("onegauge", Served(repository), ONEGAUGE_KEEP="all", **kept) as gateway,

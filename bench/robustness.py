@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +44,6 @@ def main(
     out: Path,
     backbone: str = "starter",
     backbone_weights: Path | None = None,
-    rare: Annotated[str, typer.Option(help="Products; by default each in turn")] = "",
 ) -> None:
     """Run all studies; a study whose run is finished is evaluated again only."""
     images, trained = labelled_images(data), training_images(data)
@@ -66,7 +65,7 @@ def main(
     drawn = rng.permutation(len(defective))[: round(CONTAMINATED * len(trained))]
     bad = {defective[row].path for row in drawn}
     study("contaminated", [*trained, *bad], [i for i in images if i.path not in bad])
-    for product in rare.split(",") if rare else sorted({image.product for image in images}):
+    for product in sorted({image.product for image in images}):
         own = [path for path in trained if path.relative_to(data).parts[0] == product]
         left_out = {own[row] for row in rng.permutation(len(own))[RARE:]}
         study(f"rare {product}", [path for path in trained if path not in left_out], images)

@@ -67,9 +67,7 @@ class Layer:
         return cls(2 * prod(written) * summed, 4 * values, seconds)
 
 
-def main(
-    repository: Path = Served.repository, name: str = Served.name, target: Path = TARGET
-) -> None:
+def main(repository: Path = Served.repository, name: str = Served.name) -> None:
     """Measure, print, draw, keep the figures."""
     torch.set_num_threads(1)
     roofs, bandwidth = {kind: roof(kind) for kind in COLOURS}, memory()
@@ -86,7 +84,7 @@ def main(
         },
     }
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
-    draw(roofs, bandwidth, layers, target)
+    draw(roofs, bandwidth, layers, TARGET)
     keep(f"roofline of {name}", found)
 
 

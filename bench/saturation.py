@@ -29,7 +29,7 @@ COLOURS = {"onegauge": "#0072b2", "plain": "#d55e00", "litserve": "#009e73", "be
 TARGET = ROOT / "docs" / "images" / "latency.png"
 
 
-def main(seconds: float = 15, target: Path = TARGET) -> None:
+def main(seconds: float = 15) -> None:
     """Measure, print, draw, keep the figures."""
     body, content_type = form(picture())
     curves: dict[str, list[dict[str, Any]]] = {}
@@ -54,7 +54,7 @@ def main(seconds: float = 15, target: Path = TARGET) -> None:
                 f"  p50 {1000 * found['p50']:7.1f} ms  p99 {1000 * found['p99']:7.1f} ms\n"
             )
     sys.stdout.write("  ".join(f"{k} {v}" for k, v in overload.items()) + "\n")
-    draw(curves, target)
+    draw(curves, TARGET)
     keep("saturation", {"capacity": capacity, "curves": curves, "overload": overload})
 
 

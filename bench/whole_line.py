@@ -21,10 +21,10 @@ from bench.anomalib import OURS, link_images, train_anomalib, train_here
 from bench.support.figures import keep
 from onegauge.training.data.dataset import training_images
 
-FEW, MORE = 10, 60
+FEW, MORE, BANK = 10, 60, 5_000
 
 
-def main(data: Path, weights: Path, bank: int = 5_000) -> None:
+def main(data: Path, weights: Path) -> None:
     """Train, print and keep the figures."""
     data, weights = data.resolve(), weights.resolve()
     files = training_images(data)
@@ -34,10 +34,10 @@ def main(data: Path, weights: Path, bank: int = 5_000) -> None:
         _, more = by_anomalib(home / "more", files, weights, MORE)
         link_images(home / "here", files, data)
         here = train_here(home, OURS, weights, [])
-    there = epoch + extrapolated(few, more, bank)
+    there = epoch + extrapolated(few, more)
     figures = {
         "training images": len(files),
-        "bank": bank,
+        "bank": BANK,
         "anomalib's pass over the images, s": round(epoch, 1),
         "anomalib, s for another patch": round((more - few) / (MORE - FEW), 3),
         "anomalib trains, extrapolated, s": round(there),
@@ -55,9 +55,9 @@ def by_anomalib(home: Path, files: list[Path], weights: Path, bank: int) -> tupl
     return epoch, told["seconds"] - epoch
 
 
-def extrapolated(few: float, more: float, bank: int) -> float:
-    """Seconds that a bank takes where FEW and MORE patches take so many: each takes the same."""
-    return more + (bank - MORE) * (more - few) / (MORE - FEW)
+def extrapolated(few: float, more: float) -> float:
+    """Seconds that BANK takes where FEW and MORE patches take so many: each takes the same."""
+    return more + (BANK - MORE) * (more - few) / (MORE - FEW)
 
 
 if __name__ == "__main__":

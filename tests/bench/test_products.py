@@ -8,12 +8,11 @@ PRODUCTS = ["cloth", "metal", "wood"]
 
 
 def test_each_product_is_left_out_once_and_never_on_both_sides():
-    found = [*divisions([f"product-{i}" for i in range(13)], folds=5, seed=0)]
+    found = [*divisions([f"product-{i}" for i in range(13)], folds=5)]
     assert [len(left_out) for left_out, _ in found] == [3, 3, 3, 2, 2]
     assert len({product for left_out, _ in found for product in left_out}) == 13
     for left_out, others in found:
         assert len({*left_out, *others}) == 13 == len(left_out) + len(others)
-    assert found != [*divisions([f"product-{i}" for i in range(13)], folds=5, seed=1)]
 
 
 def test_a_line_knows_its_products_alone(trained_run, product_tree):

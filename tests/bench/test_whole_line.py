@@ -1,9 +1,9 @@
-from bench.whole_line import FEW, MORE, extrapolated
+from bench.whole_line import BANK, FEW, MORE, extrapolated
 
 
 def test_each_patch_of_a_coreset_takes_the_same():
     def seconds(patches: int) -> float:
         return 3 + patches / 2
 
-    found = extrapolated(seconds(FEW), seconds(MORE), 5_000)
-    assert found == seconds(5_000)
+    found = extrapolated(seconds(FEW), seconds(MORE))
+    assert found == seconds(BANK)
