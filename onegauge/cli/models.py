@@ -15,11 +15,11 @@ def export(
     run: Run,
     repository: Repository,
     name: ModelName,
-    triton_backend: Annotated[TritonBackend, typer.Option()] = "onnxruntime",
+    triton_backend: Annotated[TritonBackend, typer.Option(help="That runs it")] = "onnxruntime",
     precision: Annotated[Precision, typer.Option(help="Of the networks in the graph")] = "fp32",
-    tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Inside onnxruntime")] = False,
+    tensorrt: Annotated[bool, typer.Option("--tensorrt", help="By Triton's onnxruntime")] = False,
     images: Annotated[Path | None, typer.Option(help="Where the training images are now")] = None,
-    max_batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    max_batch_size: Annotated[int, typer.Option(min=1, help="Images at once, at most")] = 8,
     candidate: Annotated[bool, typer.Option("--candidate", help="Add, but do not serve")] = False,
 ) -> None:
     """Publish a run as the next version of a model, once the graph agrees with torch."""

@@ -160,7 +160,7 @@ def find(
     nearest: Annotated[
         bool, typer.Option("--nearest", help="Nearest to the threshold first, not newest")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most")] = 50,
     lines: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line")] = False,
 ) -> None:
     """Ask a gateway what it has inspected; the key is that of ONEGAUGE_API_KEY."""

@@ -28,7 +28,7 @@ def add(
     exclude: Exclude = None,
     candidate: Candidate = False,
 ) -> None:
-    """Have new normal images of known or new products known, without training."""
+    """Have a gauge know more normal images, of known or new products, without training."""
     from onegauge.teach.add import add as run
     from onegauge.teach.target import target_of
     from onegauge.training.choice import Choice

@@ -34,7 +34,7 @@ app = typer.Typer()
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the run")],
-    detector: Annotated[DetectorName, typer.Option()] = "gallery",
+    detector: Annotated[DetectorName, typer.Option(help="What makes anomaly maps")] = "gallery",
     backbone: BackboneName = "starter",
     backbone_weights: BackboneWeights = None,
     stages: Annotated[
@@ -70,14 +70,16 @@ def train(
     references: Annotated[
         int, typer.Option(help="Images kept at most for others to be compared with")
     ] = 4_000,
-    batch_size: Annotated[int, typer.Option()] = 16,
+    batch_size: Annotated[int, typer.Option(help="Images at a time")] = 16,
     include: Include = None,
     exclude: Exclude = None,
     dry_run: DryRun = False,
-    allow_unreadable: Annotated[bool, typer.Option("--allow-unreadable")] = False,
+    allow_unreadable: Annotated[
+        bool, typer.Option("--allow-unreadable", help="Go on where many files cannot be read")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped")] = False,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn at random")] = 0,
     engine: Engine = "here",
     address: Address = None,
 ) -> None:
