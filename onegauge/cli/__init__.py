@@ -33,7 +33,7 @@ for group in (training, models, teaching, gateway, inspection, records):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a subcommand; exit status 1 on error, 130 on Ctrl-C, 2 when `inspect` finds anomalies."""
-    if isinstance(sys.stdout, TextIOWrapper):  # a log of Windows cannot hold the name of every file
+    if isinstance(sys.stdout, TextIOWrapper):  # it may lack letters of a file's name
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(arguments)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -147,8 +146,6 @@ def _show(table: Table, tally: _Tally, total: int) -> None:
     counts = tally.counts
     told = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
     inspected = f"{total}" if counts.total() == total else f"{counts.total()} of {total}"
-    if isinstance(sys.stdout, TextIOWrapper):  # a terminal may lack letters of a file's name
-        sys.stdout.reconfigure(errors="backslashreplace")
     with _told("write", Path("standard output")):
         console = _Console()
         console.print(table, f"inspected {inspected}: {told}")
