@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from bench.support.figures import keep
 from bench.support.servers import Served
+from bench.support.session import session
 from onegauge.export.precision import classes_of
 from onegauge.training.backbones.backbone import Backbone, load_backbone
 from onegauge.training.backbones.compiled import hushed
@@ -75,14 +76,6 @@ def up_to_backbone(model: Path, target: Path) -> Path:
 def is_of_backbone(node: onnx.NodeProto) -> bool:
     """Whether a node comes from it, wherever its file was then."""
     return [part.rpartition(".")[2] for part in classes_of(node)[1:2]] == [Backbone.__name__]
-
-
-def session(model: Path) -> onnxruntime.InferenceSession:
-    """On one thread, as beside others in the gateway."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def take_turns(

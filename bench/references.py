@@ -25,6 +25,7 @@ from onnx import numpy_helper
 from bench.support.apart import apart
 from bench.support.figures import keep
 from bench.support.servers import Running, Served
+from bench.support.session import session
 from onegauge.export.graph import store
 from onegauge.service.model.contract import IMAGE
 from onegauge.service.model.outputs import OUTPUTS
@@ -94,14 +95,6 @@ def loading(model: Path) -> dict[str, float]:
     inspect(session(model))
     seconds = round(time.perf_counter() - start, 2)
     return {"load_s": seconds, "memory_mb": round(Running("", os.getpid()).memory_mb())}
-
-
-def session(model: Path) -> onnxruntime.InferenceSession:
-    """On one thread, as beside others in the gateway."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def inspect(graph: onnxruntime.InferenceSession) -> list[np.ndarray[Any, Any]]:

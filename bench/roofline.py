@@ -38,6 +38,7 @@ from onnx.helper import (
 
 from bench.support.figures import keep
 from bench.support.servers import ROOT, Served
+from bench.support.session import session
 
 RUNS, TRIES = 100, 20
 SIDE = 1024  # of the large products
@@ -114,14 +115,7 @@ def product() -> onnxruntime.InferenceSession:
         ir_version=9,
         opset_imports=[make_opsetid("", 18)],
     )
-    return onnxruntime.InferenceSession(model.SerializeToString(), single_threaded())
-
-
-def single_threaded() -> onnxruntime.SessionOptions:
-    """As beside others in the gateway."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    return options
+    return session(model.SerializeToString())
 
 
 def memory() -> float:
@@ -141,16 +135,13 @@ def best(work: Callable[[], object]) -> float:
 
 def measured(model: Path) -> tuple[list[Layer], float]:
     """The products of a graph by their medians, and the seconds of all its nodes."""
-    options = single_threaded()
-    options.enable_profiling = True
     with TemporaryDirectory() as folder:
-        options.profile_file_prefix = f"{folder}/profile"
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        (taken,) = session.get_inputs()
+        graph = session(model, f"{folder}/profile")
+        (taken,) = graph.get_inputs()
         image = np.random.default_rng(0).integers(0, 256, (1, *taken.shape[1:]), np.uint8)
         for _ in range(RUNS):
-            session.run(None, {taken.name: image})
-        events = json.loads(Path(session.end_profiling()).read_text())
+            graph.run(None, {taken.name: image})
+        events = json.loads(Path(graph.end_profiling()).read_text())
     seconds, seen = defaultdict(list), {}
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):

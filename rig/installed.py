@@ -8,17 +8,19 @@ from pathlib import Path
 
 from rig import Missing
 from rig.once import once
-from rig.tritonserver import CACHE
+
+CACHE = Path(os.environ.get("ONEGAUGE_TEST_CACHE", Path(__file__).parents[1] / ".cache"))
 
 
 def installed(requirement: str) -> Path:
     """The folder of a package and of all it needs, installed once; raises Missing."""
     home = CACHE / f"{requirement.replace('==', '-')}-python{sys.version_info.minor}"
-    return once(home, partial(_pip_install, requirement))
+    return once(home, partial(pip_install, requirement))
 
 
-def _pip_install(requirement: str, folder: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
+def pip_install(requirement: str, folder: Path, *options: str) -> None:
+    """Install a package into a folder that is not there; raises Missing."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), *options]
     done = subprocess.run([*pip, requirement], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Missing(f"{requirement} cannot be installed: {done.stderr.strip()[-500:]}")

@@ -12,8 +12,8 @@ from typing import Any
 
 from rig import Missing
 from rig.address import POLL_EVERY_S, free_address
+from rig.installed import CACHE
 from rig.once import once
-from rig.tritonserver import CACHE
 
 # The newest for Node.js 18, and the newest that consist of packages of npm alone
 PACKAGES = {"node-red": "4.1.15", "node-red-contrib-modbus": "5.23.3"}

@@ -18,10 +18,10 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from rig import Missing
+from rig.installed import CACHE, pip_install
 from rig.once import once
 
 WHEEL = "nvidia-pytriton==0.7.0"
-CACHE = Path(os.environ.get("ONEGAUGE_TEST_CACHE", Path(__file__).parents[1] / ".cache"))
 LIBRARIES = Path(sysconfig.get_config_var("LIBDIR"))
 READY_WITHIN_S = 120.0
 STOPPED_WITHIN_S = 30.0
@@ -38,19 +38,11 @@ def install() -> Path:
         raise Missing(f"Triton's Python backend needs the package libpython{python}")
 
     def make(draft: Path) -> None:
-        _pip_install(draft)
+        # its dependencies pin an old numpy, and only the binaries are wanted
+        pip_install(WHEEL, draft, "--no-deps", "--no-compile")
         _add_stub(draft, python)
 
     return once(CACHE / f"{WHEEL.replace('==', '-')}-python{python}", make)
-
-
-def _pip_install(folder: Path) -> None:
-    # --no-deps: its dependencies pin an old numpy, and only the binaries are wanted
-    options = ["--quiet", "--no-deps", "--no-compile", "--target", str(folder)]
-    pip = [sys.executable, "-m", "pip", "install", *options, WHEEL]
-    done = subprocess.run(pip, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Missing(f"{WHEEL} cannot be installed: {done.stderr.strip()[-500:]}")
 
 
 def _add_stub(folder: Path, python: str) -> None:

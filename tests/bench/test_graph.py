@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from bench.graph import session, up_to_backbone
+from bench.graph import up_to_backbone
 from bench.support.servers import Served
+from bench.support.session import session
 
 
 def test_the_backbone_alone_gives_its_stages(tmp_path):

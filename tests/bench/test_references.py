@@ -4,7 +4,8 @@ import numpy as np
 import onnx
 import pytest
 
-from bench.references import grow, inspect, session
+from bench.references import grow, inspect
+from bench.support.session import session
 
 KNOWN = 60  # of `trained_run`
 
