@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from onegauge.schemas.answer import Encoding
 from onegauge.schemas.words import NewLine, PartName, Rate, Threshold, ViewName
 
 VIEWS_MAX = 64
@@ -22,7 +23,7 @@ class Options(BaseModel):
     ] = None
     view: ViewName = None
     map: Annotated[
-        Literal["none", "png", "png16", "npy", "mask", "overlay"],
+        Literal["none", Encoding],
         Field(description="Encoding of the anomaly map in the answer"),
     ] = "none"
     contours: Annotated[
