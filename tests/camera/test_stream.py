@@ -13,7 +13,7 @@ from onegauge.camera.stream import PARAMETERS, Stream
 from onegauge.camera.url import shown
 from rig.address import free_address
 from rig.cameras import Rtsp, age_s, rtsp
-from tests.client.watch.watched import wait_until
+from tests.line import wait_until
 
 LONG = 60.0  # seconds in which a frame comes for sure
 NEW_S = 0.5  # less than what is buffered while the connection is made, or in a pause here

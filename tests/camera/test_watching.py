@@ -29,7 +29,8 @@ from rig.mosquitto import PASSWORD, USER, Mosquitto
 from rig.small_disk import fill
 from tests.camera.pictures import blurred, sharp, video
 from tests.client.fake_gateway import FakeGateway, listening
-from tests.client.watch.watched import Said, client_of, lines, until_stopped, wait_until
+from tests.client.watch.watched import Said, client_of, lines, until_stopped
+from tests.line import wait_until
 
 
 @pytest.fixture

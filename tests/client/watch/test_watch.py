@@ -12,7 +12,8 @@ import pytest
 from onegauge.client import Client, ClientError
 from onegauge.client.watch.watch import PACE, Station, Watch
 from rig.gateway_process import gateway_process
-from tests.client.watch.watched import decisions, lines, wait_until, watching
+from tests.client.watch.watched import decisions, lines, watching
+from tests.line import wait_until
 from tests.service.served import served
 
 

@@ -19,9 +19,9 @@ from tests.client.watch.watched import (
     decisions,
     lines,
     put,
-    wait_until,
     watching,
 )
+from tests.line import wait_until
 
 
 @pytest.mark.parametrize("failure", FAILURES)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
-from time import monotonic, sleep
 
 import httpx
 import pytest
@@ -30,14 +29,6 @@ def decisions(station: Station) -> dict[str, str]:
     found = lines(station)
     assert len({line["path"] for line in found}) == len(found)
     return {line["path"]: line.get("decision", "problem") for line in found}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once it holds; fails where that takes long."""
-    deadline = monotonic() + 60
-    while not condition():
-        assert monotonic() < deadline, "it did not come about"
-        sleep(0.02)
 
 
 @contextmanager

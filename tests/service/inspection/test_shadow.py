@@ -1,9 +1,7 @@
 import asyncio
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from onegauge.service.model.contract import Contract
 from onegauge.service.model.repository import read_config
 from onegauge.service.settings import Settings
 from rig.publishing import add_and_publish
+from tests.line import wait_until
 from tests.service.fake_backend import FakeBackend, FakeModel
 from tests.service.inspection.masked import post as post_masked
 from tests.service.inspection.masked import white
@@ -66,12 +65,6 @@ def value(client: TestClient, sample: str) -> float:
     return float(next((s for s in lines if s.startswith(sample)), "none 0").rpartition(" ")[2])
 
 
-def until(fulfilled: Callable[[], bool]) -> None:
-    end = monotonic() + PATIENCE_S
-    while not fulfilled():
-        assert monotonic() < end
-
-
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shadow waits as the tests do; else images are left out beside other work."""
@@ -90,11 +83,11 @@ def client(gateway, backend: TwoVersions) -> TestClient:
 
 def test_agreement_and_difference_of_scores_are_counted(client, backend, normal):
     post(client, normal, normal)
-    until(lambda: value(client, COMPARED) == 2)
+    wait_until(lambda: value(client, COMPARED) == 2)
     assert value(client, 'onegauge_shadow_decisions_total{agreed="true"}') == 2
     backend.second.score = 1.5
     post(client, normal)
-    until(lambda: value(client, COMPARED) == 3)
+    wait_until(lambda: value(client, COMPARED) == 3)
     assert value(client, 'onegauge_shadow_decisions_total{agreed="false"}') == 1
     assert value(client, 'onegauge_shadow_score_difference_bucket{le="1.0"}') == 2
 
@@ -102,7 +95,7 @@ def test_agreement_and_difference_of_scores_are_counted(client, backend, normal)
 def test_it_decides_by_the_criterion_of_the_request(client, backend, normal):
     backend.second.score = 1.5
     post(client, normal, threshold=2)
-    until(lambda: value(client, COMPARED) == 1)
+    wait_until(lambda: value(client, COMPARED) == 1)
     assert value(client, 'onegauge_shadow_decisions_total{agreed="true"}') == 1
 
 
@@ -114,7 +107,7 @@ def test_no_answer_waits_for_it_and_requests_that_find_it_busy_are_left_out(
         post(client, normal)
     assert value(client, SKIPPED) == 2
     backend.second.release.set()
-    until(lambda: value(client, COMPARED) == 1)
+    wait_until(lambda: value(client, COMPARED) == 1)
 
 
 def test_share_of_requests_that_it_sees_is_the_setting(gateway, backend, normal):
@@ -129,26 +122,26 @@ def test_share_of_requests_that_it_sees_is_the_setting(gateway, backend, normal)
 def test_its_failure_is_nobody_elses(client, backend, normal):
     backend.second.error = BackendFailed("broken")
     post(client, normal, normal)
-    until(lambda: value(client, SKIPPED) == 1)
+    wait_until(lambda: value(client, SKIPPED) == 1)
     backend.second.error = None
     post(client, normal)
-    until(lambda: value(client, COMPARED) == 1)
+    wait_until(lambda: value(client, COMPARED) == 1)
 
 
 def test_its_unexpected_error_is_counted_and_the_next_request_compared(client, backend, normal):
     backend.second.error = RuntimeError("out of the blue")
     post(client, normal)
-    until(lambda: value(client, 'onegauge_background_failures_total{task="shadow"}') == 1)
+    wait_until(lambda: value(client, 'onegauge_background_failures_total{task="shadow"}') == 1)
     backend.second.error = None
     post(client, normal)
-    until(lambda: value(client, COMPARED) == 1)
+    wait_until(lambda: value(client, COMPARED) == 1)
 
 
 def test_it_sees_images_in_its_own_size(gateway, backend, normal):
     backend.second.side = 16
     client = gateway(backend, shadow_version="2", shadow_share=1.0)
     post(client, normal)
-    until(lambda: value(client, COMPARED) == 1)
+    wait_until(lambda: value(client, COMPARED) == 1)
 
 
 @pytest.mark.parametrize("tiled", ["1", "2"])
@@ -157,12 +150,12 @@ def test_a_model_of_tiles_is_compared_with_one_of_whole_pictures(gateway, backen
     backend.parameters[tiled] = {"tile_size": "48", "tile_overlap": "8"}
     client = gateway(backend, shadow_version="2", shadow_share=1.0)
     post(client, normal)
-    until(lambda: value(client, COMPARED) == 1)
+    wait_until(lambda: value(client, COMPARED) == 1)
 
 
 def test_what_it_takes_is_in_no_other_metrics(client, normal):
     post(client, normal)
-    until(lambda: value(client, COMPARED) == 1)
+    wait_until(lambda: value(client, COMPARED) == 1)
     assert value(client, "onegauge_backend_batch_images_count") == 1
     assert value(client, 'onegauge_stage_duration_seconds_count{stage="infer"}') == 1
     assert value(client, 'onegauge_decisions_total{decision="normal",line="none"}') == 1
@@ -170,7 +163,7 @@ def test_what_it_takes_is_in_no_other_metrics(client, normal):
 
 def test_images_without_a_decision_are_not_compared(client, normal):
     post(client, normal, b"no image", normal)
-    until(lambda: value(client, COMPARED) == 2)
+    wait_until(lambda: value(client, COMPARED) == 2)
     assert value(client, SKIPPED) == 0
 
 
@@ -216,7 +209,7 @@ def test_an_answer_is_the_same_as_without(repository, gauge_model, normal, defec
         with embedded(repository, gauge_model, **shadow) as client:
             answer = post(client, normal, defective)
             if shadow:
-                until(lambda: value(client, COMPARED) == 2)
+                wait_until(lambda: value(client, COMPARED) == 2)
         for result in answer["results"]:
             result.pop("timing_ms")
         answers.append(answer)
@@ -228,12 +221,12 @@ def test_under_a_mask_what_was_decided_is_compared(repository, gauge_model, defe
     with embedded(repository, gauge_model, shadow_version="2", shadow_share=1.0) as client:
         answer = post_masked(client, defective, white(0, 0, 48, 64))
         assert answer.json()["results"][0]["decision"] == "normal"
-        until(lambda: value(client, COMPARED) == 1)
+        wait_until(lambda: value(client, COMPARED) == 1)
         assert value(client, 'onegauge_shadow_decisions_total{agreed="true"}') == 1
         assert value(client, 'onegauge_shadow_score_difference_bucket{le="0.02"}') == 1
         assert value(client, 'onegauge_shadow_score_difference_bucket{le="-0.02"}') == 0
         post(client, defective)
-        until(lambda: value(client, COMPARED) == 2)
+        wait_until(lambda: value(client, COMPARED) == 2)
         assert value(client, 'onegauge_shadow_score_difference_bucket{le="0.5"}') == 1
 
 
@@ -244,7 +237,7 @@ def test_a_shadow_need_not_explain(trained_repository, product_tree, tmp_path):
     image = (product_tree / "metal" / "test" / "good" / "0000.jpg").read_bytes()
     with in_process(repository, shadow_version="2", shadow_share=1.0) as client:
         assert post(client, image, explain=True)["results"][0]["explanation"]
-        until(lambda: value(client, COMPARED) == 1)
+        wait_until(lambda: value(client, COMPARED) == 1)
 
 
 def test_a_shadow_that_takes_no_mask_is_left_out(gateway, backend, normal):
@@ -252,4 +245,4 @@ def test_a_shadow_that_takes_no_mask_is_left_out(gateway, backend, normal):
     backend.parameters["1"] = rescoring
     client = gateway(backend, shadow_version="2", shadow_share=1.0)
     assert post_masked(client, normal, white(0, 0, 48, 64)).status_code == 200
-    until(lambda: value(client, SKIPPED) == 1)
+    wait_until(lambda: value(client, SKIPPED) == 1)

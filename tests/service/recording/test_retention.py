@@ -1,18 +1,10 @@
-from time import monotonic, sleep
-
 import pytest
 
 from onegauge.records.database import Database
 from onegauge.records.history import History
 from onegauge.service.recording import retention
+from tests.line import wait_until
 from tests.records.made import record
-
-
-def until(condition):
-    start = monotonic()
-    while not condition():
-        assert monotonic() - start < 60
-        sleep(0.01)
 
 
 @pytest.fixture
@@ -34,7 +26,7 @@ def ids(client):
 
 def test_what_is_old_goes_while_a_gateway_runs_but_for_what_was_judged(gateway, url, normal):
     client = gateway(records=url)
-    until(lambda: ids(client) == [f"{2:032x}"])
+    wait_until(lambda: ids(client) == [f"{2:032x}"])
     client.post("/inspect", files={"image": normal})
     assert len(ids(client)) == 2
 
@@ -47,5 +39,5 @@ def test_a_failure_is_counted_and_tried_again(gateway, url, monkeypatch):
         patch.setattr(retention, "prune", fault)
         client = gateway(records=url)
         failed = 'onegauge_background_failures_total{task="retention"}'
-        until(lambda: failed in client.get("/metrics").text)
-    until(lambda: ids(client) == [f"{2:032x}"])
+        wait_until(lambda: failed in client.get("/metrics").text)
+    wait_until(lambda: ids(client) == [f"{2:032x}"])
