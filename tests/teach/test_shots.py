@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy.ndimage import gaussian_filter
 
 from onegauge.library.library import Library, Origin, Rates
@@ -90,18 +91,11 @@ def test_two_shots_that_come_alone_are_told_beside_the_references(capsys):
     assert "2 of 2 images are near-copies of each other, and 0 of" in capsys.readouterr().err
 
 
-def test_shots_are_told_where_no_library_is_kept():
-    old = scenes(12)
-    shown = [*((number, 1) for number in range(12)), (3, 0.9)]
-    found = parts_of([picture(old[number], light) for number, light in shown], None)
-    assert found == [*range(12), 3]
-
-
-def test_shots_are_told_among_many_pictures_that_look_otherwise():
-    old = scenes(90)
-    shown = [*((number, 1) for number in range(90)), (70, 0.9)]
-    found = parts_of([picture(old[number], light) for number, light in shown], None)
-    assert found == [*range(90), 70]
+@pytest.mark.parametrize(("many", "again"), [(12, 3), (90, 70)])
+def test_shots_are_told_where_no_library_is_kept_also_among_many(many, again):
+    old = scenes(many)
+    found = parts_of([*map(picture, old), picture(old[again], 0.9)], None)
+    assert found == [*range(many), again]
 
 
 def test_pictures_of_parts_of_their_own_are_no_near_copies(capsys):
