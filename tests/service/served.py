@@ -5,14 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from time import monotonic, sleep
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from onegauge.records.errors import RecordsUnavailable
 from onegauge.service.app import create_app
 from onegauge.service.model.backends import load_backend
+from onegauge.service.recording.records import Records
 from onegauge.service.settings import Settings
+
+REACHED_WITHIN_S = 300.0
 
 
 @contextmanager
@@ -34,6 +39,21 @@ def in_process(repository: Path, **options: object) -> Iterator[TestClient]:
     """A client that needs no port, while the block lasts; `options` as above."""
     with TestClient(_app(repository, options)) as client:
         yield client
+
+
+def records_of(client: TestClient) -> Records:
+    """What its gateway remembers, once the database was reached, also beside other work."""
+    records: Records = client.app.state.gateway.records
+    give_up = monotonic() + REACHED_WITHIN_S
+    while True:
+        client.portal.call(records.flush)
+        try:
+            records.database  # noqa: B018
+        except RecordsUnavailable:
+            assert monotonic() < give_up
+            sleep(0.05)
+        else:
+            return records
 
 
 def _app(repository: Path, options: dict[str, object]) -> FastAPI:

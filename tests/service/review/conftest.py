@@ -15,6 +15,7 @@ from onegauge.records.previews import small_map, thumbnail
 from onegauge.records.record import Record
 from rig.pictures import encode
 from tests.records.made import record
+from tests.service.served import records_of
 
 FORM = {"Origin": "http://testserver"}  # what a browser sends with a form of the page
 ANNA = {"by": "Anna"}
@@ -66,8 +67,7 @@ def start(gateway, tmp_path: Path) -> Start:
 
     def started(**settings: object) -> Review:
         client = gateway(records=f"sqlite:///{tmp_path}/records.db", **settings)
-        records = client.app.state.gateway.records
-        client.portal.call(records.flush)  # which ends when the database was reached
+        records = records_of(client)
         return Review(client, records.history, records.pictures)
 
     return started

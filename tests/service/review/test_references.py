@@ -11,7 +11,7 @@ from onegauge.library.library import load
 from onegauge.service.review.references import SHOWN
 from onegauge.teach.suspects import rows_of
 from tests.service.review.conftest import FORM
-from tests.service.served import in_process
+from tests.service.served import in_process, records_of
 
 REPOSITORY = Path(__file__).parents[3] / "model_repository"
 
@@ -79,7 +79,7 @@ def test_marked_ones_leave_by_a_proposal(tmp_path, rows):
     shutil.copytree(REPOSITORY, repository)
     with in_process(repository, records=f"sqlite:///{tmp_path}/records.db") as client:
         gateway = client.app.state.gateway
-        client.portal.call(gateway.records.flush)
+        records_of(client)
         page = client.get("/review/references?by=suspicion").text
         (first, *_), (second, *_) = rows[:2]
         assert f'name="take-{first}"' in page
