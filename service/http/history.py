@@ -91,7 +91,11 @@ async def judge(request: Request, gateway: GatewayDep, inspection: str) -> Respo
         )
         return _told(records, inspection)
 
-    return _json(await records_of(request).ask_of_one(say))
+    records = records_of(request)
+    ask = (
+        records.ask if judgement.whole_part else records.ask_of_one
+    )  # once all its views are there
+    return _json(await ask(say))
 
 
 @router.get("/{inspection}/picture", response_class=Response, responses=_PICTURE)

@@ -83,8 +83,9 @@ class Drift(Collector):
         }
         for line, window in windows.items() if reference else ():
             assert reference
-            for name, value in reference.figures(tuple(window)).items():
-                families[name].add_metric([line], value)
+            if p_values := tuple(window):  # none yet where another thread just adds the first
+                for name, value in reference.figures(p_values).items():
+                    families[name].add_metric([line], value)
         yield from families.values()
 
 

@@ -13,6 +13,7 @@ from onegauge.service.model.backends import load_backend
 from onegauge.service.model.model import Backend
 from onegauge.service.settings import Settings
 from rig.receiver import Receiver, receiver
+from tests.service.served import records_of
 
 Gateway = Callable[..., TestClient]
 
@@ -32,8 +33,14 @@ def gateway(gauge_repository: Path) -> Iterator[Gateway]:
 
 @pytest.fixture
 def recording(gateway: Gateway, tmp_path: Path) -> Gateway:
-    """Starts a gateway with records in a SQLite file."""
-    return partial(gateway, records=f"sqlite:///{tmp_path}/records/records.db")
+    """Starts a gateway with records in a SQLite file, which it has reached."""
+
+    def start(backend: Backend | None = None, **settings: object) -> TestClient:
+        client = gateway(backend, records=f"sqlite:///{tmp_path}/records/records.db", **settings)
+        records_of(client)
+        return client
+
+    return start
 
 
 @pytest.fixture

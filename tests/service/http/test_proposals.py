@@ -10,7 +10,7 @@ from onegauge.records.history import History
 from onegauge.records.proposals import Proposals
 from onegauge.service.http.keys import add_key
 from tests.records.made import record
-from tests.service.served import records_of, served
+from tests.service.served import served
 
 PATH = "/v1/proposals"
 EFFECT = {"before": "1", "after": "2", "by_verdict": {"missed": {"images": 3, "after": 1}}}
@@ -27,9 +27,7 @@ def begun(records) -> int:
 
 @pytest.fixture
 def client(recording) -> TestClient:
-    client = recording(keep="all")
-    records_of(client)
-    return client
+    return recording(keep="all")
 
 
 @pytest.fixture
@@ -129,7 +127,7 @@ def test_who_may_look_and_who_may_teach(recording, tmp_path, scope, looks, teach
 def test_the_name_of_the_key_is_whose_step_it_was(recording, tmp_path):
     key = add_key(tmp_path / "keys", "ann", ["teach"])
     client = recording(api_keys=tmp_path / "keys")
-    records = records_of(client)
+    records = client.app.state.gateway.records
     headers = {"Authorization": f"Bearer {key}"}
     path = f"{PATH}/{begun(records)}/state"
     told = client.put(path, json={"state": "withdrawn"}, headers=headers).json()
