@@ -92,9 +92,8 @@ async def judge(request: Request, gateway: GatewayDep, inspection: str) -> Respo
         return _told(records, inspection)
 
     records = records_of(request)
-    ask = (
-        records.ask if judgement.whole_part else records.ask_of_one
-    )  # once all its views are there
+    # of a whole part once all its views are written
+    ask = records.ask if judgement.whole_part else records.ask_of_one
     return _json(await ask(say))
 
 

@@ -59,7 +59,8 @@ async def judge(
     name = author_of(visitor, form)
     note = note_of(form)
     said, whole = cast(Opinion, verdict), of_part or "whole_part" in form
-    ask = records.ask if whole else records.ask_of_one  # once all its views are there
+    # of a whole part once all its views are written
+    ask = records.ask if whole else records.ask_of_one
     await ask(
         lambda records: records.history.judge(
             inspection, said, by=name, note=note, whole_part=whole
