@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,8 +15,10 @@ from fastapi.testclient import TestClient
 from onegauge.records.errors import RecordsUnavailable
 from onegauge.service.app import create_app
 from onegauge.service.model.backends import load_backend
-from onegauge.service.recording.records import Records
 from onegauge.service.settings import Settings
+
+if TYPE_CHECKING:
+    from onegauge.service.recording.records import Records
 
 REACHED_WITHIN_S = 300.0
 
@@ -41,7 +44,7 @@ def in_process(repository: Path, **options: object) -> Iterator[TestClient]:
         yield client
 
 
-def records_of(client: TestClient) -> Records:
+def records_of(client: TestClient) -> "Records":
     """What its gateway remembers, once the database was reached, also beside other work."""
     records: Records = client.app.state.gateway.records
     give_up = monotonic() + REACHED_WITHIN_S
