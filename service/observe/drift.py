@@ -72,7 +72,10 @@ class Drift(Collector):
 
     def observe(self, line: str, p_value: float) -> None:
         """Add an image to the window of its line; who names lines bounds their number."""
-        self._windows.setdefault(line, deque(maxlen=WINDOW)).append(p_value)
+        if window := self._windows.get(line):
+            window.append(p_value)
+        else:  # never empty: a thread may collect the figures between any two steps
+            self._windows[line] = deque([p_value], WINDOW)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Every figure of every line; may run in a thread beside the others."""
@@ -83,9 +86,8 @@ class Drift(Collector):
         }
         for line, window in windows.items() if reference else ():
             assert reference
-            if p_values := tuple(window):  # none yet where another thread just adds the first
-                for name, value in reference.figures(p_values).items():
-                    families[name].add_metric([line], value)
+            for name, value in reference.figures(tuple(window)).items():
+                families[name].add_metric([line], value)
         yield from families.values()
 
 

@@ -1,7 +1,9 @@
 import random
 import sys
+from collections.abc import Callable
 from math import inf
 from threading import Event, Thread
+from types import FrameType
 
 from onegauge.service.model.contract import Contract
 from onegauge.service.observe.drift import (
@@ -105,6 +107,26 @@ def test_a_model_that_does_not_say_how_it_was_calibrated_has_no_drift():
     drift.serves(contract(calibration_images="?"))
     drift.observe("a", 0.5)
     assert shown(drift) == {}
+
+
+def test_figures_can_be_collected_at_each_step_of_the_first_image_of_a_line():
+    drift, found = Drift(), []
+    drift.serves(contract())
+
+    def collect(frame: FrameType, *_: object) -> Callable[..., object]:
+        """As another thread may, between any two instructions."""
+        frame.f_trace_opcodes = True
+        found.append(shown(drift))
+        return collect
+
+    before = sys.gettrace()
+    sys.settrace(collect)
+    try:
+        drift.observe("a", 0.5)
+    finally:
+        sys.settrace(before)
+    assert found[0] == {}
+    assert shown(drift)["a", "images"] == 1
 
 
 def test_figures_are_collected_while_images_are_observed():
