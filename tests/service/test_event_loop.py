@@ -54,7 +54,7 @@ class Observed:
             response = self.client.request(method, self.url + path, **request)
             assert response.status_code in (200, 415), response.text
             self.client.get(self.url + "/healthz")  # by when the callback that answered has ended
-            found.append(self.longest * MOMENT_S / moment())
+            found.append(self.longest * MOMENT_S / min(moment() for _ in range(3)))
             if found[-1] < MOMENT_S and len(found) > 1:
                 break
         return min(found[1:])
